@@ -1,0 +1,21 @@
+//! (being built)
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss
+    )
+)]
+
+mod file_map;
+mod registers;
+mod segment;
+
+pub use file_map::FileMapping;
+pub use registers::{Machine, Registers};
+pub use segment::Segment;

@@ -1,0 +1,51 @@
+//! epicore: what a crash leaves behind, kept; what many crashes mean, counted.
+//!
+//! The rooms below stand in the order in which a crash passes through them.
+//! A newcomer reads [`capture`] first: it is the whole way from the kernel to
+//! the record on one screen, and the only file that names all the stages.
+//! Who may import whom is one table, in ARCHITECTURE.md, held by
+//! `tests/layering.rs`.
+//!
+//! The library needs from you: a Linux kernel that runs `epicore-handler` as
+//! its `core_pattern` pipe (or a core file to replay). It gives you: one
+//! compact record for each crash, with what could not be learned named as a
+//! gap. It is not for: keeping core files; nothing here ever writes one.
+
+// The ground: everything stands on these five, and they stand on nothing.
+pub mod address;
+pub mod bytes;
+pub mod config;
+pub mod gap;
+pub mod limits;
+
+// The stages of a crash, in order.
+/// Kernel to record on one screen.
+pub mod capture;
+/// Privileges shrink: a little before the first byte, wholly after the release.
+pub mod confine;
+/// Its core streams past: headers, notes, segments, and nothing is stored.
+pub mod elfcore;
+/// The machine under it is asked how it feels.
+pub mod hardware;
+/// The kernel hands over: arguments, standard input, a pidfd.
+pub mod invocation;
+/// A few bytes of its memory are chosen, and copied.
+pub mod memory;
+/// The objects it had loaded are told apart, by build-id.
+pub mod module;
+/// The dying process says who it is, through one directory descriptor.
+pub mod process;
+/// All of it becomes one record: the contract with every reader, a leaf.
+pub mod record;
+/// The record survives power loss.
+pub mod spool;
+/// Who called whom, for every thread, and how each step is known.
+pub mod unwind;
+
+// For people. Never linked into the handler.
+/// What an SRE types.
+#[cfg(feature = "cli")]
+pub mod cli;
+/// A record becomes text: values in, text out.
+#[cfg(feature = "cli")]
+pub mod report;

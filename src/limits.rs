@@ -1,0 +1,116 @@
+//! Every cap, named, with its reason. Nothing in epicore is sized by a number
+//! that came from a crash without being held against one of these first.
+
+/// Program headers of one core. The kernel's own default for mappings of a
+/// process is 65,530 (vm.max_map_count); databases raise it to a million.
+pub const SEGMENTS: usize = 1 << 20;
+/// Bytes of all notes that are read past. 2,000 threads with AVX-512 state
+/// are 6 MB; NT_FILE may be 4 MiB (core_file_note_size_limit, up to 16 MiB).
+pub const NOTES_BYTES: u64 = 64 << 20;
+/// Threads of one process that are kept. The rest are counted.
+pub const THREADS: usize = 32_768;
+/// The largest NT_FILE that is kept (the kernel's own upper limit).
+pub const NT_FILE_BYTES: u64 = 16 << 20;
+/// The largest NT_AUXV that is kept: 2 × 8 bytes × far more than exist.
+pub const AUXV_BYTES: u64 = 4096;
+/// Entries of the auxiliary vector.
+pub const AUXV_ENTRIES: usize = 64;
+/// The longest note name that is looked at ("CORE", "LINUX").
+pub const NOTE_NAME_BYTES: u64 = 16;
+/// One read from the stream.
+pub const STREAM_CHUNK: usize = 64 << 10;
+
+/// Bytes of stack kept for the crashing thread, upwards from rsp: deep C++
+/// and interpreter stacks are 100–300 KiB.
+pub const STACK_CRASHING: u64 = 512 << 10;
+/// Bytes of stack kept for any other thread while the budget lasts.
+pub const STACK_OTHER: u64 = 64 << 10;
+/// The least that a further thread gets when the budget runs low: a thread
+/// that waits has its callers within a few KiB.
+pub const STACK_LEAST: u64 = 2 << 10;
+/// Bytes kept at the oldest end of the crashing thread's stack, so that a
+/// runaway recursion still shows who began it.
+pub const STACK_TAIL: u64 = 64 << 10;
+/// The red zone and what a signal left behind below rsp.
+pub const STACK_BELOW: u64 = 16 << 10;
+/// All stack bytes together.
+pub const STACK_TOTAL: u64 = 6 << 20;
+/// Bytes of code kept on either side of an instruction pointer.
+pub const CODE_AROUND: u64 = 256;
+/// Bytes of a module's ELF header, program headers and notes.
+pub const MODULE_HEAD: u64 = 4096;
+/// Modules whose headers are read and whose files are opened.
+pub const MODULES: usize = 1024;
+/// Bytes of the vdso.
+pub const VDSO_BYTES: u64 = 16 << 10;
+/// Mappings read from /proc/TID/maps.
+pub const MAPPINGS: usize = 1 << 18;
+/// Bytes read from /proc/TID/maps: 100k lines of 100 bytes, and more.
+pub const MAPS_BYTES: usize = 64 << 20;
+/// Bytes of any other text file of /proc or /sys.
+pub const PROC_TEXT: usize = 64 << 10;
+/// Longest path that is kept (PATH_MAX of Linux).
+pub const PATH: usize = 4096;
+
+/// Frames walked on one stack before it is called a loop.
+pub const FRAMES_WALKED: usize = 200_000;
+/// Innermost frames kept of one stack.
+pub const FRAMES_INNER: usize = 112;
+/// Outermost frames kept of one stack.
+pub const FRAMES_OUTER: usize = 16;
+/// Stack words looked at by one scan for a return address.
+pub const SCAN_WORDS: usize = 512;
+/// A module's file is never taken for one above this (a 10 GB binary is one).
+pub const MODULE_FILE: u64 = 64 << 30;
+/// Bytes of one frame description entry or common information entry.
+pub const CFI_ENTRY: usize = 64 << 10;
+/// A whole .eh_frame is read only below this, and only when the module has no
+/// .eh_frame_hdr to search.
+pub const EH_FRAME_WHOLE: u64 = 4 << 20;
+/// Bytes of a function's code that L2 hashes.
+pub const FUNCTION_BYTES: usize = 16 << 10;
+/// Frames that make a location key.
+pub const KEY_FRAMES: usize = 6;
+
+/// A record is never larger than this (raw MessagePack).
+pub const RECORD_BYTES: usize = 256 << 10;
+/// Distinct stacks in a record.
+pub const RECORD_STACKS: usize = 256;
+/// Modules in a record; those with frames first.
+pub const RECORD_MODULES: usize = 256;
+/// Register sets in a record.
+pub const RECORD_REGISTERS: usize = 16;
+/// Threads whose last CPU is asked for, beside the crashing one.
+pub const THREAD_CPUS: usize = 64;
+/// Gaps in a record.
+pub const GAPS: usize = 64;
+
+/// EDAC controllers and DIMMs that are read.
+pub const EDAC_ENTRIES: usize = 256;
+/// Logical CPUs.
+pub const CPUS: usize = 8192;
+
+/// core_pattern holds 127 characters and a NUL (CORENAME_MAX_SIZE 128).
+pub const CORE_PATTERN: usize = 127;
+/// core_pipe_limit that `epicore enable` writes: early release frees a slot
+/// within milliseconds, so this many dumps at once is a storm.
+pub const CORE_PIPE_LIMIT: u32 = 64;
+/// Seconds that the handler may hold a process before it gives up.
+pub const HELD_SECONDS: u64 = 2;
+/// Seconds of analysis after the release.
+pub const ANALYSIS_SECONDS: u64 = 5;
+/// Address space of the handler (RLIMIT_AS).
+pub const ADDRESS_SPACE: u64 = 256 << 20;
+/// Processor seconds of the handler (RLIMIT_CPU).
+pub const CPU_SECONDS: u64 = 8;
+/// The largest file that the handler may write (RLIMIT_FSIZE).
+pub const FILE_SIZE: u64 = 1 << 20;
+/// Open files of the handler: modules and a few more.
+pub const OPEN_FILES: u64 = 1200;
+
+/// Default quota of the spool, bytes.
+pub const SPOOL_BYTES: u64 = 256 << 20;
+/// Default quota of the spool, records.
+pub const SPOOL_RECORDS: u64 = 10_000;
+/// The longest configuration file.
+pub const CONFIG_BYTES: usize = 64 << 10;

@@ -1,0 +1,27 @@
+//! The record: the contract between the host that saw a crash and everybody
+//! who reads about it later. A leaf: it imports no stage, so that a collector
+//! never links an unwinder.
+//!
+//! ```text
+//! record = MessagePack map, short stable keys, every field optional
+//!   v     schema version            id    UUIDv7, 16 bytes
+//!   at bt CLOCK_REALTIME/BOOTTIME   host  which machine, which kernel
+//!   crash signal, address, who      proc  facts of the process
+//!   th    threads, columnar         regs  general registers
+//!   mod   modules by build-id       st    distinct stacks, with counts
+//!   keys  L0 L1 L2                  hw    the machine under the crash
+//!   cap   how it was captured       gaps  what could not be learned
+//! ```
+//!
+//! Every key, its unit and its source: docs/record-format.md. A reader skips
+//! keys it does not know; a writer never gives a key a second meaning.
+
+mod decode;
+mod encode;
+mod schema;
+mod text;
+
+pub use decode::{DecodeError, decode};
+pub use encode::{EncodeError, encode};
+pub use schema::*;
+pub use text::{app_specific, text};
