@@ -45,7 +45,8 @@ pub fn from_kernel(arguments: Arguments) -> Result<(), String> {
     let config = Config::load(arguments.config.as_deref());
     let path = arguments.spool.clone().or(config.spool.clone()).unwrap_or_else(|| PathBuf::from(SPOOL));
     let spool = Spool::open(&path).map_err(|error| kmsg.say(&arguments, &error.to_string()))?;
-    let (proc_root, machine) = (Directory::open(Path::new("/proc")), Roots::open(Path::new("/proc"), Path::new("/sys")));
+    let (proc_root, machine) =
+        (Directory::open(Path::new("/proc")), Roots::open(Path::new("/proc"), Path::new("/sys")));
     let needs = confine::Needs { owner: spool.owner(), kill: config.release.kills() };
     let pidfd = arguments.pidfd.and_then(|fd| syscall::adopt(i32::try_from(fd).ok()?).ok());
     let mut unconfined = confine::before_first_byte(needs);
@@ -74,8 +75,13 @@ pub fn from_kernel(arguments: Arguments) -> Result<(), String> {
     full.private = private;
     full.capture.total_us = assembly::micros(started.elapsed());
     let bytes = assembly::payload(&mut full);
-    let second = report("full record", bytes.and_then(|bytes| write(&spool, &full, &bytes)));
-    let _ = spool.make_room(&config.quota());
+    let second = report(
+        "full record",
+        bytes.as_ref().map_err(Clone::clone).and_then(|bytes| write(&spool, &full, bytes)),
+    );
+    if let (Ok(bytes), Ok(id)) = (&bytes, <[u8; 16]>::try_from(full.id.0.as_slice())) {
+        let _ = spool.make_room(crate::spool::Quota::default(), id, bytes.len());
+    }
     first.and(second)
 }
 

@@ -110,7 +110,8 @@ impl Evidence {
     /// have been somebody else.
     fn ask(&mut self, dying: &Dying, pidfd: Option<&OwnedFd>) {
         let facts = dying.facts();
-        let tids: Vec<u32> = self.head.threads.iter().take(limits::THREAD_CPUS).map(|thread| thread.tid).collect();
+        let tids: Vec<u32> =
+            self.head.threads.iter().take(limits::THREAD_CPUS).map(|thread| thread.tid).collect();
         // Ids in the core are those of the process's own pid namespace; they
         // are ours only when that is ours.
         let ours = !facts.namespaces.iter().any(|(name, _)| name == "pid");
@@ -118,7 +119,8 @@ impl Evidence {
         self.attach(|mapping| dying.open_mapped(mapping));
         self.identity = Some(dying.still(pidfd));
         if self.identity == Some(Identity::Lost) {
-            self.gaps.push(Gap::new(Stage::Process, "the process could not be verified: its facts are left out"));
+            self.gaps
+                .push(Gap::new(Stage::Process, "the process could not be verified: its facts are left out"));
             self.cpus.clear();
         } else {
             self.facts = Some(facts);
@@ -139,7 +141,8 @@ impl Evidence {
     /// pipe only when it writes. Where that would take too long and the site
     /// has chosen so, the task is ended.
     pub(super) fn end_sparse_walk(&mut self, release: &Release, pidfd: Option<&OwnedFd>) {
-        let resident = self.facts.as_ref().and_then(|facts| facts.status.rss_kib).map(|kib| kib.saturating_mul(1024));
+        let resident =
+            self.facts.as_ref().and_then(|facts| facts.status.rss_kib).map(|kib| kib.saturating_mul(1024));
         let (Some(pidfd), Some(resident)) = (pidfd, resident) else { return };
         let holes = self.head.core_bytes().saturating_sub(resident);
         if release.kills() && holes > release.sparse_threshold {
@@ -182,14 +185,13 @@ fn mappings(head: &Head, layout: &Layout, dying: Option<&Dying>, gaps: &mut Vec<
         identity: None,
     });
     let named: std::collections::HashSet<_> = files.iter().map(|file| file.range.start).collect();
-    let anonymous = head.segments.iter().filter(|segment| !named.contains(&segment.range.start)).map(|segment| {
-        Mapping {
+    let anonymous =
+        head.segments.iter().filter(|segment| !named.contains(&segment.range.start)).map(|segment| Mapping {
             range: segment.range,
             executable: segment.is_executable(),
             writable: segment.is_writable(),
             ..Mapping::default()
-        }
-    });
+        });
     let mut all: Vec<Mapping> = file_backed.chain(anonymous).collect();
     all.sort_by_key(|mapping| mapping.range.start);
     all

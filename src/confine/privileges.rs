@@ -46,8 +46,7 @@ pub(super) fn keep_few(kill: bool, known: u64) -> Result<(), Errno> {
     } else {
         Capability::CAP_SYS_ADMIN
     };
-    let mut few =
-        HashSet::from([Capability::CAP_SYS_PTRACE, Capability::CAP_DAC_READ_SEARCH, map_files]);
+    let mut few = HashSet::from([Capability::CAP_SYS_PTRACE, Capability::CAP_DAC_READ_SEARCH, map_files]);
     if kill {
         few.insert(Capability::CAP_KILL);
     }

@@ -42,7 +42,8 @@ pub(super) fn parse(mut bytes: Bytes<'_>) -> (Vec<FileMapping>, bool) {
             damaged = true;
             break;
         };
-        let (Some(range), Some(offset)) = (AddrRange::new(Addr(start), Addr(end)), page.checked_mul(unit)) else {
+        let (Some(range), Some(offset)) = (AddrRange::new(Addr(start), Addr(end)), page.checked_mul(unit))
+        else {
             damaged = true;
             continue;
         };

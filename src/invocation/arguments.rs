@@ -123,7 +123,8 @@ mod tests {
 
     #[test]
     fn nonsense_is_a_gap_and_the_rest_still_counts() {
-        let arguments = parse(&["-Px", "-P1", "-P2", "-u99999999999", "-é", "--what", "-", "-s11", "--spool"]);
+        let arguments =
+            parse(&["-Px", "-P1", "-P2", "-u99999999999", "-é", "--what", "-", "-s11", "--spool"]);
         assert_eq!((arguments.pid, arguments.uid, arguments.signal), (Some(1), None, Some(11)));
         assert_eq!(arguments.spool, None);
         assert_eq!(arguments.gaps.len(), 6, "{:?}", arguments.gaps);

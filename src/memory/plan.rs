@@ -83,9 +83,9 @@ fn code_around(ip: Addr) -> Option<AddrRange> {
 /// The first page of every file: ELF header, program headers, build-id.
 fn module_heads(mappings: &[Mapping]) -> impl Iterator<Item = AddrRange> {
     let files = mappings.iter().filter(|mapping| mapping.offset == 0 && !mapping.path.is_empty());
-    files.take(limits::MODULES).filter_map(|mapping| {
-        mapping.range.start.range(limits::MODULE_HEAD)?.intersect(&mapping.range)
-    })
+    files
+        .take(limits::MODULES)
+        .filter_map(|mapping| mapping.range.start.range(limits::MODULE_HEAD)?.intersect(&mapping.range))
 }
 
 /// A fair share for every other thread; what one does not use the next may.

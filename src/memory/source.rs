@@ -172,7 +172,8 @@ enum Kept {
 
 fn keep<R: Read>(stream: &mut Stream<R>, segment: &Segment, dumped: AddrRange, wanted: AddrRange) -> Kept {
     let inside = wanted.start.offset_from(dumped.start).unwrap_or(0);
-    let Some(ahead) = segment.offset.checked_add(inside).and_then(|at| at.checked_sub(stream.position())) else {
+    let Some(ahead) = segment.offset.checked_add(inside).and_then(|at| at.checked_sub(stream.position()))
+    else {
         return Kept::Passed;
     };
     if stream.skip(ahead) < ahead {

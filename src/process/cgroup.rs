@@ -23,7 +23,8 @@ const CONTAINER_ID: usize = 64;
 pub(super) fn parse(text: &[u8]) -> Cgroup {
     let lines = || text.split(|byte| *byte == b'\n');
     let unified = lines().find_map(|line| line.strip_prefix(b"0::"));
-    let Some(path) = unified.filter(|path| *path != b"/").or_else(|| lines().find_map(named)).or(unified) else {
+    let Some(path) = unified.filter(|path| *path != b"/").or_else(|| lines().find_map(named)).or(unified)
+    else {
         return Cgroup::default();
     };
     let components = || path.rsplit(|byte| *byte == b'/');

@@ -44,7 +44,8 @@ impl Dying {
         if status.tgid != Some(pid) {
             return Err(Errno::ESTALE);
         }
-        let start_ticks = directory.text("stat").map(|text| stat::parse(&text)).and_then(|stat| stat.start_ticks);
+        let start_ticks =
+            directory.text("stat").map(|text| stat::parse(&text)).and_then(|stat| stat.start_ticks);
         Ok(Dying { proc_root, directory, pid, uid, status, start_ticks })
     }
 
@@ -103,9 +104,15 @@ impl Dying {
     }
 
     fn unchanged(&self) -> bool {
-        let Some(status) = self.directory.text("status").map(|text| status::parse(&text)) else { return false };
+        let Some(status) = self.directory.text("status").map(|text| status::parse(&text)) else {
+            return false;
+        };
         let start = self.directory.text("stat").and_then(|text| stat::parse(&text).start_ticks);
         let uid = self.uid.is_none() || status.uid.map(|(real, _)| real) == self.uid;
-        status.core_dumping && status.tgid == Some(self.pid) && start.is_some() && start == self.start_ticks && uid
+        status.core_dumping
+            && status.tgid == Some(self.pid)
+            && start.is_some()
+            && start == self.start_ticks
+            && uid
     }
 }

@@ -18,7 +18,7 @@ use std::path::Path;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2};
 use nix::sys::stat::{Mode, SFlag, fstat};
-use nix::sys::statfs::fstatfs;
+use nix::sys::statfs::{FsType, fstatfs};
 
 use super::directory::Directory;
 use super::mapping::Mapping;
@@ -27,7 +27,12 @@ use crate::limits;
 /// Held, not opened: no driver runs.
 const HOLD: OFlag = OFlag::O_PATH.union(OFlag::O_CLOEXEC);
 /// File systems that ask somebody else before they answer.
-const REMOTE: [i64; 4] = [0x6573_5546 /* FUSE */, 0x6969 /* NFS */, 0x0102_1997 /* 9p */, 0xff53_4d42 /* CIFS */];
+const REMOTE: [u32; 4] = [
+    0x6573_5546, /* FUSE */
+    0x6969,      /* NFS */
+    0x0102_1997, /* 9p */
+    0xff53_4d42, /* CIFS */
+];
 
 /// The file behind a mapping, through map_files. `None` without
 /// CAP_CHECKPOINT_RESTORE (CAP_SYS_ADMIN before Linux 5.9).
@@ -42,7 +47,8 @@ pub(super) fn mapped(process: &Directory, mapping: &Mapping) -> Option<File> {
 pub(super) fn rooted(process: &Directory, mapping: &Mapping) -> Option<File> {
     let identity = mapping.identity?;
     let root = openat(process, "root", HOLD | OFlag::O_DIRECTORY, Mode::empty()).ok()?;
-    let how = OpenHow::new().flags(HOLD).resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    let how =
+        OpenHow::new().flags(HOLD).resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
     let held = openat2(root, Path::new(OsStr::from_bytes(mapping.clean_path())), how).ok()?;
     reopen(held, Some(identity)).ok()
 }
@@ -78,5 +84,7 @@ fn reopen(held: OwnedFd, identity: Option<(u64, u64)>) -> Result<File, Errno> {
 }
 
 fn is_remote(held: &impl AsFd) -> bool {
-    fstatfs(held).is_ok_and(|statfs| REMOTE.contains(&statfs.filesystem_type().0))
+    // The magic is 32 bits wide; which integer holds it depends on the C library.
+    fstatfs(held)
+        .is_ok_and(|statfs| REMOTE.iter().any(|magic| statfs.filesystem_type() == FsType((*magic).into())))
 }

@@ -35,10 +35,10 @@ mod maps;
 mod stat;
 mod status;
 
+pub use cgroup::Cgroup;
 pub use directory::{Directory, read_bounded};
 pub use dying::{Dying, Identity};
 pub use facts::Facts;
 pub use files::open_by_path;
-pub use cgroup::Cgroup;
 pub use mapping::Mapping;
 pub use status::Status;
