@@ -251,7 +251,8 @@ mod tests {
 
     #[test]
     fn one_bad_value_does_not_cost_the_others() {
-        let (config, warnings) = warned("spool='relative'\nnonsense=1\n[limits]\nspool_records=-1\nspool_bytes=7\n");
+        let (config, warnings) =
+            warned("spool='relative'\nnonsense=1\n[limits]\nspool_records=-1\nspool_bytes=7\n");
         assert_eq!(config.spool_bytes, 7);
         assert_eq!(config.spool, PathBuf::from(DEFAULT_SPOOL));
         assert_eq!(warnings.len(), 3, "{warnings:?}");

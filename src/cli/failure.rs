@@ -16,7 +16,7 @@ use crate::report::escape::clean;
 
 /// Why a command ended.
 #[derive(Debug)]
-pub enum Failure {
+pub(super) enum Failure {
     /// It failed, or found nothing.
     Failed {
         /// What happened.
@@ -38,16 +38,16 @@ pub enum Failure {
 }
 
 /// A command's result.
-pub type Outcome = Result<(), Failure>;
+pub(super) type Outcome = Result<(), Failure>;
 
 impl Failure {
     /// A failure and its remedy.
-    pub fn new(what: impl Into<String>, next: impl Into<String>) -> Failure {
+    pub(super) fn new(what: impl Into<String>, next: impl Into<String>) -> Failure {
         Failure::Failed { what: what.into(), next: next.into() }
     }
 
     /// A mistake in what was typed, and what would be right.
-    pub fn usage(what: impl Into<String>, next: impl Into<String>) -> Failure {
+    pub(super) fn usage(what: impl Into<String>, next: impl Into<String>) -> Failure {
         Failure::Usage { what: what.into(), next: next.into() }
     }
 }
@@ -63,7 +63,7 @@ impl From<io::Error> for Failure {
 }
 
 /// Prints a failure, once, and gives its exit code.
-pub fn conclude(outcome: Outcome) -> ExitCode {
+pub(super) fn conclude(outcome: Outcome) -> ExitCode {
     let (what, next, code) = match outcome {
         Ok(()) | Err(Failure::BrokenPipe) => return ExitCode::SUCCESS,
         Err(Failure::Told) => return ExitCode::from(1),
@@ -78,12 +78,12 @@ pub fn conclude(outcome: Outcome) -> ExitCode {
 }
 
 /// One line on standard error.
-pub fn warn(what: &str) {
+pub(super) fn warn(what: &str) {
     say(&format!("epicore: {}", lines(what)));
 }
 
 /// What to do next, on standard error.
-pub fn hint(next: &str) {
+pub(super) fn hint(next: &str) {
     say(&format!("         {}", lines(next)));
 }
 

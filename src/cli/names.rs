@@ -23,7 +23,7 @@ const DEBUG: &str = "/usr/lib/debug/.build-id";
 
 /// Finds names, and remembers them by (build-id, offset).
 #[derive(Debug)]
-pub struct Finder {
+pub(super) struct Finder {
     known: BTreeMap<(Vec<u8>, u64), Option<Function>>,
     until: Instant,
 }
@@ -36,12 +36,12 @@ impl Default for Finder {
 
 impl Finder {
     /// Names of all frames of a record.
-    pub fn all(&mut self, record: &Record) -> Names {
+    pub(super) fn all(&mut self, record: &Record) -> Names {
         self.of(record, record.stacks.iter().flat_map(|stack| &stack.frames))
     }
 
     /// Names of some frames of a record.
-    pub fn of<'a>(&mut self, record: &Record, frames: impl Iterator<Item = &'a Frame>) -> Names {
+    pub(super) fn of<'a>(&mut self, record: &Record, frames: impl Iterator<Item = &'a Frame>) -> Names {
         let mut wanted: BTreeMap<u32, BTreeSet<u64>> = BTreeMap::new();
         for (module, offset) in frames.filter_map(lookup) {
             wanted.entry(module).or_default().insert(offset);
@@ -120,7 +120,7 @@ fn unescape(text: &str) -> Option<PathBuf> {
 }
 
 /// C++ and Rust names as their authors wrote them.
-pub fn demangle(name: &str) -> String {
+pub(super) fn demangle(name: &str) -> String {
     if name.len() > limits::SYMBOL_NAME {
         return name.to_owned();
     }

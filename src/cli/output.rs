@@ -9,21 +9,21 @@ use crate::report::Paint;
 
 /// Standard output of one command.
 #[derive(Debug)]
-pub struct Output {
+pub(super) struct Output {
     to: BufWriter<Stdout>,
     /// Colours, or not.
-    pub paint: Paint,
+    pub(super) paint: Paint,
     /// Columns, when it is a terminal.
-    pub width: Option<usize>,
+    pub(super) width: Option<usize>,
     /// The reader's time zone.
-    pub zone: TimeZone,
+    pub(super) zone: TimeZone,
     /// Machines read it.
-    pub json: bool,
+    pub(super) json: bool,
 }
 
 impl Output {
     /// Looks at the terminal and the environment, once.
-    pub fn open(json: bool) -> Output {
+    pub(super) fn open(json: bool) -> Output {
         let terminal = io::stdout().is_terminal();
         let wanted = std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
             && std::env::var_os("TERM").is_none_or(|v| v != "dumb");
@@ -37,29 +37,29 @@ impl Output {
     }
 
     /// Text as it is.
-    pub fn text(&mut self, text: &str) -> Outcome {
+    pub(super) fn text(&mut self, text: &str) -> Outcome {
         Ok(self.to.write_all(text.as_bytes())?)
     }
 
     /// One line.
-    pub fn line(&mut self, text: &str) -> Outcome {
+    pub(super) fn line(&mut self, text: &str) -> Outcome {
         Ok(writeln!(self.to, "{text}")?)
     }
 
     /// One JSON document on one line.
-    pub fn json_line(&mut self, value: &impl serde::Serialize) -> Outcome {
+    pub(super) fn json_line(&mut self, value: &impl serde::Serialize) -> Outcome {
         serde_json::to_writer(&mut self.to, value).map_err(io::Error::from)?;
         self.line("")
     }
 
     /// One JSON document over many lines.
-    pub fn json_pretty(&mut self, value: &impl serde::Serialize) -> Outcome {
+    pub(super) fn json_pretty(&mut self, value: &impl serde::Serialize) -> Outcome {
         serde_json::to_writer_pretty(&mut self.to, value).map_err(io::Error::from)?;
         self.line("")
     }
 
     /// Everything is out.
-    pub fn flush(&mut self) -> Outcome {
+    pub(super) fn flush(&mut self) -> Outcome {
         Ok(self.to.flush()?)
     }
 }

@@ -24,16 +24,16 @@ use crate::limits;
 
 /// One symbol.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Symbol {
+pub(super) struct Symbol {
     /// As it stands in the string table.
-    pub name: String,
+    pub(super) name: String,
     /// st_value: an offset from the module's bias.
-    pub start: u64,
+    pub(super) start: u64,
 }
 
 /// An ELF file, open for bounded reads.
 #[derive(Debug)]
-pub struct Module {
+pub(super) struct Module {
     file: File,
     size: u64,
     sections: Vec<Section>,
@@ -54,7 +54,7 @@ const NOTE_BYTES: u64 = 64 << 10;
 impl Module {
     /// Opens a file by a path that a crashed process chose: nothing is opened
     /// for reading before it is known to be a regular file (CAPTURE.md §5.4).
-    pub fn open(path: &Path) -> Option<Module> {
+    pub(super) fn open(path: &Path) -> Option<Module> {
         let handle = open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).ok()?;
         let stat = fstat(&handle).ok()?;
         let regular = stat.st_mode & nix::libc::S_IFMT == nix::libc::S_IFREG;
@@ -93,18 +93,18 @@ impl Module {
     }
 
     /// NT_GNU_BUILD_ID, from the note sections.
-    pub fn build_id(&self) -> Option<Vec<u8>> {
+    pub(super) fn build_id(&self) -> Option<Vec<u8>> {
         let notes = self.sections.iter().filter(|s| s.kind == SHT_NOTE && s.size <= NOTE_BYTES);
         notes.take(16).find_map(|s| build_id(Bytes::new(&self.read(s.offset, s.size)?)))
     }
 
     /// True when the file has the full symbol table, not the dynamic one only.
-    pub fn is_unstripped(&self) -> bool {
+    pub(super) fn is_unstripped(&self) -> bool {
         self.sections.iter().any(|s| s.kind == SHT_SYMTAB)
     }
 
     /// The functions around `offsets`, in the same order.
-    pub fn functions(&self, offsets: &[u64]) -> Vec<Option<Symbol>> {
+    pub(super) fn functions(&self, offsets: &[u64]) -> Vec<Option<Symbol>> {
         let mut best = vec![Candidate::default(); offsets.len()];
         for kind in [SHT_SYMTAB, SHT_DYNSYM] {
             if let Some(table) = self.sections.iter().find(|s| s.kind == kind) {
@@ -171,13 +171,8 @@ fn consider(symbol: Bytes<'_>, strings: &Section, offsets: &[u64], best: &mut [C
     if !function || symbol.u16(6)? == 0 || name == 0 {
         return None;
     }
-    let new = Candidate {
-        strings: Some(*strings),
-        name,
-        start,
-        sized: size > 0,
-        global: info >> 4 == STB_GLOBAL,
-    };
+    let new =
+        Candidate { strings: Some(*strings), name, start, sized: size > 0, global: info >> 4 == STB_GLOBAL };
     for (offset, old) in offsets.iter().zip(best) {
         let inside = *offset >= start && (size == 0 || offset.wrapping_sub(start) < size);
         let rank = |c: &Candidate| (c.strings.is_some(), c.sized, c.start, c.global);

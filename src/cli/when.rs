@@ -5,9 +5,11 @@ use jiff::civil::{Date, DateTime};
 use jiff::{Span, Timestamp, ToSpan, Zoned};
 
 /// The moment that `text` means at `now`, nanoseconds since the epoch.
-pub fn parse(text: &str, now: &Zoned) -> Result<u64, String> {
+pub(super) fn parse(text: &str, now: &Zoned) -> Result<u64, String> {
     let moment = moment(text.trim(), now).ok_or_else(|| {
-        format!("\"{text}\" is not a time: try \"2h\", \"yesterday\", \"2026-11-22\" or \"2026-11-22T14:05:09Z\"")
+        format!(
+            "\"{text}\" is not a time: try \"2h\", \"yesterday\", \"2026-11-22\" or \"2026-11-22T14:05:09Z\""
+        )
     })?;
     u64::try_from(moment.as_nanosecond()).map_err(|_| format!("\"{text}\" lies before 1970"))
 }
@@ -44,9 +46,9 @@ mod tests {
     use super::*;
 
     fn at(text: &str) -> String {
-        let now: Zoned = "2026-11-22T14:05:09[Europe/Berlin]".parse().unwrap_or_else(|_| {
-            "2026-11-22T14:05:09+01:00[+01:00]".parse().unwrap()
-        });
+        let now: Zoned = "2026-11-22T14:05:09[Europe/Berlin]"
+            .parse()
+            .unwrap_or_else(|_| "2026-11-22T14:05:09+01:00[+01:00]".parse().unwrap());
         match parse(text, &now) {
             Ok(ns) => Timestamp::from_nanosecond(i128::from(ns)).unwrap().to_string(),
             Err(error) => error,
