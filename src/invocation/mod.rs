@@ -1,4 +1,6 @@
-//! (being built)
+//! The kernel hands over a crash; and is told to.
+//!
+//! [`pattern`] installs and restores kernel.core_pattern, the only way in.
 #![cfg_attr(
     not(test),
     deny(
@@ -11,3 +13,5 @@
         clippy::cast_sign_loss
     )
 )]
+
+pub mod pattern;

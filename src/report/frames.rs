@@ -1,13 +1,15 @@
 //! Frames, numbered from the innermost, each with how it was found.
 
 use super::amount;
-use super::escape::{clean, shorten};
+use super::escape::{clean, columns, shorten};
 use super::names::Names;
 use super::paint::Paint;
 use crate::record::{Frame, Module, Record, Stack, Trust};
 
 /// Columns of a function's name before the module.
 const FUNCTION_COLUMNS: usize = 44;
+/// Columns of the longest place that still moves the column behind it.
+const PLACE_COLUMNS: usize = 40;
 
 /// How a frame was found, in words.
 pub fn how(trust: Trust) -> &'static str {
@@ -78,10 +80,14 @@ pub fn culprit(record: &Record) -> Option<&Frame> {
 /// A stack's lines, at most `most` frames: the inner ones, then what was left
 /// out, then the outermost.
 pub fn lines(record: &Record, names: &Names, stack: &Stack, most: usize, paint: Paint) -> Vec<String> {
-    let shown = most.min(stack.frames.len());
-    let outer = if shown < stack.frames.len() { shown / 4 } else { 0 };
-    let inner = shown - outer;
+    let count = most.min(stack.frames.len());
+    let outer = if count < stack.frames.len() { count / 4 } else { 0 };
+    let inner = count - outer;
     let resume = stack.frames.len() - outer;
+    let shown = |index: usize| index < inner || index >= resume;
+    let places =
+        stack.frames.iter().enumerate().filter(|(i, _)| shown(*i)).map(|(_, f)| columns(&place(record, f)));
+    let width = places.max().unwrap_or(0).min(PLACE_COLUMNS);
     let mut out = Vec::new();
     let mut number = 0u64;
     let mut folded = 0u64;
@@ -91,9 +97,9 @@ pub fn lines(record: &Record, names: &Names, stack: &Stack, most: usize, paint: 
             out.push(paint.dim(&cut(stack)));
             number = number.saturating_add(u64::from(stack.cut.unwrap_or(0)));
         }
-        if index < inner || index >= resume {
+        if shown(index) {
             flush(&mut out, &mut folded, paint);
-            out.push(line(record, names, frame, number, paint));
+            out.push(line(record, names, frame, number, width, paint));
         } else {
             folded += 1;
         }
@@ -128,10 +134,11 @@ fn end(stack: &Stack) -> Option<String> {
     Some(format!("  the walk stopped here: {}", clean(why)))
 }
 
-fn line(record: &Record, names: &Names, frame: &Frame, number: u64, paint: Paint) -> String {
+fn line(record: &Record, names: &Names, frame: &Frame, number: u64, width: usize, paint: Paint) -> String {
     let what = shorten(&function(names, frame), FUNCTION_COLUMNS);
-    let pad = FUNCTION_COLUMNS.saturating_sub(super::escape::columns(&what));
+    let pad = FUNCTION_COLUMNS.saturating_sub(columns(&what));
     let place = place(record, frame);
+    let after = width.saturating_sub(columns(&place));
     let label = format!("#{number}");
-    format!("  {label:<4}{what}{:pad$}  {place}  {}", "", paint.dim(how(frame.trust)))
+    format!("  {label:<4}{what}{:pad$}  {place}{:after$}  {}", "", "", paint.dim(how(frame.trust)))
 }
