@@ -44,6 +44,28 @@ pub enum Sparse {
     Kill,
 }
 
+/// How the crashed process is let go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Release {
+    /// Mappings that are mostly holes.
+    pub sparse: Sparse,
+    /// Bytes of holes above which `Sparse::Kill` acts.
+    pub sparse_threshold: u64,
+}
+
+impl Default for Release {
+    fn default() -> Release {
+        Release { sparse: Sparse::default(), sparse_threshold: limits::SPARSE_THRESHOLD }
+    }
+}
+
+impl Release {
+    /// True when holes are ended with SIGKILL.
+    pub fn kills(&self) -> bool {
+        self.sparse == Sparse::Kill
+    }
+}
+
 /// What to do about a crash whose soft RLIMIT_CORE is 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CoreLimitZero {
@@ -57,14 +79,12 @@ pub enum CoreLimitZero {
 /// What the program needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// The spool's directory.
-    pub spool: PathBuf,
+    /// The spool's directory; absent = [`DEFAULT_SPOOL`].
+    pub spool: Option<PathBuf>,
     /// A soft RLIMIT_CORE of 0.
     pub core_limit_zero: CoreLimitZero,
     /// Sparse mappings.
-    pub sparse: Sparse,
-    /// Bytes of holes above which `Sparse::Kill` acts.
-    pub sparse_threshold: u64,
+    pub release: Release,
     /// Quota of the spool, bytes.
     pub spool_bytes: u64,
     /// Quota of the spool, records.
@@ -74,13 +94,24 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Config {
         Config {
-            spool: PathBuf::from(DEFAULT_SPOOL),
+            spool: None,
             core_limit_zero: CoreLimitZero::default(),
-            sparse: Sparse::default(),
-            sparse_threshold: limits::SPARSE_THRESHOLD,
+            release: Release::default(),
             spool_bytes: limits::SPOOL_BYTES,
             spool_records: limits::SPOOL_RECORDS,
         }
+    }
+}
+
+impl Config {
+    /// What the handler needs: never fails, warns nobody.
+    pub fn load(file: Option<&Path>) -> Config {
+        load(file.unwrap_or(Path::new(DEFAULT_FILE))).0
+    }
+
+    /// The spool's directory, by default [`DEFAULT_SPOOL`].
+    pub fn spool_directory(&self) -> &Path {
+        self.spool.as_deref().unwrap_or(Path::new(DEFAULT_SPOOL))
     }
 }
 
@@ -194,7 +225,7 @@ fn set(config: &mut Config, key: &str, value: &Value) -> Result<(), &'static str
     let text = value.as_str();
     match key {
         "spool" => match text.map(PathBuf::from).filter(|path| path.is_absolute()) {
-            Some(path) => config.spool = path,
+            Some(path) => config.spool = Some(path),
             None => return Err("an absolute path"),
         },
         "core_limit_zero" => match text {
@@ -203,11 +234,11 @@ fn set(config: &mut Config, key: &str, value: &Value) -> Result<(), &'static str
             _ => return Err("\"keep\" or \"drop\""),
         },
         "release.sparse" => match text {
-            Some("wait") => config.sparse = Sparse::Wait,
-            Some("kill") => config.sparse = Sparse::Kill,
+            Some("wait") => config.release.sparse = Sparse::Wait,
+            Some("kill") => config.release.sparse = Sparse::Kill,
             _ => return Err("\"wait\" or \"kill\""),
         },
-        "release.sparse_threshold" => config.sparse_threshold = bytes(value)?,
+        "release.sparse_threshold" => config.release.sparse_threshold = bytes(value)?,
         "limits.spool_bytes" => config.spool_bytes = bytes(value)?,
         "limits.spool_records" => config.spool_records = bytes(value)?,
         _ => return Err(""),
@@ -239,10 +270,9 @@ mod tests {
         );
         assert_eq!(warnings, Vec::<String>::new());
         let want = Config {
-            spool: PathBuf::from("/s"),
+            spool: Some(PathBuf::from("/s")),
             core_limit_zero: CoreLimitZero::Drop,
-            sparse: Sparse::Kill,
-            sparse_threshold: 1,
+            release: Release { sparse: Sparse::Kill, sparse_threshold: 1 },
             spool_bytes: 2,
             spool_records: 3,
         };
@@ -254,7 +284,7 @@ mod tests {
         let (config, warnings) =
             warned("spool='relative'\nnonsense=1\n[limits]\nspool_records=-1\nspool_bytes=7\n");
         assert_eq!(config.spool_bytes, 7);
-        assert_eq!(config.spool, PathBuf::from(DEFAULT_SPOOL));
+        assert_eq!(config.spool_directory(), Path::new(DEFAULT_SPOOL));
         assert_eq!(warnings.len(), 3, "{warnings:?}");
     }
 
@@ -274,7 +304,7 @@ mod tests {
         std::fs::write(dir.path().join("epicore.toml.d/20.toml"), "spool='/c'\n").unwrap();
         std::fs::write(dir.path().join("epicore.toml.d/10.toml"), "spool='/b'\n").unwrap();
         let (config, warnings) = load(&file);
-        assert_eq!((config.spool, config.spool_records), (PathBuf::from("/c"), 5));
+        assert_eq!((config.spool, config.spool_records), (Some(PathBuf::from("/c")), 5));
         assert!(warnings.is_empty());
     }
 }

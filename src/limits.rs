@@ -34,7 +34,7 @@ pub const STACK_TAIL: u64 = 64 << 10;
 /// The red zone and what a signal left behind below rsp.
 pub const STACK_BELOW: u64 = 16 << 10;
 /// All stack bytes together.
-pub const STACK_TOTAL: u64 = 6 << 20;
+pub const STACK_TOTAL: u64 = 12 << 20;
 /// Bytes of code kept on either side of an instruction pointer.
 pub const CODE_AROUND: u64 = 256;
 /// Bytes of a module's ELF header, program headers and notes.
@@ -145,3 +145,7 @@ pub const SECTIONS: usize = 8192;
 pub const SYMBOLS: u64 = 8_000_000;
 /// The longest symbol that is shown or demangled.
 pub const SYMBOL_NAME: usize = 4096;
+/// What the handler adds to its badness when memory runs out (of 1000).
+pub const OOM_SCORE: &str = "500";
+/// Seconds between the deadline and the end by force.
+pub const GRACE_SECONDS: u64 = 1;

@@ -90,7 +90,7 @@ impl Common {
             ));
         }
         if let Some(spool) = &self.spool {
-            settings.spool = std::path::absolute(spool).unwrap_or_else(|_| spool.clone());
+            settings.spool = Some(std::path::absolute(spool).unwrap_or_else(|_| spool.clone()));
         }
         Ok(settings)
     }

@@ -77,7 +77,7 @@ struct Filter {
 pub(super) fn run(arguments: &Arguments, common: &Common, out: &mut Output) -> Outcome {
     let filter = Filter::understand(arguments, &Zoned::now().with_time_zone(out.zone.clone()))?;
     let settings = common.settings()?;
-    let records = Records::open(&settings.spool)?;
+    let records = Records::open(settings.spool_directory())?;
     let listing = records.list()?;
     let mut damaged = Vec::new();
     let mut found = Vec::new();
@@ -94,7 +94,7 @@ pub(super) fn run(arguments: &Arguments, common: &Common, out: &mut Output) -> O
     found.reverse();
     tell_damage(&damaged);
     if found.is_empty() && !out.json {
-        return Err(nothing(listing.entries.len(), &settings.spool));
+        return Err(nothing(listing.entries.len(), settings.spool_directory()));
     }
     let ids: Vec<String> = listing.entries.iter().map(|e| e.id.to_string()).collect();
     print(&found, &ids, out)

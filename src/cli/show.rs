@@ -47,7 +47,7 @@ pub(super) fn run(arguments: &Arguments, common: &Common, out: &mut Output) -> O
     let record = if arguments.record.contains('/') || path.is_file() {
         records::from_file(path)?
     } else {
-        Records::open(&common.settings()?.spool)?.find(&arguments.record)?
+        Records::open(common.settings()?.spool_directory())?.find(&arguments.record)?
     };
     print(&record, arguments.full, out)
 }
