@@ -1,1 +1,109 @@
-//! (being built)
+//! Kernel → record, on one screen.
+//!
+//! It needs from you: the arguments and standard input that the kernel gave.
+//! It gives you: a record in the spool, first a minimal one right after the
+//! crashed task is released, then the full one in its place. It is not for
+//! waiting: until the release every step is there because it cannot be done
+//! later.
+//!
+//! ```text
+//! open what root must open → confine → head → plan → live memory, facts,
+//! files → close stdin: the task is reaped → drop everything → minimal record
+//! → unwind, key, ask the machine → full record over the minimal one
+//! ```
+
+mod analysis;
+mod assembly;
+mod evidence;
+mod kmsg;
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use crate::config::Config;
+use crate::gap::{Gap, Stage};
+use crate::hardware::Roots;
+use crate::invocation::{Arguments, take_stdin};
+use crate::memory::Stream;
+use crate::process::Directory;
+use crate::record::{Kind, Record};
+use crate::spool::Spool;
+use crate::{confine, record, syscall};
+
+use evidence::Evidence;
+use kmsg::Kmsg;
+
+/// Where records go when nobody says otherwise.
+pub const SPOOL: &str = "/var/spool/epicore";
+
+/// Runs the handler: the kernel's arguments in, a record in the spool out.
+pub fn from_kernel(arguments: Arguments) -> Result<(), String> {
+    let started = Instant::now();
+    let kmsg = Kmsg::open();
+    let stdin = take_stdin().map_err(|error| kmsg.say(&arguments, &format!("no standard input: {error}")))?;
+    let config = Config::load(arguments.config.as_deref());
+    let path = arguments.spool.clone().or(config.spool.clone()).unwrap_or_else(|| PathBuf::from(SPOOL));
+    let spool = Spool::open(&path).map_err(|error| kmsg.say(&arguments, &error.to_string()))?;
+    let (proc_root, machine) =
+        (Directory::open(Path::new("/proc")), Roots::open(Path::new("/proc"), Path::new("/sys")));
+    let needs = confine::Needs { owner: spool.owner(), kill: config.release.kills() };
+    let pidfd = arguments.pidfd.and_then(|fd| syscall::adopt(i32::try_from(fd).ok()?).ok());
+    let mut unconfined = confine::before_first_byte(needs);
+
+    // The task is held from here …
+    let mut stream = Stream::new(stdin);
+    let mut evidence = Evidence::from_crash(&mut stream, &arguments, proc_root.ok(), pidfd.as_ref());
+    evidence.end_sparse_walk(&config.release, pidfd.as_ref());
+    drop(stream.into_inner());
+    evidence.held = Some(started.elapsed());
+    // … to here.
+
+    unconfined.extend(confine::after_release());
+    evidence.unconfined = unconfined;
+    let mut report = |step: &str, result: Result<(), String>| {
+        result.map_err(|error| kmsg.say(&arguments, &format!("{step}: {error}")))
+    };
+    let id = record::new_id();
+    let mut minimal = assembly::minimal(&evidence, &arguments, id.clone());
+    let private = minimal.private;
+    let written = assembly::payload(&mut minimal).and_then(|bytes| write(&spool, &minimal, &bytes));
+    let first = report("minimal record", written);
+
+    let _ = confine::analysis_deadline();
+    let mut full = analysis::run(minimal, &mut evidence, machine.ok().as_ref());
+    full.private = private;
+    full.capture.total_us = assembly::micros(started.elapsed());
+    let bytes = assembly::payload(&mut full);
+    let second = report(
+        "full record",
+        bytes.as_ref().map_err(Clone::clone).and_then(|bytes| write(&spool, &full, bytes)),
+    );
+    if let (Ok(bytes), Ok(id)) = (&bytes, <[u8; 16]>::try_from(full.id.0.as_slice())) {
+        let _ = spool.make_room(crate::spool::Quota::default(), id, bytes.len());
+    }
+    first.and(second)
+}
+
+fn write(spool: &Spool, record: &Record, payload: &[u8]) -> Result<(), String> {
+    let id = <[u8; 16]>::try_from(record.id.0.as_slice()).unwrap_or_default();
+    let result = match record.kind {
+        Kind::Minimal => spool.write_minimal(id, record.private, payload),
+        Kind::Full | Kind::Replay => spool.replace_with_full(id, record.private, payload),
+    };
+    result.map_err(|error| error.to_string())
+}
+
+/// Makes the record of a core that somebody kept: the same code, fed from a
+/// stream, with no process to ask. What only a live process knows is a gap.
+pub fn replay(input: impl Read) -> Record {
+    let started = Instant::now();
+    let mut stream = Stream::new(input);
+    let mut evidence = Evidence::from_core(&mut stream);
+    let minimal = assembly::minimal(&evidence, &Arguments::default(), record::new_id());
+    let mut record = analysis::run(minimal, &mut evidence, None);
+    record.kind = Kind::Replay;
+    record.gaps.push(Gap::new(Stage::Process, "replay: no process to ask"));
+    record.capture.total_us = assembly::micros(started.elapsed());
+    record
+}

@@ -11,12 +11,13 @@
 //! compact record for each crash, with what could not be learned named as a
 //! gap. It is not for: keeping core files; nothing here ever writes one.
 
-// The ground: everything stands on these five, and they stand on nothing.
+// The ground: everything stands on these six, and they stand on nothing.
 pub mod address;
 pub mod bytes;
 pub mod config;
 pub mod gap;
 pub mod limits;
+pub mod syscall;
 
 // The stages of a crash, in order.
 /// Kernel to record on one screen.

@@ -34,7 +34,7 @@ pub const STACK_TAIL: u64 = 64 << 10;
 /// The red zone and what a signal left behind below rsp.
 pub const STACK_BELOW: u64 = 16 << 10;
 /// All stack bytes together.
-pub const STACK_TOTAL: u64 = 6 << 20;
+pub const STACK_TOTAL: u64 = 12 << 20;
 /// Bytes of code kept on either side of an instruction pointer.
 pub const CODE_AROUND: u64 = 256;
 /// Bytes of a module's ELF header, program headers and notes.
@@ -112,5 +112,30 @@ pub const OPEN_FILES: u64 = 1200;
 pub const SPOOL_BYTES: u64 = 256 << 20;
 /// Default quota of the spool, records.
 pub const SPOOL_RECORDS: u64 = 10_000;
+/// The payload of one spool file. The same as [`RECORD_BYTES`]: a spool file
+/// larger than this and a header is no spool file, and is not read.
+pub const SPOOL_PAYLOAD: usize = RECORD_BYTES;
+/// The longest header that a later format version may give a spool file.
+pub const SPOOL_HEADER: usize = 512;
+/// Directory entries of one part of the spool that are looked at: the quota
+/// ten times over. More means that something else fills the directory.
+pub const SPOOL_ENTRIES: usize = 100_000;
+/// Records written between two counts of the whole spool, at most (the tally
+/// of a longer time is thrown away and the spool is counted again).
+pub const SPOOL_TALLY: usize = 4096;
+/// The share of the quota that a count frees beyond what it must (1/16), so
+/// that the next count is hundreds of crashes away.
+pub const SPOOL_SLACK: u64 = 16;
+/// Seconds after which a temporary file is a dead writer's: far above the
+/// longest capture ([`HELD_SECONDS`] + [`ANALYSIS_SECONDS`]).
+pub const SPOOL_TEMPORARY_SECONDS: u64 = 3600;
+/// What one small file costs on disk: a filesystem block.
+pub const SPOOL_BLOCK: u64 = 4096;
+/// Candidates that a selector names before it is simply ambiguous.
+pub const SPOOL_CANDIDATES: usize = 16;
 /// The longest configuration file.
 pub const CONFIG_BYTES: usize = 64 << 10;
+/// What the handler adds to its badness when memory runs out (of 1000).
+pub const OOM_SCORE: &str = "500";
+/// Seconds between the deadline and the end by force.
+pub const GRACE_SECONDS: u64 = 1;

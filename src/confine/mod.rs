@@ -1,4 +1,18 @@
-//! (being built)
+//! Privileges shrink in two steps, and the order of everything else follows.
+//!
+//! ```text
+//! root, all capabilities      open spool, kmsg, config, /proc and /sys
+//!   ── before_first_byte ──   limits, deadline, oom score; the uid of the
+//!                             spool's owner; three capabilities; bounding set
+//!                             empty; no_new_privs; not dumpable
+//! three capabilities          the head, live memory, /proc, module files
+//!   ── release (stdin closed, the task is reaped)
+//!   ── after_release ──       no capability at all
+//! nothing                     unwind, encode, write through the spool's fd
+//! ```
+//!
+//! uid 0 never sees a byte of the crash. What could not be done on an older
+//! kernel is returned in words and becomes a field of the record.
 #![cfg_attr(
     not(test),
     deny(
@@ -11,3 +25,52 @@
         clippy::cast_sign_loss
     )
 )]
+
+mod limits;
+mod privileges;
+mod watchdog;
+
+pub use watchdog::{analysis_deadline, held_deadline};
+
+/// What the confined handler may need, and whose name it takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Needs {
+    /// Owner of the spool: the user and group to become.
+    pub owner: (u32, u32),
+    /// CAP_KILL, for release.sparse = "kill".
+    pub kill: bool,
+}
+
+/// The first step. Returns what could not be confined.
+pub fn before_first_byte(needs: Needs) -> Vec<String> {
+    let mut open = Vec::new();
+    let mut note = |what: &str, result: Result<(), nix::errno::Errno>| {
+        if let Err(error) = result {
+            open.push(format!("{what}: {}", error.desc()));
+        }
+    };
+    note("limits", limits::lower());
+    note("oom score", limits::offer_to_oom_killer());
+    note("deadline", held_deadline());
+    // An ordinary user (a replay, a test) has nothing to give away.
+    if nix::unistd::geteuid().is_root() {
+        let known = privileges::empty_bounding_set();
+        note("bounding set", known.map(drop));
+        note("uid", privileges::become_user(needs.owner));
+        note("capabilities", privileges::keep_few(needs.kill, known.unwrap_or(u64::MAX)));
+        if needs.owner.0 == 0 {
+            note("uid stays 0: the spool belongs to root", Err(nix::errno::Errno::EPERM));
+        }
+    }
+    note("no_new_privs", nix::sys::prctl::set_no_new_privs());
+    note("dumpable", nix::sys::prctl::set_dumpable(false));
+    open
+}
+
+/// The second step, once the task is released.
+pub fn after_release() -> Vec<String> {
+    match privileges::drop_all() {
+        Ok(()) => Vec::new(),
+        Err(error) => vec![format!("capabilities after release: {}", error.desc())],
+    }
+}

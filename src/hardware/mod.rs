@@ -1,13 +1,9 @@
-//! (being built)
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::indexing_slicing,
-        clippy::arithmetic_side_effects,
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::panic,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss
-    )
-)]
+//! stub
+/// stub
+pub struct Roots;
+#[allow(missing_docs)]
+impl Roots {
+    pub fn open(_: &std::path::Path, _: &std::path::Path) -> Result<Roots, ()> {
+        Ok(Roots)
+    }
+}

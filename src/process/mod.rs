@@ -1,4 +1,17 @@
-//! (being built)
+//! The dying process says who it is, while the kernel still holds it.
+//!
+//! ```text
+//! Dying   /proc/%I as one directory descriptor: the crashing thread, which
+//!         resolves although it is not listed; Tgid must be %P
+//! facts   status, stat, cgroup, limits, exe, namespaces → Facts
+//! maps    /proc/TID/maps → Mapping (only when the core has no NT_FILE)
+//! files   the file behind a mapping, opened without running anybody's driver
+//! ```
+//!
+//! It needs from you: CAP_SYS_PTRACE, and CAP_DAC_READ_SEARCH for files. It
+//! trusts nothing it reads: names may hold spaces, parentheses, newlines and
+//! invalid UTF-8, and a pid may have been reused (CVE-2025-4598): what was
+//! read counts only when [`Dying::still`] says so afterwards.
 #![cfg_attr(
     not(test),
     deny(
@@ -12,6 +25,20 @@
     )
 )]
 
+mod cgroup;
+mod directory;
+mod dying;
+mod facts;
+mod files;
 mod mapping;
+mod maps;
+mod stat;
+mod status;
 
+pub use cgroup::Cgroup;
+pub use directory::{Directory, read_bounded};
+pub use dying::{Dying, Identity};
+pub use facts::Facts;
+pub use files::open_by_path;
 pub use mapping::Mapping;
+pub use status::Status;

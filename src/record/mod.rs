@@ -16,12 +16,18 @@
 //! Every key, its unit and its source: docs/record-format.md. A reader skips
 //! keys it does not know; a writer never gives a key a second meaning.
 
+mod budget;
 mod decode;
 mod encode;
+mod id;
+mod keys;
 mod schema;
 mod text;
 
+pub use budget::fit;
 pub use decode::{DecodeError, decode};
 pub use encode::{EncodeError, encode};
+pub use id::new_id;
+pub use keys::{FrameKey, location_keys};
 pub use schema::*;
 pub use text::{app_specific, text};

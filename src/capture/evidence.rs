@@ -1,0 +1,198 @@
+//! What was gathered of a crash, before anything is made of it.
+
+use std::io::Read;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use crate::config::Release;
+use crate::elfcore::Head;
+use crate::gap::{Gap, Stage};
+use crate::invocation::Arguments;
+use crate::limits;
+use crate::memory::{self, Image, Layout, Plan, Stream};
+use crate::module::Modules;
+use crate::process::{self, Directory, Dying, Facts, Identity, Mapping};
+use crate::syscall;
+
+/// Everything known of one crash.
+pub(super) struct Evidence {
+    pub(super) head: Head,
+    pub(super) layout: Layout,
+    pub(super) image: Image,
+    pub(super) modules: Modules,
+    pub(super) facts: Option<Facts>,
+    /// Last CPUs of the first threads, in the order of `head.threads`.
+    pub(super) cpus: Vec<Option<u32>>,
+    pub(super) identity: Option<Identity>,
+    pub(super) source: &'static str,
+    pub(super) stream_bytes: u64,
+    pub(super) held: Option<Duration>,
+    pub(super) killed: bool,
+    pub(super) clocks: (Option<u64>, Option<u64>),
+    pub(super) unconfined: Vec<String>,
+    pub(super) gaps: Vec<Gap>,
+}
+
+impl Evidence {
+    /// While the task is held: head, memory, facts, files, in this order.
+    pub(super) fn from_crash<R: Read>(
+        stream: &mut Stream<R>,
+        arguments: &Arguments,
+        proc_root: Option<Directory>,
+        pidfd: Option<&OwnedFd>,
+    ) -> Evidence {
+        let mut gaps = arguments.gaps.clone();
+        let clocks = syscall::clocks();
+        let head = stream.head();
+        let dying = open_dying(arguments, proc_root, &mut gaps);
+        let memory = dying.as_ref().filter(|_| !arguments.stream_only).and_then(|dying| {
+            let memory = dying.memory();
+            if let Err(error) = &memory {
+                gaps.push(Gap::new(Stage::Memory, format!("live memory refused: {}", error.desc())));
+            }
+            memory.ok()
+        });
+        let mut evidence = Evidence::read(stream, head, dying.as_ref(), memory.as_ref(), gaps);
+        evidence.clocks = clocks;
+        if let Some(dying) = &dying {
+            evidence.ask(dying, pidfd);
+        }
+        evidence
+    }
+
+    /// From a core that was kept.
+    pub(super) fn from_core<R: Read>(stream: &mut Stream<R>) -> Evidence {
+        let head = stream.head();
+        let mut evidence = Evidence::read(stream, head, None, None, Vec::new());
+        evidence.attach(|mapping| process::open_by_path(mapping.clean_path()).map(|file| (file, false)));
+        evidence
+    }
+
+    /// Memory by the plan, live where it can be had, else from the stream.
+    fn read<R: Read>(
+        stream: &mut Stream<R>,
+        head: Head,
+        dying: Option<&Dying>,
+        live: Option<&std::fs::File>,
+        mut gaps: Vec<Gap>,
+    ) -> Evidence {
+        let layout = Layout::new(&head);
+        let mappings = mappings(&head, &layout, dying, &mut gaps);
+        let plan = Plan::new(&head, &layout, &mappings);
+        let (image, lost) = match live {
+            Some(memory) => memory::live(memory, &plan),
+            None => memory::from_stream(stream, &head, &plan),
+        };
+        gaps.extend(head.gaps.iter().cloned().chain(plan.gaps).chain(lost));
+        let vdso = head.auxv.vdso;
+        let machine = head.machine.unwrap_or(crate::elfcore::Machine::X86_64);
+        let (modules, damaged) = Modules::assemble(&mappings, &image, vdso, machine);
+        gaps.extend(damaged);
+        Evidence {
+            layout,
+            image,
+            modules,
+            facts: None,
+            cpus: Vec::new(),
+            identity: None,
+            source: if live.is_some() { "live" } else { "stream" },
+            stream_bytes: stream.position(),
+            held: None,
+            killed: false,
+            clocks: (None, None),
+            unconfined: Vec::new(),
+            gaps,
+            head,
+        }
+    }
+
+    /// What only the living can tell; forgotten again when it turns out to
+    /// have been somebody else.
+    fn ask(&mut self, dying: &Dying, pidfd: Option<&OwnedFd>) {
+        let facts = dying.facts();
+        let tids: Vec<u32> =
+            self.head.threads.iter().take(limits::THREAD_CPUS).map(|thread| thread.tid).collect();
+        // Ids in the core are those of the process's own pid namespace; they
+        // are ours only when that is ours.
+        let ours = !facts.namespaces.iter().any(|(name, _)| name == "pid");
+        self.cpus = if ours { dying.thread_cpus(&tids) } else { vec![facts.cpu] };
+        self.attach(|mapping| dying.open_mapped(mapping));
+        self.identity = Some(dying.still(pidfd));
+        if self.identity == Some(Identity::Lost) {
+            self.gaps
+                .push(Gap::new(Stage::Process, "the process could not be verified: its facts are left out"));
+            self.cpus.clear();
+        } else {
+            self.facts = Some(facts);
+        }
+    }
+
+    /// Opens what unwinding will need.
+    fn attach(&mut self, mut open: impl FnMut(&Mapping) -> Option<(std::fs::File, bool)>) {
+        for index in 0..self.modules.len().min(limits::MODULES) {
+            let Some(mapping) = self.modules.first_mapping(index) else { continue };
+            if let Some((file, exact)) = open(&mapping) {
+                self.modules.attach(index, file, exact);
+            }
+        }
+    }
+
+    /// The kernel walks holes of mappings page by page and notices a closed
+    /// pipe only when it writes. Where that would take too long and the site
+    /// has chosen so, the task is ended.
+    pub(super) fn end_sparse_walk(&mut self, release: &Release, pidfd: Option<&OwnedFd>) {
+        let resident =
+            self.facts.as_ref().and_then(|facts| facts.status.rss_kib).map(|kib| kib.saturating_mul(1024));
+        let (Some(pidfd), Some(resident)) = (pidfd, resident) else { return };
+        let holes = self.head.core_bytes().saturating_sub(resident);
+        if release.kills() && holes > release.sparse_threshold {
+            self.killed = syscall::pidfd_send_signal(pidfd.as_fd(), nix::libc::SIGKILL).is_ok();
+        }
+    }
+}
+
+fn open_dying(arguments: &Arguments, proc_root: Option<Directory>, gaps: &mut Vec<Gap>) -> Option<Dying> {
+    let mut lost = |reason: String| {
+        gaps.push(Gap::new(Stage::Process, reason));
+        None
+    };
+    let Some(proc_root) = proc_root else { return lost("/proc is not there".to_owned()) };
+    let Some(pid) = arguments.pid else { return lost("no pid was given".to_owned()) };
+    let tid = arguments.tid.unwrap_or(pid);
+    match Dying::open(proc_root, pid, tid, arguments.uid) {
+        Ok(dying) => Some(dying),
+        Err(error) => lost(format!("/proc/TID could not be used: {}", error.desc())),
+    }
+}
+
+/// Mappings from the core's own words, else from /proc: the same record must
+/// come from both sources.
+fn mappings(head: &Head, layout: &Layout, dying: Option<&Dying>, gaps: &mut Vec<Gap>) -> Vec<Mapping> {
+    let Some(files) = &head.files else {
+        let Some((mappings, cut)) = dying.and_then(Dying::mappings) else { return Vec::new() };
+        if cut {
+            gaps.push(Gap::new(Stage::Process, "maps beyond the limit"));
+        }
+        return mappings;
+    };
+    let flags = |start| layout.segment(start);
+    let file_backed = files.iter().map(|file| Mapping {
+        range: file.range,
+        offset: file.offset,
+        path: file.path.clone(),
+        executable: flags(file.range.start).is_some_and(|segment| segment.is_executable()),
+        writable: flags(file.range.start).is_some_and(|segment| segment.is_writable()),
+        identity: None,
+    });
+    let named: std::collections::HashSet<_> = files.iter().map(|file| file.range.start).collect();
+    let anonymous =
+        head.segments.iter().filter(|segment| !named.contains(&segment.range.start)).map(|segment| Mapping {
+            range: segment.range,
+            executable: segment.is_executable(),
+            writable: segment.is_writable(),
+            ..Mapping::default()
+        });
+    let mut all: Vec<Mapping> = file_backed.chain(anonymous).collect();
+    all.sort_by_key(|mapping| mapping.range.start);
+    all
+}

@@ -1,0 +1,118 @@
+//! One crashing thread, held by its /proc directory and its pidfd.
+
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use super::directory::Directory;
+use super::facts::{self, Facts};
+use super::files;
+use super::mapping::Mapping;
+use super::maps;
+use super::stat;
+use super::status::{self, Status};
+
+/// How well it is known that what was read belongs to the crash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// The pidfd of the kernel names this pid and the task is not reaped.
+    Pidfd,
+    /// No pidfd (before Linux 6.16): start time unchanged, CoreDumping set,
+    /// uid as the kernel said.
+    StartTime,
+    /// It is somebody else by now, or cannot be told.
+    Lost,
+}
+
+/// The crashing thread.
+pub struct Dying {
+    proc_root: Directory,
+    directory: Directory,
+    pid: u32,
+    uid: Option<u32>,
+    status: Status,
+    start_ticks: Option<u64>,
+}
+
+impl Dying {
+    /// Opens /proc/TID and checks that it is a thread of `pid`.
+    pub fn open(proc_root: Directory, pid: u32, tid: u32, uid: Option<u32>) -> Result<Dying, Errno> {
+        let directory = proc_root.directory(&tid.to_string())?;
+        let status = status::parse(&directory.text("status").ok_or(Errno::ESRCH)?);
+        if status.tgid != Some(pid) {
+            return Err(Errno::ESTALE);
+        }
+        let start_ticks =
+            directory.text("stat").map(|text| stat::parse(&text)).and_then(|stat| stat.start_ticks);
+        Ok(Dying { proc_root, directory, pid, uid, status, start_ticks })
+    }
+
+    /// Its memory. Fails under ptrace_scope 3 and without CAP_SYS_PTRACE.
+    pub fn memory(&self) -> Result<File, Errno> {
+        self.directory.file("mem")
+    }
+
+    /// What it says of itself.
+    pub fn facts(&self) -> Facts {
+        facts::gather(&self.directory, &self.proc_root, &self.status)
+    }
+
+    /// The CPU that each of these threads (ids in our pid namespace) ran on
+    /// last.
+    pub fn thread_cpus(&self, tids: &[u32]) -> Vec<Option<u32>> {
+        let Ok(tasks) = self.directory.directory("task") else { return vec![None; tids.len()] };
+        let cpu = |tid: &u32| stat::parse(&tasks.text(&format!("{tid}/stat"))?).cpu;
+        tids.iter().map(cpu).collect()
+    }
+
+    /// Its mappings, when the core does not tell; the flag says that the limit
+    /// cut them.
+    pub fn mappings(&self) -> Option<(Vec<Mapping>, bool)> {
+        self.directory.file("maps").ok().map(maps::read)
+    }
+
+    /// The file behind a mapping, and whether it is surely the mapped one.
+    pub fn open_mapped(&self, mapping: &Mapping) -> Option<(File, bool)> {
+        let exact = files::mapped(&self.directory, mapping).map(|file| (file, true));
+        exact.or_else(|| files::rooted(&self.directory, mapping).map(|file| (file, true)))
+    }
+
+    /// After the reads: is it still the crashed process that was read?
+    pub fn still(&self, pidfd: Option<&OwnedFd>) -> Identity {
+        let same = match pidfd {
+            Some(pidfd) if self.named_by(pidfd.as_fd()) => Identity::Pidfd,
+            Some(_) => Identity::Lost,
+            None if self.unchanged() => Identity::StartTime,
+            None => Identity::Lost,
+        };
+        same
+    }
+
+    /// The pidfd names this pid and the process is not reaped: as long as it
+    /// is not, its number cannot be anybody else's.
+    fn named_by(&self, pidfd: BorrowedFd<'_>) -> bool {
+        use std::os::fd::AsRawFd;
+        let path = format!("self/fdinfo/{}", pidfd.as_raw_fd());
+        let Some(text) = self.proc_root.text(&path) else { return false };
+        let pid = text.split(|byte| *byte == b'\n').find_map(|line| {
+            std::str::from_utf8(line.strip_prefix(b"Pid:")?).ok()?.trim().parse::<u32>().ok()
+        });
+        let mut ready = [PollFd::new(pidfd, PollFlags::POLLIN)];
+        pid == Some(self.pid) && poll(&mut ready, PollTimeout::ZERO) == Ok(0)
+    }
+
+    fn unchanged(&self) -> bool {
+        let Some(status) = self.directory.text("status").map(|text| status::parse(&text)) else {
+            return false;
+        };
+        let start = self.directory.text("stat").and_then(|text| stat::parse(&text).start_ticks);
+        let uid = self.uid.is_none() || status.uid.map(|(real, _)| real) == self.uid;
+        status.core_dumping
+            && status.tgid == Some(self.pid)
+            && start.is_some()
+            && start == self.start_ticks
+            && uid
+    }
+}

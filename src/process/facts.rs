@@ -1,0 +1,99 @@
+//! What /proc says of a process: [`Facts`], every field optional.
+
+use super::cgroup::{self, Cgroup};
+use super::directory::Directory;
+use super::stat;
+use super::status::Status;
+
+/// Limits that explain crashes: key in the record, name in /proc/PID/limits.
+const LIMITS: [(&str, &str); 6] = [
+    ("stack", "Max stack size"),
+    ("data", "Max data size"),
+    ("as", "Max address space"),
+    ("nproc", "Max processes"),
+    ("nofile", "Max open files"),
+    ("memlock", "Max locked memory"),
+];
+
+/// Namespaces that tell a container from the host.
+const NAMESPACES: [&str; 5] = ["mnt", "net", "pid", "user", "uts"];
+
+/// sysconf(_SC_CLK_TCK) is 100 on every Linux (USER_HZ).
+const NS_PER_TICK: u64 = 10_000_000;
+
+/// What a process says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// status.
+    pub status: Status,
+    /// comm of the crashing thread.
+    pub thread_comm: Option<Vec<u8>>,
+    /// The link of exe, as it stands.
+    pub exe: Option<Vec<u8>>,
+    /// cgroup.
+    pub cgroup: Cgroup,
+    /// Namespaces that are not ours: name, inode.
+    pub namespaces: Vec<(String, u64)>,
+    /// Start after boot, nanoseconds.
+    pub start_ns: Option<u64>,
+    /// CPU the crashing thread ran on last.
+    pub cpu: Option<u32>,
+    /// Soft limits, unlimited left out.
+    pub limits: Vec<(String, u64)>,
+}
+
+/// Gathers the facts.
+pub(super) fn gather(process: &Directory, proc_root: &Directory, status: &Status) -> Facts {
+    let stat = process.text("stat").map(|text| stat::parse(&text)).unwrap_or_default();
+    let comm = process.text("comm").map(|mut comm| {
+        if comm.last() == Some(&b'\n') {
+            comm.pop();
+        }
+        comm
+    });
+    Facts {
+        status: status.clone(),
+        thread_comm: comm,
+        exe: process.link("exe"),
+        cgroup: process.text("cgroup").map(|text| cgroup::parse(&text)).unwrap_or_default(),
+        namespaces: namespaces(process, proc_root),
+        start_ns: stat.start_ticks.and_then(|ticks| ticks.checked_mul(NS_PER_TICK)),
+        cpu: stat.cpu,
+        limits: process.text("limits").map(|text| limits(&text)).unwrap_or_default(),
+    }
+}
+
+fn namespaces(process: &Directory, proc_root: &Directory) -> Vec<(String, u64)> {
+    let different = |name: &&str| {
+        let theirs = process.link(&format!("ns/{name}"))?;
+        let ours = proc_root.link(&format!("self/ns/{name}"));
+        (Some(&theirs) != ours.as_ref()).then_some(())?;
+        // The link reads "mnt:[4026531841]".
+        let text = std::str::from_utf8(&theirs).ok()?;
+        let inode = text.split_once('[')?.1.strip_suffix(']')?.parse().ok()?;
+        Some(((*name).to_owned(), inode))
+    };
+    NAMESPACES.iter().filter_map(different).collect()
+}
+
+fn limits(text: &[u8]) -> Vec<(String, u64)> {
+    let Ok(text) = std::str::from_utf8(text) else { return Vec::new() };
+    let soft = |(key, name): &(&str, &str)| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        Some(((*key).to_owned(), line.split_ascii_whitespace().next()?.parse().ok()?))
+    };
+    LIMITS.iter().filter_map(soft).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unlimited_is_absent_and_the_soft_limit_counts() {
+        let text = b"Limit    Soft Limit   Hard Limit  Units\n\
+                     Max stack size            8388608              unlimited            bytes     \n\
+                     Max data size             unlimited            unlimited            bytes     \n";
+        assert_eq!(limits(text), vec![("stack".to_owned(), 8_388_608)]);
+    }
+}

@@ -1,0 +1,90 @@
+//! The file behind a mapping, opened so that nothing of the crashed process
+//! runs and nothing hangs.
+//!
+//! Opening a path can execute a driver's open() (a container with mknod puts a
+//! device at a library's path) or wait for ever (a FIFO: CVE-2021-25684). So a
+//! file is first held by O_PATH, looked at, and reopened for reading only when
+//! it is a regular file: through map_files, which names the mapped file itself
+//! whatever namespace or chroot it is in and even when it was deleted; else
+//! below /proc/TID/root with openat2, and only when device and inode are the
+//! mapping's.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2};
+use nix::sys::stat::{Mode, SFlag, fstat};
+use nix::sys::statfs::{FsType, fstatfs};
+
+use super::directory::Directory;
+use super::mapping::Mapping;
+use crate::limits;
+
+/// Held, not opened: no driver runs.
+const HOLD: OFlag = OFlag::O_PATH.union(OFlag::O_CLOEXEC);
+/// File systems that ask somebody else before they answer.
+const REMOTE: [u32; 4] = [
+    0x6573_5546, /* FUSE */
+    0x6969,      /* NFS */
+    0x0102_1997, /* 9p */
+    0xff53_4d42, /* CIFS */
+];
+
+/// The file behind a mapping, through map_files. `None` without
+/// CAP_CHECKPOINT_RESTORE (CAP_SYS_ADMIN before Linux 5.9).
+pub(super) fn mapped(process: &Directory, mapping: &Mapping) -> Option<File> {
+    let name = format!("map_files/{:x}-{:x}", mapping.range.start.0, mapping.range.end.0);
+    let held = openat(process, name.as_str(), HOLD, Mode::empty()).ok()?;
+    reopen(held, None).ok()
+}
+
+/// The file behind a mapping, by its path inside the process's root. `None`
+/// when it is not the mapped one, or openat2 is missing (before Linux 5.6).
+pub(super) fn rooted(process: &Directory, mapping: &Mapping) -> Option<File> {
+    let identity = mapping.identity?;
+    let root = openat(process, "root", HOLD | OFlag::O_DIRECTORY, Mode::empty()).ok()?;
+    let how =
+        OpenHow::new().flags(HOLD).resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    let held = openat2(root, Path::new(OsStr::from_bytes(mapping.clean_path())), how).ok()?;
+    reopen(held, Some(identity)).ok()
+}
+
+/// A file by its path in our own namespace: for a replay.
+pub fn open_by_path(path: &[u8]) -> Option<File> {
+    if !path.starts_with(b"/") {
+        return None;
+    }
+    reopen(open(Path::new(OsStr::from_bytes(path)), HOLD, Mode::empty()).ok()?, None).ok()
+}
+
+/// From held to readable: only a regular file, of a bounded size, on a file
+/// system that answers by itself.
+fn reopen(held: OwnedFd, identity: Option<(u64, u64)>) -> Result<File, Errno> {
+    let stat = fstat(&held)?;
+    let regular = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG;
+    let size = u64::try_from(stat.st_size).unwrap_or(u64::MAX);
+    if !regular || size > limits::MODULE_FILE {
+        return Err(Errno::EINVAL);
+    }
+    if identity.is_some_and(|identity| identity != (stat.st_dev, stat.st_ino)) {
+        return Err(Errno::ESTALE);
+    }
+    // Until a deadline for each file stands (they can hang in an
+    // uninterruptible wait), a remote file is a gap and not a risk.
+    if is_remote(&held) {
+        return Err(Errno::EREMOTE);
+    }
+    let path = format!("/proc/self/fd/{}", held.as_raw_fd());
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    open(path.as_str(), flags, Mode::empty()).map(File::from)
+}
+
+fn is_remote(held: &impl AsFd) -> bool {
+    // The magic is 32 bits wide; which integer holds it depends on the C library.
+    fstatfs(held)
+        .is_ok_and(|statfs| REMOTE.iter().any(|magic| statfs.filesystem_type() == FsType((*magic).into())))
+}

@@ -1,0 +1,296 @@
+//! Reading a spool that crashed, was copied, or was tampered with.
+//!
+//! What it gives: a listing in the order of time, one record by id, by part
+//! of an id, by "last" or by path, and for each file a [`RecordStatus`]:
+//! damage is data, and one bad file never hides the next. What it trusts:
+//! nothing. Symbolic links, FIFOs, devices, files with a second hard link and
+//! oversize files are refused without reading a byte. Limits:
+//! limits::SPOOL_PAYLOAD, SPOOL_HEADER, SPOOL_ENTRIES.
+
+use std::ffi::CString;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open, openat};
+use nix::sys::stat::{Mode, fstat};
+use nix::sys::uio::pread;
+
+use super::layout::{DIRECTORY, PRIVATE, is_regular};
+use super::name::{Name, classify};
+use super::{Damage, Header, RecordId, Spool, SpoolError, Step};
+use crate::limits;
+
+/// Why a file was not even read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// A symbolic link.
+    Symlink,
+    /// A FIFO, device, socket or directory.
+    NotRegular,
+    /// It has another name somewhere.
+    HardLinked,
+    /// Larger than any spool file; its size.
+    Oversize(u64),
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Refusal::Symlink => f.write_str("is a symbolic link"),
+            Refusal::NotRegular => f.write_str("is not a regular file"),
+            Refusal::HardLinked => f.write_str("has a second hard link"),
+            Refusal::Oversize(size) => write!(f, "{size} bytes are too many"),
+        }
+    }
+}
+
+/// What a spool file turned out to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RecordStatus {
+    /// Whole.
+    Valid {
+        /// What the header says.
+        header: Header,
+        /// The record.
+        payload: Vec<u8>,
+    },
+    /// Damaged: torn by a power cut, rotten, or not ours.
+    Corrupted(Damage),
+    /// Not touched.
+    Refused(Refusal),
+    /// The kernel would not give it (EACCES, EIO …).
+    Unreadable(Errno),
+    /// Removed since it was listed.
+    Gone,
+}
+
+/// One record of a listing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Entry {
+    /// Its id: the order is the order of time.
+    pub id: RecordId,
+    /// It lies in the private part.
+    pub private: bool,
+}
+
+/// What is in the spool.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// Records, oldest first.
+    pub entries: Vec<Entry>,
+    /// Records being written, or left by writers that died.
+    pub temporaries: u64,
+    /// Files that are nobody's here.
+    pub strangers: u64,
+    /// The private part exists and may not be read.
+    pub private_denied: bool,
+    /// There were more names than limits::SPOOL_ENTRIES.
+    pub truncated: bool,
+}
+
+/// Why a selector is not one record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotOne {
+    /// Not an id, a part of one, or "last".
+    Malformed,
+    /// Nothing like it.
+    None,
+    /// Several (the first few of them).
+    Several(Vec<Entry>),
+    /// The spool could not be listed.
+    Spool(SpoolError),
+}
+
+impl std::fmt::Display for NotOne {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            NotOne::Malformed => f.write_str("not a record id, a part of one, or \"last\""),
+            NotOne::None => f.write_str("no such record"),
+            NotOne::Several(_) => f.write_str("several records match"),
+            NotOne::Spool(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for NotOne {}
+
+/// A spool open for reading; no privilege is needed beyond the directory's.
+#[derive(Debug)]
+pub struct Reader {
+    public: OwnedFd,
+    private: Result<OwnedFd, Errno>,
+}
+
+impl Reader {
+    /// Opens the spool at `path`, and its private part if that is permitted.
+    pub fn open(path: &Path) -> Result<Reader, SpoolError> {
+        let public = open(path, DIRECTORY, Mode::empty()).map_err(SpoolError::at(Step::Directory))?;
+        let private = openat(&public, PRIVATE, DIRECTORY, Mode::empty());
+        Ok(Reader { public, private })
+    }
+
+    /// The same spool as an open one.
+    pub fn of(spool: &Spool) -> Result<Reader, SpoolError> {
+        let public =
+            spool.public.dir.try_clone().map_err(|_| SpoolError::Io(Step::Directory, Errno::EMFILE))?;
+        let private = openat(&public, PRIVATE, DIRECTORY, Mode::empty());
+        Ok(Reader { public, private })
+    }
+
+    /// Everything that is there, oldest first. Only names are read.
+    pub fn list(&self) -> Result<Listing, SpoolError> {
+        let mut listing = Listing {
+            private_denied: self.private.as_ref().is_err_and(|errno| *errno != Errno::ENOENT),
+            ..Listing::default()
+        };
+        listing.add(self.public.as_fd(), false)?;
+        if let Ok(private) = &self.private {
+            listing.add(private.as_fd(), true)?;
+        }
+        listing.entries.sort_unstable();
+        Ok(listing)
+    }
+
+    /// Reads one record.
+    pub fn read(&self, entry: &Entry) -> RecordStatus {
+        let dir = match (entry.private, &self.private) {
+            (false, _) => &self.public,
+            (true, Ok(private)) => private,
+            (true, Err(errno)) => return RecordStatus::Unreadable(*errno),
+        };
+        match judge(openat(dir, entry.id.file_name().as_str(), READ, Mode::empty())) {
+            RecordStatus::Valid { header, .. } if header.id != entry.id => {
+                RecordStatus::Corrupted(Damage::OtherId)
+            }
+            status => status,
+        }
+    }
+
+    /// The one record that `selector` means: "last", an id (with or without
+    /// dashes), or its first or last digits.
+    pub fn find(&self, selector: &str) -> Result<Entry, NotOne> {
+        let listing = self.list().map_err(NotOne::Spool)?;
+        if selector == "last" {
+            return listing.entries.last().copied().ok_or(NotOne::None);
+        }
+        let digits: String = selector.chars().filter(|c| *c != '-').collect::<String>().to_ascii_lowercase();
+        if digits.is_empty() || digits.len() > 32 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(NotOne::Malformed);
+        }
+        let matches = |entry: &&Entry| {
+            let id = entry.id.to_string();
+            id.starts_with(&digits) || id.ends_with(&digits)
+        };
+        let mut found = listing.entries.iter().filter(matches).take(limits::SPOOL_CANDIDATES).copied();
+        match (found.next(), found.next()) {
+            (None, _) => Err(NotOne::None),
+            (Some(one), None) => Ok(one),
+            (Some(one), Some(two)) => Err(NotOne::Several([one, two].into_iter().chain(found).collect())),
+        }
+    }
+}
+
+impl Listing {
+    fn add(&mut self, dir: BorrowedFd<'_>, private: bool) -> Result<(), SpoolError> {
+        let (names, truncated) = names(dir)?;
+        self.truncated |= truncated;
+        for (_, name) in names {
+            match name {
+                Name::Record(id) => self.entries.push(Entry { id, private }),
+                Name::Temporary(_) => self.temporaries = self.temporaries.saturating_add(1),
+                Name::Stranger => self.strangers = self.strangers.saturating_add(1),
+                Name::Own => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+const READ: OFlag = OFlag::O_RDONLY
+    .union(OFlag::O_NOFOLLOW)
+    .union(OFlag::O_NONBLOCK)
+    .union(OFlag::O_NOCTTY)
+    .union(OFlag::O_CLOEXEC);
+
+/// Reads one spool file by its path.
+pub fn read_file(path: &Path) -> RecordStatus {
+    judge(open(path, READ, Mode::empty()))
+}
+
+fn judge(opened: Result<OwnedFd, Errno>) -> RecordStatus {
+    let file = match opened {
+        Ok(file) => file,
+        Err(Errno::ELOOP) => return RecordStatus::Refused(Refusal::Symlink),
+        Err(Errno::ENXIO) => return RecordStatus::Refused(Refusal::NotRegular), // a socket
+        Err(Errno::ENOENT) => return RecordStatus::Gone,
+        Err(errno) => return RecordStatus::Unreadable(errno),
+    };
+    let size = match inspect(&file) {
+        Ok(size) => size,
+        Err(status) => return status,
+    };
+    match read_whole(&file, size).as_deref().map(Header::open) {
+        Ok(Ok((header, payload))) => RecordStatus::Valid { header, payload: payload.to_vec() },
+        Ok(Err(damage)) => RecordStatus::Corrupted(damage),
+        Err(errno) => RecordStatus::Unreadable(*errno),
+    }
+}
+
+/// The size of a file that may be read.
+fn inspect(file: &OwnedFd) -> Result<usize, RecordStatus> {
+    let stat = fstat(file).map_err(RecordStatus::Unreadable)?;
+    if !is_regular(&stat) {
+        return Err(RecordStatus::Refused(Refusal::NotRegular));
+    }
+    match stat.st_nlink {
+        0 => return Err(RecordStatus::Gone),
+        1 => {}
+        _ => return Err(RecordStatus::Refused(Refusal::HardLinked)),
+    }
+    let size = u64::try_from(stat.st_size).unwrap_or(0);
+    let most = limits::SPOOL_PAYLOAD.saturating_add(limits::SPOOL_HEADER);
+    usize::try_from(size)
+        .ok()
+        .filter(|size| *size <= most)
+        .ok_or(RecordStatus::Refused(Refusal::Oversize(size)))
+}
+
+/// At most `size` bytes: a file that shrinks meanwhile is shorter, one that
+/// grows is not followed.
+fn read_whole(file: &OwnedFd, size: usize) -> Result<Vec<u8>, Errno> {
+    let mut bytes = vec![0; size];
+    let mut done = 0usize;
+    while let Some(rest) = bytes.get_mut(done..).filter(|rest| !rest.is_empty()) {
+        let offset = i64::try_from(done).map_err(|_| Errno::EFBIG)?;
+        match pread(file, rest, offset) {
+            Ok(0) => break,
+            Ok(count) => done = done.saturating_add(count),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    bytes.truncate(done);
+    Ok(bytes)
+}
+
+/// The names in a directory, and whether there were more than may be.
+pub(super) fn names(dir: BorrowedFd<'_>) -> Result<(Vec<(CString, Name)>, bool), SpoolError> {
+    let mut listing = Dir::openat(dir, ".", DIRECTORY, Mode::empty()).map_err(SpoolError::at(Step::List))?;
+    let mut names = Vec::new();
+    for entry in listing.iter() {
+        let entry = entry.map_err(SpoolError::at(Step::List))?;
+        if names.len() >= limits::SPOOL_ENTRIES {
+            return Ok((names, true));
+        }
+        let name = entry.file_name();
+        names.push((name.to_owned(), classify(name.to_bytes())));
+    }
+    Ok((names, false))
+}
+
+/// How many names are not the spool's.
+pub(super) fn strangers(dir: BorrowedFd<'_>) -> Result<usize, SpoolError> {
+    Ok(names(dir)?.0.iter().filter(|(_, name)| *name == Name::Stranger).count())
+}

@@ -1,0 +1,200 @@
+//! Writing a record: whole under its final name, or not there.
+//!
+//! ```text
+//! minimal  O_TMPFILE · write · linkat → <id>.rec                (no fsync)
+//! full     O_TMPFILE · write · fsync · linkat → .<id>.tmp
+//!          · renameat over <id>.rec · fsync(directory)
+//! ```
+//!
+//! linkat goes through /proc/self/fd (AT_EMPTY_PATH wants a capability before
+//! 6.10) and never replaces, hence the temporary name of the second row. A
+//! filesystem without O_TMPFILE, or a process without /proc, gets the
+//! temporary name from the start. A full filesystem costs the oldest records
+//! first; then it is an error, and the minimal record stays.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, renameat};
+use nix::sys::stat::{fchmod, fstatat};
+use nix::unistd::{UnlinkatFlags, fsync, linkat, unlinkat, write};
+
+use super::layout::Part;
+use super::{Header, RecordId, Spool, SpoolError, Step};
+
+impl Spool {
+    /// Writes the first, small record of a crash. Not synced: the full one
+    /// follows within milliseconds, and syncing twice would double the wear.
+    pub fn write_minimal(
+        &self,
+        id: impl Into<RecordId>,
+        private: bool,
+        payload: &[u8],
+    ) -> Result<(), SpoolError> {
+        let header = Header { id: id.into(), full: false, private };
+        self.with_room(header, payload, |part, file| self.publish_new(part, header.id, file))
+    }
+
+    /// Puts the full record in the place of the minimal one, in one step, and
+    /// returns when it would survive a power cut. Works without a minimal
+    /// record too.
+    pub fn replace_with_full(
+        &self,
+        id: impl Into<RecordId>,
+        private: bool,
+        payload: &[u8],
+    ) -> Result<(), SpoolError> {
+        let header = Header { id: id.into(), full: true, private };
+        self.with_room(header, payload, |part, file| self.publish_over(part, header.id, file))
+    }
+
+    /// Frames the payload and writes it; on a full filesystem once more, after
+    /// the oldest records have given way.
+    fn with_room(
+        &self,
+        header: Header,
+        payload: &[u8],
+        publish: impl Fn(&Part, &[u8]) -> Result<(), SpoolError>,
+    ) -> Result<(), SpoolError> {
+        let part = self.part(header.private)?;
+        let file = header.frame(payload).ok_or(SpoolError::TooLarge(payload.len()))?;
+        match publish(part, &file) {
+            Err(error) if error.is_full() && self.give_way(file.len(), header.id) => publish(part, &file),
+            other => other,
+        }
+    }
+
+    fn publish_new(&self, part: &Part, id: RecordId, file: &[u8]) -> Result<(), SpoolError> {
+        let name = id.file_name();
+        if let Some(unnamed) = self.unnamed(part)? {
+            write_all(unnamed.as_fd(), file)?;
+            match link(unnamed.as_fd(), part, &name) {
+                Err(Errno::ENOENT) => {} // no /proc: by name, below
+                Err(Errno::EEXIST) => return Err(SpoolError::Exists),
+                result => return result.map_err(SpoolError::at(Step::Link)),
+            }
+        }
+        if fstatat(&part.dir, name.as_str(), AtFlags::AT_SYMLINK_NOFOLLOW).is_ok() {
+            return Err(SpoolError::Exists);
+        }
+        let temporary = self.named(part, id)?;
+        write_all(temporary.fd.as_fd(), file)?;
+        temporary.rename_to(&name)
+    }
+
+    fn publish_over(&self, part: &Part, id: RecordId, file: &[u8]) -> Result<(), SpoolError> {
+        let temporary = match self.unnamed(part)? {
+            Some(unnamed) => {
+                write_all(unnamed.as_fd(), file)?;
+                fsync(&unnamed).map_err(SpoolError::at(Step::Sync))?;
+                Temporary::link(unnamed, part, id)?
+            }
+            None => None,
+        };
+        let temporary = match temporary {
+            Some(temporary) => temporary,
+            None => {
+                let temporary = self.named(part, id)?;
+                write_all(temporary.fd.as_fd(), file)?;
+                fsync(&temporary.fd).map_err(SpoolError::at(Step::Sync))?;
+                temporary
+            }
+        };
+        temporary.rename_to(&id.file_name())?;
+        fsync(&part.dir).map_err(SpoolError::at(Step::SyncDirectory))
+    }
+
+    /// A file without a name, or `None` where the filesystem has none.
+    fn unnamed(&self, part: &Part) -> Result<Option<OwnedFd>, SpoolError> {
+        let flags = OFlag::O_TMPFILE | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+        match openat(&part.dir, ".", flags, part.file_mode()) {
+            Ok(fd) => self.prepared(part, fd).map(Some),
+            // EISDIR: a kernel or filesystem that takes it for O_DIRECTORY.
+            Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::ENOENT | Errno::EINVAL) => Ok(None),
+            Err(errno) => Err(SpoolError::at(Step::Create)(errno)),
+        }
+    }
+
+    /// A file under the temporary name; a dead writer's is removed first.
+    fn named<'a>(&self, part: &'a Part, id: RecordId) -> Result<Temporary<'a>, SpoolError> {
+        let name = id.temporary_name();
+        let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let create = || openat(&part.dir, name.as_str(), flags, part.file_mode());
+        let fd = match create() {
+            Err(Errno::EEXIST) => {
+                let _ = unlinkat(&part.dir, name.as_str(), UnlinkatFlags::NoRemoveDir);
+                create()
+            }
+            other => other,
+        };
+        let fd = fd.map_err(SpoolError::at(Step::Create))?;
+        let fd = self.prepared(part, fd)?;
+        Ok(Temporary { part, name, fd, renamed: false })
+    }
+
+    /// Mode (whatever the umask was) and owner.
+    fn prepared(&self, part: &Part, fd: OwnedFd) -> Result<OwnedFd, SpoolError> {
+        fchmod(&fd, part.file_mode()).map_err(SpoolError::at(Step::Create))?;
+        self.give_to_owner(fd.as_fd());
+        Ok(fd)
+    }
+}
+
+/// A file under a temporary name, removed unless it was renamed.
+struct Temporary<'a> {
+    part: &'a Part,
+    name: String,
+    fd: OwnedFd,
+    renamed: bool,
+}
+
+impl<'a> Temporary<'a> {
+    /// Names an unnamed file; `None` without /proc.
+    fn link(fd: OwnedFd, part: &'a Part, id: RecordId) -> Result<Option<Self>, SpoolError> {
+        let name = id.temporary_name();
+        let linked = match link(fd.as_fd(), part, &name) {
+            Err(Errno::EEXIST) => {
+                let _ = unlinkat(&part.dir, name.as_str(), UnlinkatFlags::NoRemoveDir);
+                link(fd.as_fd(), part, &name)
+            }
+            other => other,
+        };
+        match linked {
+            Ok(()) => Ok(Some(Temporary { part, name, fd, renamed: false })),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(errno) => Err(SpoolError::at(Step::Link)(errno)),
+        }
+    }
+
+    fn rename_to(mut self, name: &str) -> Result<(), SpoolError> {
+        renameat(&self.part.dir, self.name.as_str(), &self.part.dir, name)
+            .map_err(SpoolError::at(Step::Rename))?;
+        self.renamed = true;
+        Ok(())
+    }
+}
+
+impl Drop for Temporary<'_> {
+    fn drop(&mut self) {
+        if !self.renamed {
+            let _ = unlinkat(&self.part.dir, self.name.as_str(), UnlinkatFlags::NoRemoveDir);
+        }
+    }
+}
+
+fn link(fd: BorrowedFd<'_>, part: &Part, name: &str) -> Result<(), Errno> {
+    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    linkat(AT_FDCWD, path.as_str(), &part.dir, name, AtFlags::AT_SYMLINK_FOLLOW)
+}
+
+pub(super) fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), SpoolError> {
+    while !bytes.is_empty() {
+        match write(fd, bytes) {
+            Ok(0) => return Err(SpoolError::Io(Step::Write, Errno::EIO)),
+            Ok(count) => bytes = bytes.get(count..).unwrap_or_default(),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(SpoolError::at(Step::Write)(errno)),
+        }
+    }
+    Ok(())
+}

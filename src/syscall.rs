@@ -1,0 +1,86 @@
+//! The system calls that no crate wraps safely: the only file of the library
+//! with `unsafe` in it (the demo's victims are the other place in the package).
+//!
+//! What it gives: small safe functions, one system call each, errors as
+//! [`Errno`]. What it trusts: only what the kernel handed over at exec.
+#![allow(unsafe_code)]
+
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use nix::errno::Errno;
+use nix::libc;
+
+/// Takes over a descriptor that the kernel opened for us before exec (%F).
+///
+/// Refused below 3 and when it is not open. May be called once for a number.
+pub fn adopt(fd: RawFd) -> Result<OwnedFd, Errno> {
+    static TAKEN: AtomicBool = AtomicBool::new(false);
+    if fd < 3 || TAKEN.swap(true, Ordering::Relaxed) {
+        return Err(Errno::EBADF);
+    }
+    // SAFETY: F_SETFD on a number that is not open only fails with EBADF.
+    Errno::result(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) })?;
+    // SAFETY: the descriptor is open, was inherited over exec, and nobody else
+    // in this process owns it: the library opens nothing before this, and the
+    // flag above makes it the only adoption.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Sends a signal through a pidfd: never to a process that reused the number.
+pub fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> Result<(), Errno> {
+    // SAFETY: no pointer is passed (siginfo NULL is allowed).
+    let result = unsafe {
+        libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, std::ptr::null::<()>(), 0)
+    };
+    Errno::result(result).map(drop)
+}
+
+/// Drops one capability from the bounding set; EINVAL beyond the last one.
+pub fn drop_bounding(capability: u64) -> Result<(), Errno> {
+    // SAFETY: PR_CAPBSET_DROP takes integers only.
+    Errno::result(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) }).map(drop)
+}
+
+static EXPIRED: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn on_deadline(_: libc::c_int) {
+    // The first time: stop what blocks (no SA_RESTART) and let the code wind
+    // up with what it has. SA_RESETHAND makes the next one fatal.
+    EXPIRED.store(true, Ordering::Relaxed);
+}
+
+/// True once the deadline has passed.
+pub fn deadline_passed() -> bool {
+    EXPIRED.load(Ordering::Relaxed)
+}
+
+/// Sets the deadline: SIGALRM after `seconds` interrupts whatever blocks and
+/// sets [`deadline_passed`]; one more `grace` later ends this process.
+pub fn set_deadline(seconds: u64, grace: u64) -> Result<(), Errno> {
+    EXPIRED.store(false, Ordering::Relaxed);
+    // SAFETY: the structure is plain data for which all zeroes is valid; the
+    // handler only stores to an atomic, which is async-signal-safe.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = on_deadline as *const () as usize;
+        action.sa_flags = libc::SA_RESETHAND;
+        Errno::result(libc::sigaction(libc::SIGALRM, &action, std::ptr::null_mut()))?;
+        let timer = libc::itimerval {
+            it_value: libc::timeval { tv_sec: seconds as libc::time_t, tv_usec: 0 },
+            it_interval: libc::timeval { tv_sec: grace as libc::time_t, tv_usec: 0 },
+        };
+        Errno::result(libc::setitimer(libc::ITIMER_REAL, &timer, std::ptr::null_mut())).map(drop)
+    }
+}
+
+/// Nanoseconds of CLOCK_REALTIME and CLOCK_BOOTTIME.
+pub fn clocks() -> (Option<u64>, Option<u64>) {
+    use nix::time::{ClockId, clock_gettime};
+    let ns = |clock| {
+        let now = clock_gettime(clock).ok()?;
+        let seconds = u64::try_from(now.tv_sec()).ok()?.checked_mul(1_000_000_000)?;
+        seconds.checked_add(u64::try_from(now.tv_nsec()).ok()?)
+    };
+    (ns(ClockId::CLOCK_REALTIME), ns(ClockId::CLOCK_BOOTTIME))
+}
