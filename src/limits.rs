@@ -170,6 +170,16 @@ pub const SPOOL_BLOCK: u64 = 4096;
 pub const SPOOL_CANDIDATES: usize = 16;
 /// The longest configuration file.
 pub const CONFIG_BYTES: usize = 64 << 10;
+/// Bytes of holes in a process's mappings above which release.sparse = "kill"
+/// acts: the kernel walks about 10 GiB a second.
+pub const SPARSE_THRESHOLD: u64 = 64 << 30;
+/// Section headers of a module's file that are looked at for names.
+pub const SECTIONS: usize = 8192;
+/// Symbols of one module that are looked at for names: a debug build of a
+/// browser has three million.
+pub const SYMBOLS: u64 = 8_000_000;
+/// The longest symbol that is shown or demangled.
+pub const SYMBOL_NAME: usize = 4096;
 /// What the handler adds to its badness when memory runs out (of 1000).
 pub const OOM_SCORE: &str = "500";
 /// Seconds between the deadline and the end by force.
