@@ -16,9 +16,10 @@ mod analysis;
 mod assembly;
 mod evidence;
 mod kmsg;
+mod machine;
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use crate::config::Config;
@@ -28,14 +29,11 @@ use crate::invocation::{Arguments, take_stdin};
 use crate::memory::Stream;
 use crate::process::Directory;
 use crate::record::{Kind, Record};
-use crate::spool::Spool;
+use crate::spool::{Quota, Spool};
 use crate::{confine, record, syscall};
 
 use evidence::Evidence;
 use kmsg::Kmsg;
-
-/// Where records go when nobody says otherwise.
-pub const SPOOL: &str = "/var/spool/epicore";
 
 /// Runs the handler: the kernel's arguments in, a record in the spool out.
 pub fn from_kernel(arguments: Arguments) -> Result<(), String> {
@@ -43,8 +41,11 @@ pub fn from_kernel(arguments: Arguments) -> Result<(), String> {
     let kmsg = Kmsg::open();
     let stdin = take_stdin().map_err(|error| kmsg.say(&arguments, &format!("no standard input: {error}")))?;
     let config = Config::load(arguments.config.as_deref());
-    let path = arguments.spool.clone().or(config.spool.clone()).unwrap_or_else(|| PathBuf::from(SPOOL));
-    let spool = Spool::open(&path).map_err(|error| kmsg.say(&arguments, &error.to_string()))?;
+    if config.drops(arguments.core_limit) {
+        return Ok(());
+    }
+    let spool = Spool::open(arguments.spool.as_deref().unwrap_or(config.spool_directory()))
+        .map_err(|error| kmsg.say(&arguments, &error.to_string()))?;
     let (proc_root, machine) =
         (Directory::open(Path::new("/proc")), Roots::open(Path::new("/proc"), Path::new("/sys")));
     let needs = confine::Needs { owner: spool.owner(), kill: config.release.kills() };
@@ -71,7 +72,7 @@ pub fn from_kernel(arguments: Arguments) -> Result<(), String> {
     let first = report("minimal record", written);
 
     let _ = confine::analysis_deadline();
-    let mut full = analysis::run(minimal, &mut evidence, machine.ok().as_ref());
+    let mut full = analysis::run(minimal, &evidence, machine.ok().as_ref());
     full.private = private;
     full.capture.total_us = assembly::micros(started.elapsed());
     let bytes = assembly::payload(&mut full);
@@ -79,8 +80,9 @@ pub fn from_kernel(arguments: Arguments) -> Result<(), String> {
         "full record",
         bytes.as_ref().map_err(Clone::clone).and_then(|bytes| write(&spool, &full, bytes)),
     );
+    let quota = Quota { bytes: config.spool_bytes, records: config.spool_records };
     if let (Ok(bytes), Ok(id)) = (&bytes, <[u8; 16]>::try_from(full.id.0.as_slice())) {
-        let _ = spool.make_room(crate::spool::Quota::default(), id, bytes.len());
+        let _ = spool.make_room(quota, id, bytes.len());
     }
     first.and(second)
 }
@@ -101,7 +103,7 @@ pub fn replay(input: impl Read) -> Record {
     let mut stream = Stream::new(input);
     let mut evidence = Evidence::from_core(&mut stream);
     let minimal = assembly::minimal(&evidence, &Arguments::default(), record::new_id());
-    let mut record = analysis::run(minimal, &mut evidence, None);
+    let mut record = analysis::run(minimal, &evidence, None);
     record.kind = Kind::Replay;
     record.gaps.push(Gap::new(Stage::Process, "replay: no process to ask"));
     record.capture.total_us = assembly::micros(started.elapsed());

@@ -1,2 +1,7 @@
 //! The door of epicore.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    epicore::cli::run()
+}

@@ -1,1 +1,54 @@
-//! (being built)
+//! What an SRE types.
+//!
+//! Each command is one file: its module documentation is the user's
+//! documentation, with a transcript; its `Arguments` feed the parser, the
+//! help and the manual page; its `run` goes from what was typed to what the
+//! program needs, and asks the rooms. `run` below is the table of contents.
+
+mod arguments;
+mod demo;
+mod doctor;
+mod enable;
+mod failure;
+mod list;
+mod names;
+mod output;
+mod records;
+mod replay;
+mod show;
+mod symbols;
+mod when;
+
+use std::process::ExitCode;
+
+use arguments::Command;
+use failure::{Outcome, conclude};
+use output::Output;
+
+/// The whole program.
+pub fn run() -> ExitCode {
+    match arguments::parse() {
+        Ok(typed) => conclude(dispatch(typed)),
+        Err(code) => code,
+    }
+}
+
+fn dispatch(typed: arguments::Epicore) -> Outcome {
+    let common = &typed.common;
+    let mut out = Output::open(common.json);
+    match typed.command {
+        Command::List(arguments) => list::run(&arguments, common, &mut out),
+        Command::Show(arguments) => show::run(&arguments, common, &mut out),
+        Command::Doctor(arguments) => doctor::run(&arguments, common, &mut out),
+        Command::Enable(arguments) => enable::enable(&arguments, common, &mut out),
+        Command::Disable(arguments) => enable::disable(&arguments, &mut out),
+        Command::Replay(arguments) => replay::run(&arguments, common, &mut out),
+        Command::Demo(arguments) => demo::run(&arguments, &mut out),
+    }?;
+    out.flush()
+}
+
+/// The parser, for whoever generates manual pages and completions.
+pub fn command() -> clap::Command {
+    <arguments::Epicore as clap::CommandFactory>::command()
+}

@@ -9,7 +9,8 @@
 //!
 //! Each option is the kernel's own specifier letter, so that nothing depends
 //! on positions: core(5). On an older kernel an unknown specifier expands to
-//! nothing; the option is then absent, not an error.
+//! nothing; the option is then absent, not an error. [`pattern`] installs and
+//! restores it.
 #![cfg_attr(
     not(test),
     deny(
@@ -24,6 +25,7 @@
 )]
 
 mod arguments;
+pub mod pattern;
 mod stdin;
 
 pub use arguments::Arguments;

@@ -1,0 +1,97 @@
+//! The command line as it is typed, and what it means together with the
+//! configuration.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use super::failure::{self, Failure};
+use super::{demo, doctor, enable, list, replay, show};
+use crate::config::{self, Config};
+
+const AFTER: &str = "\
+Begin with `epicore doctor`: it says whether a crash on this host would leave
+a record, and what to do if not. `epicore demo` shows five crashes.
+
+Exit status: 0 done, 1 failed or nothing found, 2 wrong usage.";
+
+/// Compact crash records straight from the kernel: no core file is written.
+#[derive(Debug, Parser)]
+#[command(name = "epicore", version, after_help = AFTER, max_term_width = 100, arg_required_else_help = true)]
+pub(super) struct Epicore {
+    #[command(flatten)]
+    pub(super) common: Common,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Common {
+    /// Directory of the records [default: the configuration's, else /var/spool/epicore]
+    #[arg(long, value_name = "DIR", global = true, help_heading = "Common options")]
+    pub(super) spool: Option<PathBuf>,
+    /// Configuration file [default: /etc/epicore/epicore.toml]
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Common options")]
+    pub(super) config: Option<PathBuf>,
+    /// Print JSON with documented keys
+    #[arg(long, global = true, help_heading = "Common options")]
+    pub(super) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Which crashes there were, the newest last
+    List(list::Arguments),
+    /// One crash: why, where, on which machine
+    Show(show::Arguments),
+    /// Would a crash leave a record? Why not?
+    Doctor(doctor::Arguments),
+    /// Let the kernel hand crashes to epicore
+    Enable(enable::Enable),
+    /// Put back what was there before `enable`
+    Disable(enable::Disable),
+    /// Make a record from a core file
+    Replay(replay::Arguments),
+    /// Crash five small programs and look at the records
+    Demo(demo::Arguments),
+}
+
+/// Parses the command line. What clap itself answers (help, version, a
+/// mistake) is printed here in our words.
+pub(super) fn parse() -> Result<Epicore, ExitCode> {
+    Epicore::try_parse().map_err(|error| {
+        if !error.use_stderr() {
+            return failure::conclude(error.print().map_err(Failure::from));
+        }
+        let text = error.render().to_string();
+        let text = text.strip_prefix("error: ").map_or(text.clone(), |rest| format!("epicore: {rest}"));
+        use std::io::Write;
+        let _ = write!(std::io::stderr(), "{text}");
+        ExitCode::from(2)
+    })
+}
+
+impl Common {
+    /// The configuration, with what was typed on top. A person sees a mistake
+    /// in it as an error; the handler carries on.
+    pub(super) fn settings(&self) -> Result<Config, Failure> {
+        let file = self.config.clone().unwrap_or_else(|| PathBuf::from(config::DEFAULT_FILE));
+        if self.config.is_some() && !file.exists() {
+            return Err(Failure::usage(format!("{}: no such file", file.display()), "Check --config."));
+        }
+        let (mut settings, warnings) = config::load(&file);
+        if !warnings.is_empty() {
+            let what: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+            return Err(Failure::usage(
+                what.join("\n"),
+                "Correct the configuration; the handler ignores these.",
+            ));
+        }
+        if let Some(spool) = &self.spool {
+            settings.spool = Some(std::path::absolute(spool).unwrap_or_else(|_| spool.clone()));
+        }
+        Ok(settings)
+    }
+}

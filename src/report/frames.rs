@@ -1,0 +1,144 @@
+//! Frames, numbered from the innermost, each with how it was found.
+
+use super::amount;
+use super::escape::{clean, columns, shorten};
+use super::names::Names;
+use super::paint::Paint;
+use crate::record::{Frame, Module, Record, Stack, Trust};
+
+/// Columns of a function's name before the module.
+const FUNCTION_COLUMNS: usize = 44;
+/// Columns of the longest place that still moves the column behind it.
+const PLACE_COLUMNS: usize = 40;
+
+/// How a frame was found, in words.
+pub fn how(trust: Trust) -> &'static str {
+    match trust {
+        Trust::Context => "registers",
+        Trust::Cfi => "call frame information",
+        Trust::Signal => "signal frame",
+        Trust::Slot => "return slot",
+        Trust::Fp => "frame pointer",
+        Trust::Scan => "stack scan",
+        Trust::Tail => "oldest end of the stack",
+    }
+}
+
+/// A path's last part; the whole of "[vdso]".
+pub fn base(path: &str) -> &str {
+    path.rsplit('/').find(|part| !part.is_empty()).unwrap_or(path)
+}
+
+fn module<'a>(record: &'a Record, frame: &Frame) -> Option<&'a Module> {
+    record.modules.get(usize::try_from(frame.module?).ok()?)
+}
+
+/// "libc.so.6+0x9e21", or "0xdeadbeef (wild)" outside every module.
+pub fn place(record: &Record, frame: &Frame) -> String {
+    let kind = || frame.kind.as_deref().map_or(String::new(), |k| format!(" ({})", clean(k)));
+    match (frame.module, module(record, frame)) {
+        (Some(_), Some(m)) => {
+            let path = m.path.as_deref().unwrap_or("a module without a name");
+            format!("{}+{:#x}", clean(base(path)), frame.offset.0)
+        }
+        (Some(index), None) => format!("module {index}+{:#x}", frame.offset.0),
+        (None, _) => format!("{:#x}{}", frame.offset.0, kind()),
+    }
+}
+
+/// "parse_header+0x14", "function at +0x4120 +0x14", or "??".
+pub fn function(names: &Names, frame: &Frame) -> String {
+    if let Some(found) = names.of(frame) {
+        let inside = frame.offset.0.saturating_sub(found.start);
+        return format!("{}+{inside:#x}", clean(&found.name));
+    }
+    match frame.function {
+        Some(start) if start <= frame.offset => {
+            format!("fn_{:x}+{:#x}", start.0, frame.offset.0 - start.0)
+        }
+        _ => "??".to_owned(),
+    }
+}
+
+/// Function and place in one phrase, for a sentence or a table's cell.
+pub fn phrase(record: &Record, names: &Names, frame: &Frame) -> String {
+    let place = place(record, frame);
+    match names.of(frame) {
+        Some(_) => format!("{} ({place})", function(names, frame)),
+        None => place,
+    }
+}
+
+/// The frame that says where it died: the first that a key is made of (raise
+/// and abort are not), else the innermost.
+pub fn culprit(record: &Record) -> Option<&Frame> {
+    let frames = &record.stacks.first()?.frames;
+    let keyed = record.keys.frames.first().and_then(|i| frames.get(usize::try_from(*i).ok()?));
+    keyed.or_else(|| frames.first())
+}
+
+/// A stack's lines, at most `most` frames: the inner ones, then what was left
+/// out, then the outermost.
+pub fn lines(record: &Record, names: &Names, stack: &Stack, most: usize, paint: Paint) -> Vec<String> {
+    let count = most.min(stack.frames.len());
+    let outer = if count < stack.frames.len() { count / 4 } else { 0 };
+    let inner = count - outer;
+    let resume = stack.frames.len() - outer;
+    let shown = |index: usize| index < inner || index >= resume;
+    let places =
+        stack.frames.iter().enumerate().filter(|(i, _)| shown(*i)).map(|(_, f)| columns(&place(record, f)));
+    let width = places.max().unwrap_or(0).min(PLACE_COLUMNS);
+    let mut out = Vec::new();
+    let mut number = 0u64;
+    let mut folded = 0u64;
+    for (index, frame) in stack.frames.iter().enumerate() {
+        if stack.cut_at.is_some_and(|at| usize::try_from(at) == Ok(index)) {
+            flush(&mut out, &mut folded, paint);
+            out.push(paint.dim(&cut(stack)));
+            number = number.saturating_add(u64::from(stack.cut.unwrap_or(0)));
+        }
+        if shown(index) {
+            flush(&mut out, &mut folded, paint);
+            out.push(line(record, names, frame, number, width, paint));
+        } else {
+            folded += 1;
+        }
+        number += 1;
+    }
+    flush(&mut out, &mut folded, paint);
+    if stack.cut_at.is_some_and(|at| usize::try_from(at).is_ok_and(|at| at >= stack.frames.len())) {
+        out.push(paint.dim(&cut(stack)));
+    }
+    out.extend(end(stack).map(|text| paint.dim(&text)));
+    out
+}
+
+fn flush(out: &mut Vec<String>, folded: &mut u64, paint: Paint) {
+    if *folded > 0 {
+        out.push(paint.dim(&format!("  …   {} more: --full", amount::of(*folded, "frame"))));
+        *folded = 0;
+    }
+}
+
+fn cut(stack: &Stack) -> String {
+    match stack.cut {
+        Some(0) | None => {
+            "  …   an unknown number of frames: their part of the stack was not kept".to_owned()
+        }
+        Some(n) => format!("  …   {} left out of the record", amount::of(u64::from(n), "frame")),
+    }
+}
+
+fn end(stack: &Stack) -> Option<String> {
+    let why = stack.end.as_deref().filter(|why| *why != "end")?;
+    Some(format!("  the walk stopped here: {}", clean(why)))
+}
+
+fn line(record: &Record, names: &Names, frame: &Frame, number: u64, width: usize, paint: Paint) -> String {
+    let what = shorten(&function(names, frame), FUNCTION_COLUMNS);
+    let pad = FUNCTION_COLUMNS.saturating_sub(columns(&what));
+    let place = place(record, frame);
+    let after = width.saturating_sub(columns(&place));
+    let label = format!("#{number}");
+    format!("  {label:<4}{what}{:pad$}  {place}{:after$}  {}", "", "", paint.dim(how(frame.trust)))
+}

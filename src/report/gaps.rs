@@ -1,0 +1,73 @@
+//! What could not be learned, in words, and what the capture cost.
+
+use super::amount;
+use super::escape::clean;
+use super::facts::Fact;
+use crate::gap::{Gap, Stage};
+use crate::record::{Kind, Record};
+
+/// A stage as it is called in a sentence.
+pub fn stage(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Invocation => "the kernel's arguments",
+        Stage::Confine => "confinement",
+        Stage::Process => "/proc of the process",
+        Stage::Elfcore => "the core's headers",
+        Stage::Memory => "memory",
+        Stage::Module => "modules",
+        Stage::Unwind => "unwinding",
+        Stage::Hardware => "the machine",
+        Stage::Record => "the record's budget",
+        Stage::Spool => "the spool",
+        Stage::Unknown => "a stage that this version does not know",
+    }
+}
+
+/// "unwinding: no frame description for the caller (3)".
+pub fn words(gap: &Gap) -> String {
+    let count = gap.count.map_or(String::new(), |n| format!(" ({})", amount::count(n)));
+    format!("{}: {}{count}", stage(gap.stage), clean(&gap.reason))
+}
+
+/// How the record was made.
+pub fn capture(record: &Record, full: bool) -> Vec<Fact> {
+    let capture = &record.capture;
+    let mut parts = vec![
+        match record.kind {
+            Kind::Minimal => "minimal record: the analysis did not finish",
+            Kind::Full => "full record",
+            Kind::Replay => "replayed from a core file",
+        }
+        .to_owned(),
+    ];
+    let us = |value: u64| amount::duration_ns(value.saturating_mul(1000));
+    parts.extend(capture.held_us.map(|v| format!("process held {}", us(v))));
+    parts.extend(capture.total_us.map(|v| format!("done in {}", us(v))));
+    parts.extend(capture.source.as_deref().map(|s| format!("memory from {}", clean(s))));
+    parts.extend(capture.kept_bytes.map(|b| format!("{} looked at", amount::bytes(b))));
+    parts.extend(capture.core_bytes.map(|b| format!("the core would have been {}", amount::bytes(b))));
+    if capture.killed {
+        parts.push("ended with SIGKILL: release.sparse = \"kill\"".to_owned());
+    }
+    let mut out = vec![("capture", parts.join(", "))];
+    if full {
+        out.extend(details(record));
+    }
+    out
+}
+
+fn details(record: &Record) -> Vec<Fact> {
+    let capture = &record.capture;
+    let mut parts = Vec::new();
+    parts.extend(capture.version.as_deref().map(|v| format!("epicore {}", clean(v))));
+    parts.push(format!("schema {}", record.v));
+    parts.extend(capture.stream_bytes.map(|b| format!("{} read from the stream", amount::bytes(b))));
+    parts.extend(capture.identity.as_deref().map(|i| format!("identity by {}", clean(i))));
+    parts.push(capture.run_uid.map_or("ran as uid 0".to_owned(), |uid| format!("ran as uid {uid}")));
+    let mut out = vec![("handler", parts.join(", "))];
+    if !capture.unconfined.is_empty() {
+        let open: Vec<String> = capture.unconfined.iter().map(|w| clean(w)).collect();
+        out.push(("unconfined", open.join(", ")));
+    }
+    out
+}
