@@ -41,7 +41,11 @@ int main(int argc, char **argv)
 	if (child == 0) {
 		// One at a time per page is what a heap looks like; huge pages would
 		// make the floor lower than any real service's.
-		char *memory = mmap(0, mib << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		// The pages around it keep the kernel from merging it with a thread's
+		// stack: a handler that dumps stacks whole would dump all of it.
+		char *memory = mmap(0, (mib << 20) + 8192, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		memory += 4096;
+		mprotect(memory, mib << 20, PROT_READ | PROT_WRITE);
 		madvise(memory, mib << 20, MADV_NOHUGEPAGE);
 		uint64_t x = 88172645463325252ULL;
 		for (size_t at = 0; at + 8 <= mib << 20; at += 8) {

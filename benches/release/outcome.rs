@@ -14,7 +14,9 @@ use crate::statistics::{Interval, interval, median, quantile, sorted};
 const MOST_MS: f64 = 3.0;
 /// At 1 GB and 4 GB: times "no dump", upper end of the interval.
 const MOST_RATIO: f64 = 1.15;
-/// Below this size the difference is promised, from it the ratio.
+/// Up to this size the difference is promised; in between, nothing.
+const MS_TO_MIB: u64 = 10;
+/// From this size the ratio is promised.
 const RATIO_FROM_MIB: u64 = 1024;
 
 struct Row<'a> {
@@ -45,7 +47,7 @@ impl<'a> Outcome<'a> {
             notes.push(format!("load average, {}: {before:.2} before, {after:.2} after", session.title));
         }
         let own = rows.first().map(Vec::as_slice).unwrap_or_default();
-        let promises = own.iter().filter(|row| row.samples.contender == Contender::Epicore).map(promise);
+        let promises = own.iter().filter(|row| row.samples.contender == Contender::Epicore).filter_map(promise);
         let promises = promises.chain(sessions.iter().flat_map(failures)).collect();
         Outcome { sessions, promises, notes, machine: machine(took), rows }
     }
@@ -116,16 +118,16 @@ fn against<'a>(samples: &'a Samples, floor: &Samples) -> Row<'a> {
     Row { samples, ratio: interval(&ratios), difference: interval(&differences) }
 }
 
-fn promise(row: &Row) -> Promise {
+fn promise(row: &Row) -> Option<Promise> {
     let mib = row.samples.mib;
     if mib >= RATIO_FROM_MIB {
         let high = row.ratio.high;
         let text = format!("at {mib} MiB at most {MOST_RATIO} × no dump: upper end {high:.3}");
-        return Promise { text, held: high <= MOST_RATIO };
+        return Some(Promise { text, held: high <= MOST_RATIO });
     }
     let high = row.difference.high;
     let text = format!("at {mib} MiB at most {MOST_MS} ms over no dump: upper end {high:.2} ms");
-    Promise { text, held: high <= MOST_MS }
+    (mib <= MS_TO_MIB).then_some(Promise { text, held: high <= MOST_MS })
 }
 
 /// Speed counts only when the work was done.

@@ -11,12 +11,14 @@ pub(crate) mod handler_place;
 pub(crate) mod judge_eu_stack;
 pub(crate) mod judge_gdb;
 pub(crate) mod launch;
+pub(crate) mod observe;
 pub(crate) mod pattern_guard;
 pub(crate) mod record_json;
 pub(crate) mod replay_agreement;
 pub(crate) mod score_table;
 pub(crate) mod stack_agreement;
 pub(crate) mod symbols;
+pub(crate) mod trace;
 pub(crate) mod victims;
 pub(crate) mod workshop;
 

@@ -1,0 +1,92 @@
+// A core_pattern handler that runs the handler under test and watches it,
+// without touching the crash: its own copies of the pipe and of the pidfd are
+// closed before the handler begins.
+//
+// Beside this program lies `conf`:  line 1 the directory for what was seen,
+// line 2 the handler, line 3 the path of strace (empty: do not trace). It
+// writes there: `strace`, and `done` last of all, with "status S" (waitpid's),
+// "maxrss KIB", "user US" and "system US" of the handler.
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char dir[4200], handler[4200], strace[4200];
+
+static void line(FILE *f, char *text, size_t size) {
+    if (!fgets(text, (int)size, f)) text[0] = 0;
+    text[strcspn(text, "\n")] = 0;
+}
+
+// Attached to the stopped handler: as its parent, strace would hold the pipe.
+static pid_t trace(pid_t handler_pid) {
+    char number[16], out[4300], path[64], status[4096];
+    snprintf(number, sizeof number, "%d", handler_pid);
+    snprintf(out, sizeof out, "%s/strace", dir);
+    int stopped;
+    waitpid(handler_pid, &stopped, WUNTRACED);
+    pid_t pid = fork();
+    if (pid == 0) {
+        for (int fd = 0; fd < 3; fd++) {
+            close(fd);
+            if (open("/dev/null", O_RDWR) != fd) _exit(126);
+        }
+        execl(strace, strace, "-f", "-ttt", "-y", "-xx", "-v", "-s", "1000000", "-o", out, "-p", number, (char *)0);
+        _exit(127);
+    }
+    snprintf(path, sizeof path, "/proc/%d/status", handler_pid);
+    for (int i = 0; i < 5000; i++) {
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        ssize_t n = read(fd, status, sizeof status - 1);
+        close(fd);
+        status[n > 0 ? n : 0] = 0;
+        char *tracer = strstr(status, "TracerPid:\t");
+        if (tracer && atoi(tracer + 11) != 0) break;
+        usleep(1000);
+    }
+    kill(handler_pid, SIGCONT);
+    return pid;
+}
+
+int main(int argc, char **argv) {
+    char conf[4300], text[256], from[4300], to[4300];
+    (void)argc;
+    alarm(120);
+    snprintf(conf, sizeof conf, "%.*s/conf", (int)(strrchr(argv[0], '/') - argv[0]), argv[0]);
+    FILE *f = fopen(conf, "re");
+    if (!f) return 2;
+    line(f, dir, sizeof dir);
+    line(f, handler, sizeof handler);
+    line(f, strace, sizeof strace);
+    fclose(f);
+
+    pid_t pid = fork();
+    if (pid == 0) { // 1 and 2 are closed, as the kernel leaves them
+        char *none[] = {0};
+        if (strace[0]) raise(SIGSTOP);
+        argv[0] = handler;
+        execve(handler, argv, none);
+        _exit(127);
+    }
+    close(0);
+    close(3);
+    pid_t tracer = strace[0] ? trace(pid) : 0;
+    int status = -1;
+    struct rusage used;
+    wait4(pid, &status, 0, &used);
+    if (tracer > 0) waitpid(tracer, 0, 0);
+
+    snprintf(text, sizeof text, "status %d\nmaxrss %ld\nuser %ld\nsystem %ld\n", status, used.ru_maxrss,
+             used.ru_utime.tv_sec * 1000000L + used.ru_utime.tv_usec,
+             used.ru_stime.tv_sec * 1000000L + used.ru_stime.tv_usec);
+    snprintf(from, sizeof from, "%s/done.new", dir);
+    snprintf(to, sizeof to, "%s/done", dir);
+    int done = open(from, O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0600);
+    if (write(done, text, strlen(text)) < 0) return 4;
+    return rename(from, to) < 0;
+}

@@ -1,0 +1,182 @@
+//! One crash on the real kernel, with the handler watched from outside:
+//! what it called (strace), what it used (wait4), when the parent of the
+//! victim was told.
+
+use std::cell::Cell;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant, SystemTime};
+
+use epicore::record::{self, Kind, Record};
+use epicore::spool::{Reader, RecordStatus, initialise};
+
+use super::handler_place::{HandlerPlace, SPECIFIERS, handler};
+use super::pattern_guard::PatternGuard;
+use super::trace::Trace;
+
+/// Who owns the spool: somebody who is not root and has no name.
+pub(crate) const OWNER: (u32, u32) = (61_234, 61_234);
+
+/// How the handler is watched.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Watch {
+    /// Every system call.
+    Calls,
+    /// Memory and time.
+    Usage,
+}
+
+/// What was seen of one crash.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    /// What the parent's waitpid said, and when it returned.
+    pub(crate) status: ExitStatus,
+    pub(crate) returned: SystemTime,
+    /// The handler's own wait status, peak resident KiB, and CPU time.
+    pub(crate) handler_status: i32,
+    pub(crate) maxrss_kib: u64,
+    pub(crate) cpu: Duration,
+    /// Its system calls; empty when only usage was watched.
+    pub(crate) trace: Trace,
+    pub(crate) pid: u32,
+}
+
+/// The machine's core settings and a place for the handler, while it lives.
+pub(crate) struct Observatory {
+    guard: PatternGuard,
+    pub(crate) place: HandlerPlace,
+    crashes: Cell<u32>,
+}
+
+impl Observatory {
+    /// `None`, and a line that says why, where the kernel may not be asked.
+    pub(crate) fn open() -> Option<Observatory> {
+        if let Err(why) = super::may_set_core_pattern() {
+            println!("skipped: {why}");
+            return None;
+        }
+        if !handler().exists() {
+            println!("skipped: {} is not there (make build)", handler().display());
+            return None;
+        }
+        let guard = PatternGuard::take();
+        guard.set("kernel/core_pipe_limit", "64");
+        let place = HandlerPlace::make();
+        std::fs::copy(super::workshop::helper("observe"), place.path("w")).expect("the observer");
+        Some(Observatory { guard, place, crashes: Cell::new(0) })
+    }
+
+    /// The same, and strace.
+    pub(crate) fn with_strace() -> Option<Observatory> {
+        if strace().is_none() {
+            println!("skipped: strace is not installed");
+            return None;
+        }
+        Observatory::open()
+    }
+
+    pub(crate) fn set_pipe_limit(&self, limit: u32) {
+        self.guard.set("kernel/core_pipe_limit", &limit.to_string());
+    }
+
+    /// A spool as it is installed: owned by somebody else than root.
+    pub(crate) fn spool(&self, name: &str) -> PathBuf {
+        let path = self.place.path(name);
+        initialise(&path, Some(OWNER)).expect("a spool");
+        path
+    }
+
+    /// The kernel runs the handler itself from now on.
+    pub(crate) fn point_at_handler(&self, spool: &Path) {
+        self.place.point_at_handler(&self.guard, spool);
+    }
+
+    /// Crashes `victim` with the watched handler and waits for both.
+    pub(crate) fn crash(&self, watch: Watch, spool: &Path, victim: &mut Command) -> Seen {
+        self.crash_with(watch, &handler(), &format!("{SPECIFIERS} --spool {}", spool.display()), victim)
+    }
+
+    /// The same with another handler, or other arguments.
+    pub(crate) fn crash_with(&self, watch: Watch, program: &Path, arguments: &str, victim: &mut Command) -> Seen {
+        let number = self.crashes.replace(self.crashes.get() + 1);
+        let (out, copy) = (self.place.path(&format!("o{number}")), self.place.path(&format!("h{number}")));
+        std::fs::create_dir(&out).expect("a directory");
+        std::fs::copy(program, &copy).expect("a copy of the handler");
+        let strace = strace().filter(|_| watch == Watch::Calls);
+        let strace = strace.map_or(String::new(), |path| path.display().to_string());
+        let conf = format!("{}\n{}\n{strace}\n", out.display(), copy.display());
+        std::fs::write(self.place.path("conf"), conf).expect("conf");
+        let pattern = format!("|{} {arguments}", self.place.path("w").display());
+        assert!(pattern.len() <= 127, "the kernel would cut {pattern}");
+        self.guard.set("kernel/core_pattern", &pattern);
+        let mut child = victim.stdin(Stdio::null()).stderr(Stdio::null()).spawn().expect("the victim");
+        let pid = child.id();
+        let status = child.wait().expect("waitpid");
+        let returned = SystemTime::now();
+        let done = wait_for(&out.join("done"), Duration::from_secs(60));
+        let number = |key: &str| {
+            let line = done.lines().find_map(|line| line.strip_prefix(key)?.trim().parse::<u64>().ok());
+            line.unwrap_or_else(|| panic!("no {key} in {done:?}"))
+        };
+        Seen {
+            status,
+            returned,
+            handler_status: i32::try_from(number("status")).expect("a status"),
+            maxrss_kib: number("maxrss"),
+            cpu: Duration::from_micros(number("user") + number("system")),
+            trace: Trace::parse(&std::fs::read(out.join("strace")).unwrap_or_default()),
+            pid,
+        }
+    }
+}
+
+fn wait_for(path: &Path, patience: Duration) -> String {
+    let end = Instant::now() + patience;
+    loop {
+        if let Ok(text) = std::fs::read_to_string(path) {
+            return text;
+        }
+        assert!(Instant::now() < end, "the handler did not end within {patience:?}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn strace() -> Option<PathBuf> {
+    std::env::split_paths(&std::env::var_os("PATH")?).map(|dir| dir.join("strace")).find(|path| path.exists())
+}
+
+/// A program under an unlimited RLIMIT_CORE, in an empty environment.
+pub(crate) fn victim(program: &Path) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", r#"ulimit -c unlimited; exec "$0" "$@""#]).arg(program).env_clear().current_dir("/");
+    command
+}
+
+/// Whether a process was ended by `signal`, with a dump.
+pub(crate) fn dumped(status: ExitStatus, signal: i32) -> bool {
+    status.signal() == Some(signal) && status.core_dumped()
+}
+
+/// All records of a spool, oldest first; damage fails the test.
+pub(crate) fn records(spool: &Path) -> Vec<Record> {
+    let reader = Reader::open(spool).expect("the spool");
+    let entries = reader.list().expect("a listing").entries;
+    let read = |entry| match reader.read(entry) {
+        RecordStatus::Valid { payload, .. } => record::decode(&payload).expect("a record"),
+        damaged => panic!("{entry:?}: {damaged:?}"),
+    };
+    entries.iter().map(read).collect()
+}
+
+/// Waits for that many full records.
+pub(crate) fn wait_for_full(spool: &Path, count: usize, patience: Duration) -> Vec<Record> {
+    let end = Instant::now() + patience;
+    loop {
+        let found = records(spool);
+        if found.iter().filter(|record| record.kind == Kind::Full).count() >= count || Instant::now() > end {
+            return found;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
