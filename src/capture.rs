@@ -62,7 +62,7 @@ pub fn from_kernel(arguments: Arguments) -> Result<(), String> {
 
     unconfined.extend(confine::after_release());
     evidence.unconfined = unconfined;
-    let mut report = |step: &str, result: Result<(), String>| {
+    let report = |step: &str, result: Result<(), String>| {
         result.map_err(|error| kmsg.say(&arguments, &format!("{step}: {error}")))
     };
     let id = record::new_id();
@@ -76,10 +76,9 @@ pub fn from_kernel(arguments: Arguments) -> Result<(), String> {
     full.private = private;
     full.capture.total_us = assembly::micros(started.elapsed());
     let bytes = assembly::payload(&mut full);
-    let second = report(
-        "full record",
-        bytes.as_ref().map_err(Clone::clone).and_then(|bytes| write(&spool, &full, bytes)),
-    );
+    let written = bytes.as_ref().map_err(Clone::clone).and_then(|bytes| write(&spool, &full, bytes));
+    // The same disk refuses twice; one line a crash is enough.
+    let second = if first.is_err() { written } else { report("full record", written) };
     let quota = Quota { bytes: config.spool_bytes, records: config.spool_records };
     if let (Ok(bytes), Ok(id)) = (&bytes, <[u8; 16]>::try_from(full.id.0.as_slice())) {
         let _ = spool.make_room(quota, id, bytes.len());
