@@ -3,6 +3,7 @@
 //! about cores or symbols, so that a mistake there cannot hide itself.
 #![allow(dead_code)]
 
+pub(crate) mod canaries;
 pub(crate) mod chain;
 pub(crate) mod elf;
 pub(crate) mod evidence;

@@ -39,10 +39,13 @@ impl Trace {
     }
 
     fn line(&mut self, line: &str) {
-        let mut words = line.splitn(3, ' ').filter(|word| !word.is_empty());
-        let (Some(_pid), Some(stamp), Some(rest)) = (words.next(), words.next(), words.next()) else {
-            return self.strange.push(line.to_owned());
+        let mut rest = line;
+        let mut word = || {
+            let (word, after) = rest.trim_start().split_once(' ')?;
+            rest = after;
+            Some(word)
         };
+        let (Some(_pid), Some(stamp)) = (word(), word()) else { return self.strange.push(line.to_owned()) };
         let seconds = stamp.parse::<f64>().unwrap_or(0.0);
         let at = UNIX_EPOCH + Duration::from_secs_f64(seconds);
         if rest.starts_with("+++") {
