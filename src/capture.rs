@@ -81,8 +81,8 @@ pub fn from_kernel(arguments: Arguments) -> Result<(), String> {
         bytes.as_ref().map_err(Clone::clone).and_then(|bytes| write(&spool, &full, bytes)),
     );
     let quota = Quota { bytes: config.spool_bytes, records: config.spool_records };
-    if let (Ok(bytes), Ok(id)) = (&bytes, <[u8; 16]>::try_from(full.id.0.as_slice())) {
-        let _ = spool.make_room(quota, id, bytes.len());
+    if let Ok(id) = <[u8; 16]>::try_from(full.id.0.as_slice()) {
+        let _ = spool.make_room(quota, id);
     }
     first.and(second)
 }
