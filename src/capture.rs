@@ -16,6 +16,7 @@ mod analysis;
 mod assembly;
 mod evidence;
 mod kmsg;
+mod machine;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -71,7 +72,7 @@ pub fn from_kernel(arguments: Arguments) -> Result<(), String> {
     let first = report("minimal record", written);
 
     let _ = confine::analysis_deadline();
-    let mut full = analysis::run(minimal, &mut evidence, machine.ok().as_ref());
+    let mut full = analysis::run(minimal, &evidence, machine.ok().as_ref());
     full.private = private;
     full.capture.total_us = assembly::micros(started.elapsed());
     let bytes = assembly::payload(&mut full);
@@ -101,7 +102,7 @@ pub fn replay(input: impl Read) -> Record {
     let mut stream = Stream::new(input);
     let mut evidence = Evidence::from_core(&mut stream);
     let minimal = assembly::minimal(&evidence, &Arguments::default(), record::new_id());
-    let mut record = analysis::run(minimal, &mut evidence, None);
+    let mut record = analysis::run(minimal, &evidence, None);
     record.kind = Kind::Replay;
     record.gaps.push(Gap::new(Stage::Process, "replay: no process to ask"));
     record.capture.total_us = assembly::micros(started.elapsed());

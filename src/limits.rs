@@ -60,6 +60,23 @@ pub const FRAMES_INNER: usize = 112;
 pub const FRAMES_OUTER: usize = 16;
 /// Stack words looked at by one scan for a return address.
 pub const SCAN_WORDS: usize = 512;
+/// Operations of one DWARF expression; glibc's longest has about ten.
+pub const EXPRESSION_OPERATIONS: usize = 256;
+/// Values on the stack of one DWARF expression.
+pub const EXPRESSION_STACK: usize = 64;
+/// Rows of call frame information kept by instruction, over all stacks.
+pub const ROWS_CACHED: usize = 16 << 10;
+/// Register rules of one row: 17 registers, or aarch64 with its vectors.
+pub const ROW_RULES: usize = 128;
+/// Times that one walk may go to another stack or downwards (alternate
+/// signal stacks, coroutines) before it is called a loop.
+pub const STACK_SWITCHES: usize = 64;
+/// Instructions read ahead to find the `ret` of a function without CFI.
+pub const INSTRUCTIONS_AHEAD: usize = 512;
+/// Candidates tried at the oldest end of a stack.
+pub const TAIL_CANDIDATES: usize = 512;
+/// Steps over all candidates at the oldest end of a stack.
+pub const TAIL_STEPS: usize = 50_000;
 /// A module's file is never taken for one above this (a 10 GB binary is one).
 pub const MODULE_FILE: u64 = 64 << 30;
 /// Bytes of one frame description entry or common information entry.
@@ -67,6 +84,24 @@ pub const CFI_ENTRY: usize = 64 << 10;
 /// A whole .eh_frame is read only below this, and only when the module has no
 /// .eh_frame_hdr to search.
 pub const EH_FRAME_WHOLE: u64 = 4 << 20;
+/// Program headers of one module: linkers write about a dozen.
+pub const PROGRAM_HEADERS: usize = 128;
+/// Section headers of one module that are looked through.
+pub const SECTION_HEADERS: usize = 4096;
+/// Bytes of one PT_NOTE or PT_DYNAMIC of a module.
+pub const MODULE_TABLE: usize = 16 << 10;
+/// One cached block of a module's file.
+pub const BLOCK: usize = 4096;
+/// Cached blocks of one module's file: 1 MiB, then the cache starts anew.
+pub const BLOCKS: usize = 256;
+/// The largest single read from a module's file.
+pub const MODULE_READ: usize = 8 << 20;
+/// FDEs that are indexed when a module has no .eh_frame_hdr.
+pub const FDES_INDEXED: usize = 1 << 17;
+/// Symbols of one symbol table that are read (24 bytes each).
+pub const SYMBOLS: usize = 1 << 18;
+/// Longest symbol name: C++ and Rust names run to a few KiB.
+pub const SYMBOL_NAME: usize = 4096;
 /// Bytes of a function's code that L2 hashes.
 pub const FUNCTION_BYTES: usize = 16 << 10;
 /// Frames that make a location key.
@@ -149,3 +184,5 @@ pub const SYMBOL_NAME: usize = 4096;
 pub const OOM_SCORE: &str = "500";
 /// Seconds between the deadline and the end by force.
 pub const GRACE_SECONDS: u64 = 1;
+/// Frames looked at for a location key: an abort in a deep runtime is twenty.
+pub const KEY_SEARCH: usize = 32;

@@ -130,7 +130,14 @@ impl Evidence {
     /// Opens what unwinding will need.
     fn attach(&mut self, mut open: impl FnMut(&Mapping) -> Option<(std::fs::File, bool)>) {
         for index in 0..self.modules.len().min(limits::MODULES) {
-            let Some(mapping) = self.modules.first_mapping(index) else { continue };
+            let Some(mapping) = self.modules.get(index).map(|module| Mapping {
+                range: module.first,
+                path: module.path.clone(),
+                identity: module.identity,
+                ..Mapping::default()
+            }) else {
+                continue;
+            };
             if let Some((file, exact)) = open(&mapping) {
                 self.modules.attach(index, file, exact);
             }

@@ -1,17 +1,50 @@
-//! stub
-use crate::{address::Addr, elfcore::Machine, gap::Gap, memory::Image, process::Mapping};
-/// stub
-pub struct Modules;
-#[allow(missing_docs)]
-impl Modules {
-    pub fn assemble(_: &[Mapping], _: &Image, _: Option<Addr>, _: Machine) -> (Modules, Vec<Gap>) {
-        (Modules, Vec::new())
-    }
-    pub fn len(&self) -> usize {
-        0
-    }
-    pub fn first_mapping(&self, _: usize) -> Option<Mapping> {
-        None
-    }
-    pub fn attach(&mut self, _: usize, _: std::fs::File, _: bool) {}
-}
+//! The loaded objects: which file, which build, where, and what their unwind
+//! tables and code say.
+//!
+//! It needs from you: the mappings (from /proc/TID/maps or from the core's
+//! own notes, in any order, overlapping, 100,000 of them), the kept memory,
+//! and for each module that matters the open file ([`Modules::attach`]). It
+//! gives you: [`Modules::find`], [`Modules::code_class`],
+//! [`Modules::unwind_entry`], function starts, names and identities. It is
+//! not for: opening files (capture knows the rules for that), walking stacks.
+//!
+//! ```text
+//! mappings ─► instances ─► Module     one for each *mapped* object: a file that
+//!   by file     by bias               is loaded twice is two modules; a file
+//!                                     without executable pages is none
+//! ELF head in the Image ─► program headers ─► bias, build-id (4096 bytes)
+//! file (pread) or copy of the vdso ─► .eh_frame_hdr ─► FDE, CIE; .dynsym; code
+//! ```
+//!
+//! Addresses are absolute unless called *linked*: linked = address − bias,
+//! modulo 2⁶⁴.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss
+    )
+)]
+
+mod aarch64;
+mod assemble;
+mod build_id;
+mod elf;
+mod function;
+mod identity;
+mod layout;
+mod object;
+mod sections;
+mod source;
+mod symbols;
+mod unwind_section;
+mod x86_64;
+
+pub use layout::{CodeClass, Modules};
+pub use object::{Flags, Module};
+pub use unwind_section::{Entry, Kind, Slice, debug_frame, eh_frame};

@@ -1,0 +1,3 @@
+//! What is particular to aarch64 in a module.
+mod mask;
+pub(super) use mask::mask;

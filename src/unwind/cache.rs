@@ -1,0 +1,55 @@
+//! What was looked up once: rows by instruction, call sites by return
+//! address. Two thousand threads that wait in the same place cost one look-up.
+//!
+//! Limits: [`limits::ROWS_CACHED`] each, then the cache starts anew.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::cfi::{Context, Row};
+use super::ground::Site;
+use crate::address::Addr;
+use crate::limits;
+use crate::module::Modules;
+
+/// Remembers look-ups between walks of one process.
+pub struct Cache {
+    rows: HashMap<(usize, u64), Option<Rc<Row>>>,
+    pub(super) sites: HashMap<Addr, Site>,
+    context: Box<Context>,
+}
+
+impl Default for Cache {
+    fn default() -> Cache {
+        Cache { rows: HashMap::new(), sites: HashMap::new(), context: Box::new(Context::new_in()) }
+    }
+}
+
+impl std::fmt::Debug for Cache {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cache").field("rows", &self.rows.len()).field("sites", &self.sites.len()).finish()
+    }
+}
+
+impl Cache {
+    /// An empty one.
+    pub fn new() -> Cache {
+        Cache::default()
+    }
+
+    /// The row for an address of a module.
+    pub(super) fn row(&mut self, modules: &Modules, index: usize, lookup: Addr) -> Option<Rc<Row>> {
+        let linked = modules.get(index)?.linked(lookup);
+        if let Some(row) = self.rows.get(&(index, linked)) {
+            return row.clone();
+        }
+        if self.rows.len() >= limits::ROWS_CACHED {
+            self.rows.clear();
+        }
+        let entry = modules.unwind_entry(index, linked);
+        let row =
+            entry.and_then(|e| Row::read(&e, modules.machine(), linked, &mut self.context)).map(Rc::new);
+        self.rows.insert((index, linked), row.clone());
+        row
+    }
+}

@@ -1,0 +1,7 @@
+//! What is particular to x86_64 in a walk.
+mod ahead;
+mod call;
+mod signal;
+pub(super) use ahead::ahead;
+pub(super) use call::call_before;
+pub(super) use signal::{interrupted, is_sigreturn};
