@@ -44,8 +44,8 @@ pub(super) fn dropped(host: &Host) -> Vec<Check> {
     for (phrase, what, remedy) in COMPLAINTS {
         let count = lines.iter().filter(|line| line.contains(phrase)).count();
         if count > 0 {
-            let what =
-                format!("at least {} {what}", amount::of(count as u64, "crash").replace("crashs", "crashes"));
+            let crashes = if count == 1 { "crash" } else { "crashes" };
+            let what = format!("at least {} {crashes} {what}", amount::count(count as u64));
             checks.push(Check::warn("kernel log", what, remedy));
         }
     }
