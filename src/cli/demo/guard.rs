@@ -12,6 +12,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::Duration;
 
 use nix::fcntl::{Flock, FlockArg};
 
@@ -108,12 +109,23 @@ pub(super) fn stand(directory: &Path) -> Outcome {
     let mut said = String::new();
     let _ = std::io::stdin().take(64).read_to_string(&mut said);
     let outcome = restore(directory, said != "done");
-    let _ = if directory.join(KEEP).exists() {
-        fs::remove_file(directory.join("h"))
-    } else {
-        fs::remove_dir_all(directory)
-    };
+    clear(directory);
     outcome
+}
+
+/// A handler may still be writing: what appears meanwhile is removed as well.
+fn clear(directory: &Path) {
+    if directory.join(KEEP).exists() {
+        let _ = fs::remove_file(directory.join("h"));
+        return;
+    }
+    let gone = || fs::remove_dir_all(directory).is_ok() || !directory.exists();
+    for _ in 0..100 {
+        if gone() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 fn hold(file: File) -> Result<Flock<File>, Failure> {

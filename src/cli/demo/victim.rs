@@ -101,6 +101,7 @@ fn read_through(pointer: *const u64) -> u64 {
 }
 
 #[inline(never)]
+#[expect(unconditional_recursion, reason = "this is how it dies")]
 fn descend(depth: u64) -> u64 {
     let frame = black_box([depth; 64]);
     descend(depth + 1) + frame.iter().sum::<u64>()
