@@ -134,8 +134,7 @@ fn run_direct(
     let run = launch::run(&victim.name, built, dir, "unlimited");
     reset_sysctl(victim, guard);
     let record = record_json::wait_for_full(&spool, Duration::from_secs(10));
-    let space =
-        record.as_ref().map_or_else(|_| AddressSpace::default(), |r| r.address_space(store, run.ranges()));
+    let space = record.as_ref().map_or_else(|_| AddressSpace::default(), |r| r.address_space(store, run.ranges()));
     let mut litter = cores_in(dir);
     litter.extend(cores_in(Path::new("/")));
     litter.extend(larger_than(&spool, 512 << 10));
@@ -150,8 +149,8 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 
 fn cores_in(dir: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    let core =
-        |p: &PathBuf| p.is_file() && p.file_name().is_some_and(|n| n.to_string_lossy().starts_with("core"));
+    let named = |name: &str| name == "core" || name.starts_with("core.");
+    let core = |p: &PathBuf| p.is_file() && p.file_name().is_some_and(|n| named(&n.to_string_lossy()));
     entries.map(|e| e.path()).filter(core).map(|p| p.display().to_string()).collect()
 }
 
@@ -191,8 +190,7 @@ fn judge(
     } else {
         let kept = super::target_dir().join("victims").join(&victim.name).join("crash");
         let _ = std::fs::remove_dir_all(&kept);
-        let _ =
-            std::process::Command::new("cp").args(["-a", "--sparse=always"]).arg(&run.dir).arg(kept).status();
+        let _ = std::process::Command::new("cp").args(["-a", "--sparse=always"]).arg(&run.dir).arg(kept).status();
     }
     Ok(teed)
 }
