@@ -33,7 +33,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// The part follows from the number, as a crash's privilege never changes.
 fn private(n: u64) -> bool {
-    n % 3 == 0
+    n.is_multiple_of(3)
 }
 
 proptest! {
