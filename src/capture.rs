@@ -66,35 +66,30 @@ pub fn from_kernel(arguments: Arguments) -> Result<(), String> {
         evidence.gaps.push(Gap::new(Stage::Invocation, "a duplicate of standard input holds the task"));
     }
     evidence.unconfined = unconfined;
-    let report = |step: &str, result: Result<(), String>| {
-        result.map_err(|error| kmsg.say(&arguments, &format!("{step}: {error}")))
+    let quota = Quota { bytes: config.spool_bytes, records: config.spool_records };
+    let keep = |record: &mut Record| {
+        let written = assembly::payload(record).and_then(|bytes| write(&spool, quota, record, &bytes));
+        written.map_err(|error| kmsg.say(&arguments, &error))
     };
-    let id = record::new_id();
-    let mut minimal = assembly::minimal(&evidence, &arguments, id.clone());
-    let private = minimal.private;
-    let written = assembly::payload(&mut minimal).and_then(|bytes| write(&spool, &minimal, &bytes));
-    let first = report("minimal record", written);
+    let mut minimal = assembly::minimal(&evidence, &arguments, record::new_id());
+    let first = keep(&mut minimal);
 
     let _ = confine::analysis_deadline();
     let mut full = analysis::run(minimal, &evidence, machine.ok().as_ref());
-    full.private = private;
     full.capture.total_us = assembly::micros(started.elapsed());
-    let bytes = assembly::payload(&mut full);
-    let second = report(
-        "full record",
-        bytes.as_ref().map_err(Clone::clone).and_then(|bytes| write(&spool, &full, bytes)),
-    );
-    let quota = Quota { bytes: config.spool_bytes, records: config.spool_records };
-    if let Ok(id) = <[u8; 16]>::try_from(full.id.0.as_slice()) {
-        let _ = spool.make_room(quota, id);
-    }
+    let second = keep(&mut full);
     first.and(second)
 }
 
-fn write(spool: &Spool, record: &Record, payload: &[u8]) -> Result<(), String> {
+/// The minimal record makes room for itself, the full one takes its place.
+fn write(spool: &Spool, quota: Quota, record: &Record, payload: &[u8]) -> Result<(), String> {
     let id = <[u8; 16]>::try_from(record.id.0.as_slice()).unwrap_or_default();
     let result = match record.kind {
-        Kind::Minimal => spool.write_minimal(id, record.private, payload),
+        Kind::Minimal => {
+            let written = spool.write_minimal(id, record.private, payload);
+            let _ = spool.make_room(quota, id);
+            written
+        }
         Kind::Full | Kind::Replay => spool.replace_with_full(id, record.private, payload),
     };
     result.map_err(|error| error.to_string())

@@ -94,7 +94,7 @@ impl Evidence {
             cpus: Vec::new(),
             identity: None,
             source: if live.is_some() { "live" } else { "stream" },
-            stream_bytes: stream.position(),
+            stream_bytes: stream.bytes_read(),
             held: None,
             killed: false,
             clocks: (None, None),
@@ -128,7 +128,7 @@ impl Evidence {
     /// Opens what unwinding will need.
     fn attach(&mut self, mut open: impl FnMut(&Mapping) -> Option<(std::fs::File, bool)>) {
         for index in 0..self.modules.len().min(limits::MODULES) {
-            let Some(mapping) = self.modules.get(index).map(|module| Mapping {
+            let Some(mapping) = self.modules.get(index).filter(|module| !module.flags.vdso).map(|module| Mapping {
                 range: module.first,
                 path: module.path.clone(),
                 identity: module.identity,

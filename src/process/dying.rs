@@ -12,7 +12,7 @@ use super::facts::{self, Facts};
 use super::files;
 use super::mapping::Mapping;
 use super::maps;
-use super::stat;
+use super::stat::{self, Stat};
 use super::status::{self, Status};
 use crate::address::AddrRange;
 
@@ -35,7 +35,7 @@ pub struct Dying {
     pid: u32,
     uid: Option<u32>,
     status: Status,
-    start_ticks: Option<u64>,
+    stat: Stat,
     maps: OnceCell<Vec<Mapping>>,
 }
 
@@ -49,7 +49,7 @@ impl Dying {
         }
         let start_ticks =
             directory.text("stat").map(|text| stat::parse(&text)).and_then(|stat| stat.start_ticks);
-        Ok(Dying { proc_root, directory, pid, uid, status, start_ticks, maps: OnceCell::new() })
+        Ok(Dying { proc_root, directory, pid, uid, status, stat, maps: OnceCell::new() })
     }
 
     /// Its memory. Fails under ptrace_scope 3 and without CAP_SYS_PTRACE.
@@ -59,12 +59,15 @@ impl Dying {
 
     /// What it says of itself.
     pub fn facts(&self) -> Facts {
-        facts::gather(&self.directory, &self.proc_root, &self.status)
+        facts::gather(&self.directory, &self.proc_root, &self.status, self.stat)
     }
 
     /// The CPU that each of these threads (ids in our pid namespace) ran on
     /// last.
     pub fn thread_cpus(&self, tids: &[u32]) -> Vec<Option<u32>> {
+        if tids.is_empty() {
+            return Vec::new();
+        }
         let Ok(tasks) = self.directory.directory("task") else { return vec![None; tids.len()] };
         let cpu = |tid: &u32| stat::parse(&tasks.text(&format!("{tid}/stat"))?).cpu;
         tids.iter().map(cpu).collect()
@@ -124,7 +127,7 @@ impl Dying {
         status.core_dumping
             && status.tgid == Some(self.pid)
             && start.is_some()
-            && start == self.start_ticks
+            && start == self.stat.start_ticks
             && uid
     }
 }

@@ -5,7 +5,7 @@ use procfs_core::process::LimitValue;
 
 use super::cgroup::{self, Cgroup};
 use super::directory::Directory;
-use super::stat;
+use super::stat::Stat;
 use super::status::Status;
 
 /// Namespaces that tell a container from the host.
@@ -36,8 +36,7 @@ pub struct Facts {
 }
 
 /// Gathers the facts.
-pub(super) fn gather(process: &Directory, proc_root: &Directory, status: &Status) -> Facts {
-    let stat = process.text("stat").map(|text| stat::parse(&text)).unwrap_or_default();
+pub(super) fn gather(process: &Directory, proc_root: &Directory, status: &Status, stat: Stat) -> Facts {
     let comm = process.text("comm").map(|mut comm| {
         if comm.last() == Some(&b'\n') {
             comm.pop();
