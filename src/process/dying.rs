@@ -47,8 +47,7 @@ impl Dying {
         if status.tgid != Some(pid) {
             return Err(Errno::ESTALE);
         }
-        let start_ticks =
-            directory.text("stat").map(|text| stat::parse(&text)).and_then(|stat| stat.start_ticks);
+        let stat = directory.text("stat").map(|text| stat::parse(&text)).unwrap_or_default();
         Ok(Dying { proc_root, directory, pid, uid, status, stat, maps: OnceCell::new() })
     }
 
