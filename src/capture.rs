@@ -25,7 +25,7 @@ use std::time::Instant;
 use crate::config::Config;
 use crate::gap::{Gap, Stage};
 use crate::hardware::Roots;
-use crate::invocation::{Arguments, take_stdin};
+use crate::invocation::{Arguments, pipe_inode, still_holds, take_stdin};
 use crate::memory::Stream;
 use crate::process::Directory;
 use crate::record::{Kind, Record};
@@ -53,6 +53,7 @@ pub fn from_kernel(arguments: Arguments) -> Result<(), String> {
     let mut unconfined = confine::before_first_byte(needs);
 
     // The task is held from here …
+    let pipe = pipe_inode(&stdin);
     let mut stream = Stream::new(stdin);
     let mut evidence = Evidence::from_crash(&mut stream, &arguments, proc_root.ok(), pidfd.as_ref());
     evidence.end_sparse_walk(&config.release, pidfd.as_ref());
@@ -61,35 +62,35 @@ pub fn from_kernel(arguments: Arguments) -> Result<(), String> {
     // … to here.
 
     unconfined.extend(confine::after_release());
+    if pipe.is_some_and(still_holds) {
+        evidence.gaps.push(Gap::new(Stage::Invocation, "a duplicate of standard input holds the task"));
+    }
     evidence.unconfined = unconfined;
-    let report = |step: &str, result: Result<(), String>| {
-        result.map_err(|error| kmsg.say(&arguments, &format!("{step}: {error}")))
+    let quota = Quota { bytes: config.spool_bytes, records: config.spool_records };
+    let keep = |record: &mut Record| {
+        assembly::payload(record).and_then(|bytes| write(&spool, quota, record, &bytes))
     };
-    let id = record::new_id();
-    let mut minimal = assembly::minimal(&evidence, &arguments, id.clone());
-    let private = minimal.private;
-    let written = assembly::payload(&mut minimal).and_then(|bytes| write(&spool, &minimal, &bytes));
-    let first = report("minimal record", written);
+    let say = |error: String| kmsg.say(&arguments, &error);
+    let mut minimal = assembly::minimal(&evidence, &arguments, record::new_id());
+    let first = keep(&mut minimal).map_err(say);
 
     let _ = confine::analysis_deadline();
     let mut full = analysis::run(minimal, &evidence, machine.ok().as_ref());
-    full.private = private;
     full.capture.total_us = assembly::micros(started.elapsed());
-    let bytes = assembly::payload(&mut full);
-    let written = bytes.as_ref().map_err(Clone::clone).and_then(|bytes| write(&spool, &full, bytes));
-    // The same disk refuses twice; one line a crash is enough.
-    let second = if first.is_err() { written } else { report("full record", written) };
-    let quota = Quota { bytes: config.spool_bytes, records: config.spool_records };
-    if let (Ok(bytes), Ok(id)) = (&bytes, <[u8; 16]>::try_from(full.id.0.as_slice())) {
-        let _ = spool.make_room(quota, id, bytes.len());
-    }
+    // The same disk refuses twice: one line a crash is enough.
+    let second = if first.is_ok() { keep(&mut full).map_err(say) } else { keep(&mut full) };
     first.and(second)
 }
 
-fn write(spool: &Spool, record: &Record, payload: &[u8]) -> Result<(), String> {
+/// The minimal record makes room for itself, the full one takes its place.
+fn write(spool: &Spool, quota: Quota, record: &Record, payload: &[u8]) -> Result<(), String> {
     let id = <[u8; 16]>::try_from(record.id.0.as_slice()).unwrap_or_default();
     let result = match record.kind {
-        Kind::Minimal => spool.write_minimal(id, record.private, payload),
+        Kind::Minimal => {
+            let written = spool.write_minimal(id, record.private, payload);
+            let _ = spool.make_room(quota, id);
+            written
+        }
         Kind::Full | Kind::Replay => spool.replace_with_full(id, record.private, payload),
     };
     result.map_err(|error| error.to_string())
@@ -100,7 +101,7 @@ fn write(spool: &Spool, record: &Record, payload: &[u8]) -> Result<(), String> {
 pub fn replay(input: impl Read) -> Record {
     let started = Instant::now();
     let mut stream = Stream::new(input);
-    let mut evidence = Evidence::from_core(&mut stream);
+    let evidence = Evidence::from_core(&mut stream);
     let minimal = assembly::minimal(&evidence, &Arguments::default(), record::new_id());
     let mut record = analysis::run(minimal, &evidence, None);
     record.kind = Kind::Replay;

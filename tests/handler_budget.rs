@@ -61,7 +61,16 @@ fn cargo(arguments: &[&str]) -> String {
 
 /// Names of everything in the handler, for the platform that ships.
 fn dependencies() -> BTreeSet<String> {
-    let tree = cargo(&["tree", "--no-default-features", "-e", "normal", "--prefix", "none", "--target", &platform()]);
+    let tree = cargo(&[
+        "tree",
+        "--no-default-features",
+        "-e",
+        "normal",
+        "--prefix",
+        "none",
+        "--target",
+        &platform(),
+    ]);
     let names = tree.lines().filter_map(|line| line.split(' ').next()).filter(|name| !name.is_empty());
     names.filter(|name| *name != "epicore").map(str::to_owned).collect()
 }
@@ -111,10 +120,17 @@ fn peak(what: &str, threads: Option<usize>, signal: i32, mut command: Command) -
     assert!(dumped(seen.status, signal), "{what}: {:?}", seen.status);
     let record = records(&spool).pop().expect("a record");
     assert_eq!(record.kind, epicore::record::Kind::Full, "{what}");
-    assert!(threads.is_none_or(|n| record.threads.tid.len() == n), "{what}: {} threads", record.threads.tid.len());
+    assert!(
+        threads.is_none_or(|n| record.threads.tid.len() == n),
+        "{what}: {} threads",
+        record.threads.tid.len()
+    );
     let frames = record.stacks.first().map_or(0, |stack| stack.frames.len());
     let held = record.capture.held_us.unwrap_or(0);
-    println!("{what}: {} KiB resident, {:?} of CPU, held {held} µs, {frames} frames", seen.maxrss_kib, seen.cpu);
+    println!(
+        "{what}: {} KiB resident, {:?} of CPU, held {held} µs, {frames} frames",
+        seen.maxrss_kib, seen.cpu
+    );
     assert!(seen.maxrss_kib > 100, "{} KiB cannot be true", seen.maxrss_kib);
     Some(seen.maxrss_kib)
 }
@@ -140,7 +156,8 @@ fn two_thousand_threads_cost_at_most_32_mib() {
 #[test]
 fn node_costs_at_most_12_mib() {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let Some(node) = std::env::split_paths(&path).map(|dir| dir.join("node")).find(|node| node.exists()) else {
+    let Some(node) = std::env::split_paths(&path).map(|dir| dir.join("node")).find(|node| node.exists())
+    else {
         println!("skipped: node is not installed");
         return;
     };

@@ -78,7 +78,11 @@ fn every_victim_declares_its_chain_its_cause_and_its_signal() {
     let victims = Victim::all();
     for victim in &victims {
         assert!(!victim.chain.names().is_empty(), "{}: a chain without a name says nothing", victim.name);
-        assert!(victim.cause.ends_with('.') || victim.cause.ends_with(')'), "{}: CAUSE is a sentence", victim.name);
+        assert!(
+            victim.cause.ends_with('.') || victim.cause.ends_with(')'),
+            "{}: CAUSE is a sentence",
+            victim.name
+        );
     }
     assert!(victims.len() >= 44 || std::env::var_os("EPICORE_VICTIMS").is_some(), "{}", victims.len());
 }

@@ -21,12 +21,34 @@ use support::trace::Call;
 
 /// Calls whose strings come from the kernel.
 const INPUT: [&str; 16] = [
-    "read", "readv", "pread64", "preadv", "preadv2", "readlink", "readlinkat", "getdents64", "getdents",
-    "statfs", "fstatfs", "uname", "getrandom", "execve", "getcwd", "process_vm_readv",
+    "read",
+    "readv",
+    "pread64",
+    "preadv",
+    "preadv2",
+    "readlink",
+    "readlinkat",
+    "getdents64",
+    "getdents",
+    "statfs",
+    "fstatfs",
+    "uname",
+    "getrandom",
+    "execve",
+    "getcwd",
+    "process_vm_readv",
 ];
 /// Calls that move bytes past strace's eyes.
-const UNSEEN: [&str; 8] =
-    ["splice", "tee", "vmsplice", "sendfile", "copy_file_range", "io_uring_setup", "process_vm_writev", "memfd_create"];
+const UNSEEN: [&str; 8] = [
+    "splice",
+    "tee",
+    "vmsplice",
+    "sendfile",
+    "copy_file_range",
+    "io_uring_setup",
+    "process_vm_writev",
+    "memfd_create",
+];
 /// What may be opened for writing outside the spool.
 const WRITABLE: [&str; 3] = ["/dev/null", "/dev/kmsg", "/proc/self/oom_score_adj"];
 
@@ -75,7 +97,8 @@ fn shared_and_writable(call: &Call) -> bool {
 fn opened_elsewhere(seen: &Seen, spool: &Path) -> Vec<String> {
     let writes = |call: &&Call| {
         call.is(&["open", "openat", "openat2", "creat"])
-            && (call.name == "creat" || ["O_WRONLY", "O_RDWR", "O_CREAT"].iter().any(|flag| call.args.contains(flag)))
+            && (call.name == "creat"
+                || ["O_WRONLY", "O_RDWR", "O_CREAT"].iter().any(|flag| call.args.contains(flag)))
     };
     let paths = seen.trace.calls.iter().filter(writes).map(Call::path);
     paths.filter(|path| !WRITABLE.contains(&path.as_str()) && !Path::new(path).starts_with(spool)).collect()
@@ -149,7 +172,8 @@ fn nothing_leaves_when_the_disk_is_full() {
     let Some(observatory) = Observatory::with_strace() else { return };
     let spool = observatory.place.path("s");
     std::fs::create_dir(&spool).expect("a mount point");
-    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k,mode=750", "tmpfs"]).arg(&spool).status();
+    let mounted =
+        Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k,mode=750", "tmpfs"]).arg(&spool).status();
     if !mounted.is_ok_and(|status| status.success()) {
         println!("skipped: a tmpfs cannot be mounted");
         return;
@@ -162,7 +186,12 @@ fn nothing_leaves_when_the_disk_is_full() {
     let (found, opened) = (leaks(&canaries, &seen, &spool), opened_elsewhere(&seen, &spool));
     let _ = Command::new("umount").arg("-l").arg(&spool).status();
     assert_eq!((found, opened), (Vec::new(), Vec::<String>::new()));
-    assert!(seen.trace.calls.iter().any(|call| call.file().as_deref() == Some("/dev/kmsg") && call.name == "write"));
+    assert!(
+        seen.trace
+            .calls
+            .iter()
+            .any(|call| call.file().as_deref() == Some("/dev/kmsg") && call.name == "write")
+    );
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use epicore::record::Kind;
-use support::observe::{Observatory, OWNER, Seen, Watch, dumped, records, victim, wait_for_full};
+use support::observe::{OWNER, Observatory, Seen, Watch, dumped, records, victim, wait_for_full};
 use support::trace::Call;
 
 const READS: [&str; 8] =
@@ -110,7 +110,18 @@ fn every_privilege_is_given_up_before_the_first_byte_of_the_crash() {
 fn nothing_that_can_wait_is_done_while_the_task_is_held() {
     let Some(seen) = watched() else { return };
     let release = release(&seen);
-    let late = ["fsync", "fdatasync", "sync", "syncfs", "linkat", "link", "rename", "renameat", "renameat2", "write"];
+    let late = [
+        "fsync",
+        "fdatasync",
+        "sync",
+        "syncfs",
+        "linkat",
+        "link",
+        "rename",
+        "renameat",
+        "renameat2",
+        "write",
+    ];
     for (at, call) in seen.trace.calls.iter().enumerate().filter(|(_, call)| call.is(&late)) {
         let own = call.file().is_some_and(|file| file.ends_with("/oom_score_adj"));
         assert!(at > release || own, "before the release: {call:?}");
@@ -130,12 +141,19 @@ fn after_the_release_no_descriptor_refers_to_the_pipe() {
             number(&call.args).map(|fd| open.remove(&fd));
         } else if !call.is(&READS) && !call.failed() && call.result.contains('<') {
             let Some(fd) = number(&call.result) else { continue };
-            if call.returned_file().as_deref() == Some(&pipe) { open.insert(fd) } else { open.remove(&fd) };
+            if call.returned_file().as_deref() == Some(&pipe) {
+                open.insert(fd)
+            } else {
+                open.remove(&fd)
+            };
         }
     }
     assert!(open.is_empty(), "{open:?} still hold the task");
     let after = &seen.trace.calls[release(&seen) + 1..];
-    assert!(after.iter().all(|call| call.file().as_deref() != Some(&pipe)), "the pipe is used after its release");
+    assert!(
+        after.iter().all(|call| call.file().as_deref() != Some(&pipe)),
+        "the pipe is used after its release"
+    );
 }
 
 #[test]
@@ -152,8 +170,23 @@ fn after_the_release_no_capability_is_left() {
 fn the_handler_starts_nothing_and_speaks_to_nobody() {
     let Some(seen) = watched() else { return };
     let never = [
-        "fork", "vfork", "clone", "clone3", "socket", "socketpair", "connect", "sendto", "sendmsg", "ptrace",
-        "mount", "bpf", "setns", "unshare", "chroot", "io_uring_setup", "execveat",
+        "fork",
+        "vfork",
+        "clone",
+        "clone3",
+        "socket",
+        "socketpair",
+        "connect",
+        "sendto",
+        "sendmsg",
+        "ptrace",
+        "mount",
+        "bpf",
+        "setns",
+        "unshare",
+        "chroot",
+        "io_uring_setup",
+        "execveat",
     ];
     for call in &seen.trace.calls {
         assert!(!call.is(&never), "{call:?}");
@@ -181,7 +214,12 @@ fn a_dump_completes_whatever_core_pipe_limit_is() {
         assert!(dumped(seen.status, 11), "limit {limit}: {:?}", seen.status);
         let found = records(&spool);
         assert_eq!(found.len(), 1, "limit {limit}");
-        assert_eq!((found[0].kind, found[0].threads.tid.len()), (Kind::Full, 3), "limit {limit}: {:?}", found[0].gaps);
+        assert_eq!(
+            (found[0].kind, found[0].threads.tid.len()),
+            (Kind::Full, 3),
+            "limit {limit}: {:?}",
+            found[0].gaps
+        );
     }
 }
 
@@ -197,7 +235,10 @@ fn a_storm_of_crashes_leaves_a_record_of_each() {
         assert!(dumped(status, 11), "{status:?}");
     }
     let found = wait_for_full(&spool, 40, Duration::from_secs(30));
-    assert_eq!(found.iter().filter_map(|record| record.crash.pid).collect::<std::collections::BTreeSet<_>>(), pids);
+    assert_eq!(
+        found.iter().filter_map(|record| record.crash.pid).collect::<std::collections::BTreeSet<_>>(),
+        pids
+    );
     assert_eq!(found.len(), 40, "one record of each crash");
     assert!(found.iter().all(|record| record.kind == Kind::Full));
 }

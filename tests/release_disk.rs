@@ -29,7 +29,8 @@ impl KernelLog {
         let (mut lines, mut buffer) = (Vec::new(), [0; 8192]);
         while let Ok(count) = self.0.read(&mut buffer) {
             let line = String::from_utf8_lossy(&buffer[..count]).into_owned();
-            let text = line.split_once(';').map_or("", |(_, text)| text).lines().next().unwrap_or("").to_owned();
+            let text =
+                line.split_once(';').map_or("", |(_, text)| text).lines().next().unwrap_or("").to_owned();
             if text.starts_with("epicore") && text.contains(&format!("pid {pid} ")) {
                 lines.push(text);
             }

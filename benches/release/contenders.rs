@@ -60,10 +60,9 @@ impl Contender {
             Contender::Minicoredumper => {
                 ("|/usr/sbin/minicoredumper %P %u %g %s %t %h %e".to_owned(), "2147483647")
             }
-            Contender::SystemdCoredump => (
-                "|/lib/systemd/systemd-coredump %P %u %g %s %t 9223372036854775808 %h %d".to_owned(),
-                "16",
-            ),
+            Contender::SystemdCoredump => {
+                ("|/lib/systemd/systemd-coredump %P %u %g %s %t 9223372036854775808 %h %d".to_owned(), "16")
+            }
         };
         assert!(pattern.len() <= 127, "the kernel would cut {pattern}");
         guard.set("kernel/core_pattern", &pattern);
@@ -81,7 +80,9 @@ impl Contender {
             Contender::NoDump | Contender::ExitAtOnce | Contender::Drain => Ok(None),
             Contender::CoreFile => whole(&place.cores(), mib << 20).map(|()| None),
             Contender::Minicoredumper => whole(Path::new("/var/crash/minicoredumper"), 4096).map(|()| None),
-            Contender::SystemdCoredump => whole(Path::new("/var/lib/systemd/coredump"), mib << 19).map(|()| None),
+            Contender::SystemdCoredump => {
+                whole(Path::new("/var/lib/systemd/coredump"), mib << 19).map(|()| None)
+            }
             Contender::Epicore => place.take_record().and_then(|record| examine(&record, mib)).map(Some),
         }
     }
@@ -185,13 +186,19 @@ impl Workplace {
             .map_err(|e| format!("{}: {e} (make build)", under_test.display()))?;
         std::fs::create_dir(place.cores()).map_err(|e| e.to_string())?;
         initialise(&place.spool(), Some(OWNER)).map_err(|e| e.to_string())?;
-        std::fs::write(place.run.path().join("c"), format!("spool = {:?}\n", place.spool())).map_err(|e| e.to_string())?;
+        std::fs::write(place.run.path().join("c"), format!("spool = {:?}\n", place.spool()))
+            .map_err(|e| e.to_string())?;
         Ok(place)
     }
 
     fn compile(&self, name: &str) -> Result<(), String> {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/release").join(name).with_extension("c");
-        let built = Command::new("cc").args(["-O2", "-static", "-pthread", "-o"]).arg(self.program(name)).arg(source).output();
+        let source =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/release").join(name).with_extension("c");
+        let built = Command::new("cc")
+            .args(["-O2", "-static", "-pthread", "-o"])
+            .arg(self.program(name))
+            .arg(source)
+            .output();
         match built {
             Ok(output) if output.status.success() => Ok(()),
             Ok(output) => Err(format!("cc {name}: {}", String::from_utf8_lossy(&output.stderr))),
@@ -230,7 +237,8 @@ impl Workplace {
             let done = found.as_ref().is_ok_and(|record| record.kind == Kind::Full);
             if done || Instant::now() > end {
                 self.await_handlers(end);
-                for file in below(&self.spool()).iter().filter(|f| f.extension().is_some_and(|e| e == "rec")) {
+                for file in below(&self.spool()).iter().filter(|f| f.extension().is_some_and(|e| e == "rec"))
+                {
                     let _ = std::fs::remove_file(file);
                 }
                 return found;
@@ -253,7 +261,9 @@ impl Workplace {
         let handler = self.program("h");
         let alive = || {
             let processes = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-            processes.into_iter().any(|p| std::fs::read_link(p.path().join("exe")).is_ok_and(|exe| exe == handler))
+            processes
+                .into_iter()
+                .any(|p| std::fs::read_link(p.path().join("exe")).is_ok_and(|exe| exe == handler))
         };
         while alive() && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(2));

@@ -47,7 +47,8 @@ impl<'a> Outcome<'a> {
             notes.push(format!("load average, {}: {before:.2} before, {after:.2} after", session.title));
         }
         let own = rows.first().map(Vec::as_slice).unwrap_or_default();
-        let promises = own.iter().filter(|row| row.samples.contender == Contender::Epicore).filter_map(promise);
+        let promises =
+            own.iter().filter(|row| row.samples.contender == Contender::Epicore).filter_map(promise);
         let promises = promises.chain(sessions.iter().flat_map(failures)).collect();
         Outcome { sessions, promises, notes, machine: machine(took), rows }
     }
@@ -58,7 +59,8 @@ impl<'a> Outcome<'a> {
     }
 
     pub(crate) fn table(&self) -> String {
-        let mut text = format!("fault → waitpid, 5 threads; {}\n", self.machine["cpu"].as_str().unwrap_or("?"));
+        let mut text =
+            format!("fault → waitpid, 5 threads; {}\n", self.machine["cpu"].as_str().unwrap_or("?"));
         for (session, rows) in self.sessions.iter().zip(&self.rows) {
             let rounds = rows.first().map_or(0, |row| row.samples.ms.len());
             let _ = writeln!(text, "\n{} ({rounds} rounds)", session.title);
@@ -79,7 +81,8 @@ impl<'a> Outcome<'a> {
             let _ = writeln!(text, "note: {note}");
         }
         for promise in &self.promises {
-            let _ = writeln!(text, "{}: {}", if promise.held { "holds" } else { "DOES NOT HOLD" }, promise.text);
+            let _ =
+                writeln!(text, "{}: {}", if promise.held { "holds" } else { "DOES NOT HOLD" }, promise.text);
         }
         text
     }
@@ -87,7 +90,8 @@ impl<'a> Outcome<'a> {
     /// Writes `release.json` and `release.txt` below `dir`.
     pub(crate) fn save(&self, dir: &Path) -> std::io::Result<PathBuf> {
         std::fs::create_dir_all(dir)?;
-        let sessions: Vec<Value> = self.sessions.iter().zip(&self.rows).map(|(s, rows)| session(s, rows)).collect();
+        let sessions: Vec<Value> =
+            self.sessions.iter().zip(&self.rows).map(|(s, rows)| session(s, rows)).collect();
         let promises: Vec<Value> =
             self.promises.iter().map(|p| json!({"promise": p.text, "holds": p.held})).collect();
         let whole = json!({
@@ -197,7 +201,8 @@ fn session(session: &Session, rows: &[Row]) -> Value {
 fn machine(took: Duration) -> Value {
     let text = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let info = text("/proc/cpuinfo");
-    let model = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ")).map(|(_, m)| m);
+    let model =
+        info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ")).map(|(_, m)| m);
     let cpus = std::thread::available_parallelism().map_or(0, usize::from);
     let kernel = text("/proc/sys/kernel/osrelease");
     json!({

@@ -81,8 +81,12 @@ impl Session {
         place: &Workplace,
         guard: &PatternGuard,
     ) -> Session {
-        let mut session =
-            Session { title: title.to_owned(), samples: Vec::new(), skipped: Vec::new(), load: (load(), 0.0) };
+        let mut session = Session {
+            title: title.to_owned(),
+            samples: Vec::new(),
+            skipped: Vec::new(),
+            load: (load(), 0.0),
+        };
         let mut random = Random::new(0x0072_6f75_6e64_73);
         // Once for nothing: programs and libraries come into the page cache.
         for contender in contenders {

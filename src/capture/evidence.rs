@@ -17,7 +17,6 @@ use crate::syscall;
 /// Everything known of one crash.
 pub(super) struct Evidence {
     pub(super) head: Head,
-    pub(super) layout: Layout,
     pub(super) image: Image,
     pub(super) modules: Modules,
     pub(super) facts: Option<Facts>,
@@ -89,14 +88,13 @@ impl Evidence {
         let (modules, damaged) = Modules::assemble(&mappings, &image, vdso, machine);
         gaps.extend(damaged);
         Evidence {
-            layout,
             image,
             modules,
             facts: None,
             cpus: Vec::new(),
             identity: None,
             source: if live.is_some() { "live" } else { "stream" },
-            stream_bytes: stream.position(),
+            stream_bytes: stream.bytes_read(),
             held: None,
             killed: false,
             clocks: (None, None),
@@ -130,12 +128,14 @@ impl Evidence {
     /// Opens what unwinding will need.
     fn attach(&mut self, mut open: impl FnMut(&Mapping) -> Option<(std::fs::File, bool)>) {
         for index in 0..self.modules.len().min(limits::MODULES) {
-            let Some(mapping) = self.modules.get(index).map(|module| Mapping {
-                range: module.first,
-                path: module.path.clone(),
-                identity: module.identity,
-                ..Mapping::default()
-            }) else {
+            let Some(mapping) =
+                self.modules.get(index).filter(|module| !module.flags.vdso).map(|module| Mapping {
+                    range: module.first,
+                    path: module.path.clone(),
+                    identity: module.identity,
+                    ..Mapping::default()
+                })
+            else {
                 continue;
             };
             if let Some((file, exact)) = open(&mapping) {

@@ -138,6 +138,16 @@ impl Parser {
         }
     }
 
+    /// How many bytes from here on surely belong to the head.
+    pub fn sure(&self) -> u64 {
+        match self.state {
+            State::NoteHeader | State::NoteName(_) | State::NoteBody(..) | State::SkipBody(_) => {
+                self.notes_left()
+            }
+            _ => 0,
+        }
+    }
+
     /// The bytes of a [`Want::Keep`].
     pub fn feed(&mut self, data: &[u8]) {
         self.head.position = self.head.position.saturating_add(data.len() as u64);

@@ -5,6 +5,7 @@
 //! buffers more than what is kept, ends after the last wanted byte, and stops
 //! when the deadline has passed.
 
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::FileExt;
@@ -20,18 +21,26 @@ use crate::syscall::deadline_passed;
 /// A core as it comes.
 pub struct Stream<R> {
     reader: R,
+    /// Bytes taken from the reader.
     position: u64,
     chunk: Vec<u8>,
+    /// Bytes of the head that were read ahead and not used yet.
+    ahead: VecDeque<u8>,
 }
 
 impl<R: Read> Stream<R> {
     /// At the beginning.
     pub fn new(reader: R) -> Stream<R> {
-        Stream { reader, position: 0, chunk: Vec::new() }
+        Stream { reader, position: 0, chunk: Vec::new(), ahead: VecDeque::new() }
     }
 
-    /// Bytes consumed.
+    /// Where the next byte stands in the core.
     pub fn position(&self) -> u64 {
+        self.position.saturating_sub(self.ahead.len() as u64)
+    }
+
+    /// Bytes taken from the reader.
+    pub fn bytes_read(&self) -> u64 {
         self.position
     }
 
@@ -40,8 +49,18 @@ impl<R: Read> Stream<R> {
         self.reader
     }
 
-    /// Reads until `buffer` is full; returns how much came.
+    /// Fills `buffer`, first with what was read ahead; returns how much came.
     fn fill(&mut self, buffer: &mut [u8]) -> usize {
+        let kept = buffer.len().min(self.ahead.len());
+        for (to, from) in buffer.iter_mut().zip(self.ahead.drain(..kept)) {
+            *to = from;
+        }
+        let got = buffer.get_mut(kept..).map_or(0, |rest| self.read(rest));
+        kept.saturating_add(got)
+    }
+
+    /// Reads until `buffer` is full; returns how much came.
+    fn read(&mut self, buffer: &mut [u8]) -> usize {
         let mut got = 0usize;
         while let Some(rest) = buffer.get_mut(got..).filter(|rest| !rest.is_empty()) {
             match self.reader.read(rest) {
@@ -53,6 +72,18 @@ impl<R: Read> Stream<R> {
         }
         self.position = self.position.saturating_add(got as u64);
         got
+    }
+
+    /// Reads bytes that surely belong to the head in one go instead of three
+    /// small reads for each note.
+    fn read_ahead(&mut self, sure: u64) {
+        let length = usize::try_from(sure).unwrap_or(usize::MAX).min(limits::STREAM_CHUNK);
+        if self.ahead.is_empty() && length > 0 {
+            let mut chunk = vec![0; length];
+            let got = self.read(&mut chunk);
+            chunk.truncate(got);
+            self.ahead = chunk.into();
+        }
     }
 
     /// Lets `count` bytes pass; returns how many came.
@@ -86,6 +117,7 @@ impl<R: Read> Stream<R> {
                     got => parser.cut(got),
                 },
                 Want::Keep(length) => {
+                    self.read_ahead(parser.sure());
                     // Length is bounded by the parser's limits, not by input.
                     buffer.resize(length, 0);
                     match self.fill(&mut buffer) {

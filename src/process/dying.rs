@@ -1,5 +1,6 @@
 //! One crashing thread, held by its /proc directory and its pidfd.
 
+use std::cell::OnceCell;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -11,8 +12,9 @@ use super::facts::{self, Facts};
 use super::files;
 use super::mapping::Mapping;
 use super::maps;
-use super::stat;
+use super::stat::{self, Stat};
 use super::status::{self, Status};
+use crate::address::AddrRange;
 
 /// How well it is known that what was read belongs to the crash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +35,8 @@ pub struct Dying {
     pid: u32,
     uid: Option<u32>,
     status: Status,
-    start_ticks: Option<u64>,
+    stat: Stat,
+    maps: OnceCell<Vec<Mapping>>,
 }
 
 impl Dying {
@@ -44,9 +47,8 @@ impl Dying {
         if status.tgid != Some(pid) {
             return Err(Errno::ESTALE);
         }
-        let start_ticks =
-            directory.text("stat").map(|text| stat::parse(&text)).and_then(|stat| stat.start_ticks);
-        Ok(Dying { proc_root, directory, pid, uid, status, start_ticks })
+        let stat = directory.text("stat").map(|text| stat::parse(&text)).unwrap_or_default();
+        Ok(Dying { proc_root, directory, pid, uid, status, stat, maps: OnceCell::new() })
     }
 
     /// Its memory. Fails under ptrace_scope 3 and without CAP_SYS_PTRACE.
@@ -56,12 +58,15 @@ impl Dying {
 
     /// What it says of itself.
     pub fn facts(&self) -> Facts {
-        facts::gather(&self.directory, &self.proc_root, &self.status)
+        facts::gather(&self.directory, &self.proc_root, &self.status, self.stat)
     }
 
     /// The CPU that each of these threads (ids in our pid namespace) ran on
     /// last.
     pub fn thread_cpus(&self, tids: &[u32]) -> Vec<Option<u32>> {
+        if tids.is_empty() {
+            return Vec::new();
+        }
         let Ok(tasks) = self.directory.directory("task") else { return vec![None; tids.len()] };
         let cpu = |tid: &u32| stat::parse(&tasks.text(&format!("{tid}/stat"))?).cpu;
         tids.iter().map(cpu).collect()
@@ -75,19 +80,28 @@ impl Dying {
 
     /// The file behind a mapping, and whether it is surely the mapped one.
     pub fn open_mapped(&self, mapping: &Mapping) -> Option<(File, bool)> {
-        let exact = files::mapped(&self.directory, mapping).map(|file| (file, true));
-        exact.or_else(|| files::rooted(&self.directory, mapping).map(|file| (file, true)))
+        let file = files::mapped(&self.directory, mapping).or_else(|| {
+            let identity = mapping.identity.or_else(|| self.identity_at(mapping.range))?;
+            files::rooted(&self.directory, mapping, identity)
+        });
+        file.map(|file| (file, true))
+    }
+
+    /// Device and inode behind a mapping, which the core does not tell.
+    fn identity_at(&self, range: AddrRange) -> Option<(u64, u64)> {
+        let maps = self.maps.get_or_init(|| self.mappings().map(|(maps, _)| maps).unwrap_or_default());
+        let index = maps.binary_search_by_key(&range.start, |mapping| mapping.range.start).ok()?;
+        maps.get(index).filter(|mapping| mapping.range == range)?.identity
     }
 
     /// After the reads: is it still the crashed process that was read?
     pub fn still(&self, pidfd: Option<&OwnedFd>) -> Identity {
-        let same = match pidfd {
+        match pidfd {
             Some(pidfd) if self.named_by(pidfd.as_fd()) => Identity::Pidfd,
             Some(_) => Identity::Lost,
             None if self.unchanged() => Identity::StartTime,
             None => Identity::Lost,
-        };
-        same
+        }
     }
 
     /// The pidfd names this pid and the process is not reaped: as long as it
@@ -112,7 +126,7 @@ impl Dying {
         status.core_dumping
             && status.tgid == Some(self.pid)
             && start.is_some()
-            && start == self.start_ticks
+            && start == self.stat.start_ticks
             && uid
     }
 }

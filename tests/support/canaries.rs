@@ -77,8 +77,10 @@ impl Canaries {
 /// Pairs of hexadecimal digits as bytes; anything else as 0.
 fn unhex(text: &[u8]) -> Vec<u8> {
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    text.chunks(2).map(|pair| match pair {
-        [high, low] => digit(*high).zip(digit(*low)).map_or(0, |(high, low)| high << 4 | low),
-        _ => 0,
-    }).collect()
+    text.chunks(2)
+        .map(|pair| match pair {
+            [high, low] => digit(*high).zip(digit(*low)).map_or(0, |(high, low)| high << 4 | low),
+            _ => 0,
+        })
+        .collect()
 }

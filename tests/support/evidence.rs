@@ -134,7 +134,8 @@ fn run_direct(
     let run = launch::run(&victim.name, built, dir, "unlimited");
     reset_sysctl(victim, guard);
     let record = record_json::wait_for_full(&spool, Duration::from_secs(10));
-    let space = record.as_ref().map_or_else(|_| AddressSpace::default(), |r| r.address_space(store, run.ranges()));
+    let space =
+        record.as_ref().map_or_else(|_| AddressSpace::default(), |r| r.address_space(store, run.ranges()));
     let mut litter = cores_in(dir);
     litter.extend(cores_in(Path::new("/")));
     litter.extend(larger_than(&spool, 512 << 10));
@@ -190,7 +191,8 @@ fn judge(
     } else {
         let kept = super::target_dir().join("victims").join(&victim.name).join("crash");
         let _ = std::fs::remove_dir_all(&kept);
-        let _ = std::process::Command::new("cp").args(["-a", "--sparse=always"]).arg(&run.dir).arg(kept).status();
+        let _ =
+            std::process::Command::new("cp").args(["-a", "--sparse=always"]).arg(&run.dir).arg(kept).status();
     }
     Ok(teed)
 }

@@ -98,7 +98,13 @@ impl Observatory {
     }
 
     /// The same with another handler, or other arguments.
-    pub(crate) fn crash_with(&self, watch: Watch, program: &Path, arguments: &str, victim: &mut Command) -> Seen {
+    pub(crate) fn crash_with(
+        &self,
+        watch: Watch,
+        program: &Path,
+        arguments: &str,
+        victim: &mut Command,
+    ) -> Seen {
         let number = self.crashes.replace(self.crashes.get() + 1);
         let (out, copy) = (self.place.path(&format!("o{number}")), self.place.path(&format!("h{number}")));
         std::fs::create_dir(&out).expect("a directory");

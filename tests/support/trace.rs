@@ -74,7 +74,12 @@ fn call(at: SystemTime, text: &str) -> Option<Call> {
     let (name, rest) = text.split_once('(')?;
     let end = rest.rfind(") = ").or_else(|| rest.rfind(')'))?;
     let result = rest[end..].split_once("= ").map_or("", |(_, result)| result);
-    Some(Call { at, name: name.to_owned(), args: rest[..end].trim_end().to_owned(), result: result.to_owned() })
+    Some(Call {
+        at,
+        name: name.to_owned(),
+        args: rest[..end].trim_end().to_owned(),
+        result: result.to_owned(),
+    })
 }
 
 impl Call {
