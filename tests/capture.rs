@@ -104,7 +104,11 @@ fn the_stacks_of_all_threads_are_gdbs_where_gdb_is_right() {
     let all: Vec<_> = CASES.iter().filter_map(stack_agreement::of).collect();
     // Each victim weighs the same: two thousand threads are one case.
     let mean = all.iter().map(stack_agreement::Agreement::share).sum::<f64>() / all.len().max(1) as f64;
-    let mut text = format!("stacks of all threads equal to gdb's: {:.2} % of frames, {} victims\n", mean * 100.0, all.len());
+    let mut text = format!(
+        "stacks of all threads equal to gdb's: {:.2} % of frames, {} victims\n",
+        mean * 100.0,
+        all.len()
+    );
     for a in all.iter().filter(|a| a.same != a.of) {
         let _ = writeln!(text, "  {}: {} of {}", a.victim, a.same, a.of);
         if let Some((tid, gdb, epicore)) = &a.first_difference {
@@ -126,7 +130,9 @@ fn every_other_thread_is_found_where_it_waits() {
         let wrong: Vec<_> = places.filter(|(_, p)| !each.is_met_by(p)).collect();
         let allowed = usize::from(case.victim.threads - others.len() == 1);
         match wrong.get(allowed) {
-            Some((tid, p)) => vec![format!("{} of {}: thread {tid}: {}", wrong.len(), others.len(), chain::shown(p))],
+            Some((tid, p)) => {
+                vec![format!("{} of {}: thread {tid}: {}", wrong.len(), others.len(), chain::shown(p))]
+            }
             None => Vec::new(),
         }
     });
@@ -159,7 +165,8 @@ fn every_thread_of_the_core_is_in_the_record() {
             let list = record.0.pointer(&format!("/th/{key}")).and_then(serde_json::Value::as_array);
             list.into_iter().flatten().filter_map(support::record_json::hex).collect()
         };
-        let of_core = |f: fn(&support::full_core::Thread) -> u64| teed.full.threads.iter().map(f).collect::<Vec<_>>();
+        let of_core =
+            |f: fn(&support::full_core::Thread) -> u64| teed.full.threads.iter().map(f).collect::<Vec<_>>();
         [
             unless("threads declared", theirs.len(), case.victim.threads),
             unless("threads", record.tids(), theirs.clone()),
@@ -191,7 +198,9 @@ fn the_signal_its_address_and_its_sender_are_the_full_cores() {
 
 #[test]
 fn every_loaded_object_has_the_build_id_of_the_full_core() {
-    of_every_crash(|_, teed, record| unless("build-ids", record.build_ids(), teed.full.build_ids()).into_iter().collect());
+    of_every_crash(|_, teed, record| {
+        unless("build-ids", record.build_ids(), teed.full.build_ids()).into_iter().collect()
+    });
 }
 
 #[test]

@@ -58,6 +58,14 @@ fn a_question_mark_is_one_frame_in_no_object() {
 }
 
 #[test]
+fn an_underscore_is_one_frame_of_any_kind_or_none() {
+    for frames in ["a main", "? a main", "libc a main", "b a main"] {
+        assert!(met("_,a,main", frames), "{frames}");
+    }
+    assert!(!met("_,a,main", "? ? a main"));
+}
+
+#[test]
 fn names_lose_their_namespaces_parameters_and_suffixes() {
     for (symbol, base) in [
         ("main", "main"),
@@ -78,7 +86,11 @@ fn every_victim_declares_its_chain_its_cause_and_its_signal() {
     let victims = Victim::all();
     for victim in &victims {
         assert!(!victim.chain.names().is_empty(), "{}: a chain without a name says nothing", victim.name);
-        assert!(victim.cause.ends_with('.') || victim.cause.ends_with(')'), "{}: CAUSE is a sentence", victim.name);
+        assert!(
+            victim.cause.ends_with('.') || victim.cause.ends_with(')'),
+            "{}: CAUSE is a sentence",
+            victim.name
+        );
     }
     assert!(victims.len() >= 44 || std::env::var_os("EPICORE_VICTIMS").is_some(), "{}", victims.len());
 }

@@ -100,7 +100,9 @@ pub(crate) fn functions(file: &[u8]) -> Vec<(u64, u64, String)> {
     let executable = |i: u16| i != 0 && i < 0xff00 && b.u64(section(u64::from(i)) + 8) & 4 != 0;
     let mut found: Vec<(u64, u64, String)> = (0..bytes / 24)
         .map(|i| start + i * 24)
-        .filter(|s| matches!(file.get(*s as usize + 4).map(|info| info & 15), Some(0 | 2)) && executable(b.u16(s + 6)))
+        .filter(|s| {
+            matches!(file.get(*s as usize + 4).map(|info| info & 15), Some(0 | 2)) && executable(b.u16(s + 6))
+        })
         .map(|s| {
             let name = String::from_utf8_lossy(b.text(strings + u64::from(b.u32(s)))).into_owned();
             (b.u64(s + 8), b.u64(s + 16), name)

@@ -134,7 +134,8 @@ fn run_direct(
     let run = launch::run(&victim.name, built, dir, "unlimited");
     reset_sysctl(victim, guard);
     let record = record_json::wait_for_full(&spool, Duration::from_secs(10));
-    let space = record.as_ref().map_or_else(|_| AddressSpace::default(), |r| r.address_space(store, run.ranges()));
+    let space =
+        record.as_ref().map_or_else(|_| AddressSpace::default(), |r| r.address_space(store, run.ranges()));
     let mut litter = cores_in(dir);
     litter.extend(cores_in(Path::new("/")));
     litter.extend(larger_than(&spool, 512 << 10));
@@ -185,12 +186,18 @@ fn judge(
         space,
         full,
     };
+    for (name, json) in [("live.json", &teed.record), ("replay.json", &teed.replay)] {
+        if let Ok(json) = json {
+            let _ = std::fs::write(run.dir.join(name), serde_json::to_string_pretty(&json.0).expect("JSON"));
+        }
+    }
     if std::env::var_os("EPICORE_KEEP_CORES").is_none() {
         let _ = std::fs::remove_dir_all(&run.dir);
     } else {
         let kept = super::target_dir().join("victims").join(&victim.name).join("crash");
         let _ = std::fs::remove_dir_all(&kept);
-        let _ = std::process::Command::new("cp").args(["-a", "--sparse=always"]).arg(&run.dir).arg(kept).status();
+        let _ =
+            std::process::Command::new("cp").args(["-a", "--sparse=always"]).arg(&run.dir).arg(kept).status();
     }
     Ok(teed)
 }

@@ -110,10 +110,9 @@ pub(crate) fn read(path: &Path) -> FullCore {
     for (name, kind, desc) in elf::notes(area) {
         let d = Bytes(desc);
         match (name, kind) {
-            (b"CORE\0", 1) => core.threads.push(Thread {
-                tid: d.u32(32),
-                registers: (0..27).map(|i| d.u64(112 + i * 8)).collect(),
-            }),
+            (b"CORE\0", 1) => core
+                .threads
+                .push(Thread { tid: d.u32(32), registers: (0..27).map(|i| d.u64(112 + i * 8)).collect() }),
             (b"CORE\0", 0x5349_4749) => {
                 (core.signal, core.code, core.union) = (d.u32(0) as i32, d.u32(8) as i32, d.u64(16));
             }

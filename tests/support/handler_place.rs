@@ -32,7 +32,8 @@ pub(crate) struct HandlerPlace {
 impl HandlerPlace {
     /// Makes the place and copies the handler and the tee into it.
     pub(crate) fn make() -> HandlerPlace {
-        let dir = tempfile::Builder::new().prefix("epi-").rand_bytes(4).tempdir_in("/run").expect("/run/epi-XXXX");
+        let dir =
+            tempfile::Builder::new().prefix("epi-").rand_bytes(4).tempdir_in("/run").expect("/run/epi-XXXX");
         let place = HandlerPlace { dir };
         open_to_all(place.dir.path());
         copy(&super::workshop::helper("tee"), &place.path("t"));

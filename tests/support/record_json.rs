@@ -30,7 +30,8 @@ fn bytes(text: &str) -> Vec<u8> {
 /// Runs `epicore` with arguments and reads what it prints.
 pub(crate) fn epicore(args: &[&str]) -> Result<RecordJson, String> {
     let program = super::handler_place::dist().join("epicore");
-    let output = Command::new(&program).args(args).output().map_err(|e| format!("{}: {e}", program.display()))?;
+    let output =
+        Command::new(&program).args(args).output().map_err(|e| format!("{}: {e}", program.display()))?;
     if !output.status.success() {
         return Err(format!("epicore {args:?}: {}", String::from_utf8_lossy(&output.stderr).trim()));
     }

@@ -9,18 +9,18 @@ use serde_json::Value;
 /// Keys of a record that only the living process or the machine can give, or
 /// that tell how the record was made. A path stands for all below it.
 pub(crate) const LIVE_ONLY: [&str; 12] = [
-    "id",         // each record has its own
-    "kind",       // full, replay
-    "at",         // when
-    "bt",         // when
-    "host",       // which machine replays
-    "hw",         // the same
-    "cap",        // how it was made
-    "gaps",       // what could not be known: more, in a replay
-    "proc",       // /proc; the core has comm, pids and uids only
-    "crash",      // argv of the handler; what siginfo holds is compared apart
-    "th/cpu",     // /proc/PID/task/TID/stat
-    "mod/*/fl",   // deleted, replaced: the file system's word at the crash
+    "id",       // each record has its own
+    "kind",     // full, replay
+    "at",       // when
+    "bt",       // when
+    "host",     // which machine replays
+    "hw",       // the same
+    "cap",      // how it was made
+    "gaps",     // what could not be known: more, in a replay
+    "proc",     // /proc; the core has comm, pids and uids only
+    "crash",    // argv of the handler; what siginfo holds is compared apart
+    "th/cpu",   // /proc/PID/task/TID/stat
+    "mod/*/fl", // deleted, replaced: the file system's word at the crash
 ];
 
 /// Leaves of a JSON value by path ("/" between keys).

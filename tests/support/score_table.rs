@@ -35,7 +35,8 @@ pub(crate) fn table(cases: &[Case]) -> (String, Score) {
             rows += &format!("{:<28} no core: {}\n", case.victim.name, case.teed.as_ref().err().unwrap());
             continue;
         };
-        let epicore = teed.record.as_ref().map(crate::support::record_json::RecordJson::stacks).unwrap_or_default();
+        let epicore =
+            teed.record.as_ref().map(crate::support::record_json::RecordJson::stacks).unwrap_or_default();
         let seen = [("epicore", &epicore), ("gdb", &teed.gdb), ("eu-stack", &teed.eu_stack)]
             .map(|(tool, stacks)| (tool, crash_places(teed, stacks)))
             .map(|(tool, places)| (tool, case.victim.chain.is_met_by(&places), places));

@@ -75,7 +75,14 @@ impl AddressSpace {
     }
 
     /// An object at [start, end) with its load bias.
-    pub(crate) fn add(&mut self, store: &SymbolStore, span: (u64, u64), bias: u64, path: &str, id: Option<&[u8]>) {
+    pub(crate) fn add(
+        &mut self,
+        store: &SymbolStore,
+        span: (u64, u64),
+        bias: u64,
+        path: &str,
+        id: Option<&[u8]>,
+    ) {
         let functions = id.and_then(|id| store.0.get(id)).cloned();
         self.objects.push((span.0, span.1, bias, path.to_owned(), functions));
     }
@@ -86,7 +93,8 @@ impl AddressSpace {
         if let Some((name, _, _)) = self.ranges.iter().find(|(_, start, end)| (*start..*end).contains(&at)) {
             return Place::Named(name.clone());
         }
-        let Some((_, _, bias, path, functions)) = self.objects.iter().find(|o| (o.0..o.1).contains(&at)) else {
+        let Some((_, _, bias, path, functions)) = self.objects.iter().find(|o| (o.0..o.1).contains(&at))
+        else {
             return Place::Nowhere;
         };
         let Some(functions) = functions else { return Place::Module(path.clone()) };

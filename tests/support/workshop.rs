@@ -38,7 +38,8 @@ pub(crate) fn build(victim: &Victim) -> Built {
     };
     let read = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
     let header = victim.source.with_file_name("victim.h");
-    let stamp = format!("{RECIPE} {:?} {:?}\n{}{}", victim.build, victim.plugin, read(&header), read(&victim.source));
+    let stamp =
+        format!("{RECIPE} {:?} {:?}\n{}{}", victim.build, victim.plugin, read(&header), read(&victim.source));
     // Two test programs may want the same victim at the same time.
     let lock = std::fs::File::create(part("lock")).expect("a lock file");
     lock.lock().expect("the lock");
@@ -53,7 +54,8 @@ pub(crate) fn build(victim: &Victim) -> Built {
 }
 
 fn compile(source: &Path, words: &[String], more: &[&str], twin: &Path, out: &Path) {
-    let (keywords, flags): (Vec<_>, Vec<_>) = words.iter().partition(|w| ["strip", "musl"].contains(&w.as_str()));
+    let (keywords, flags): (Vec<_>, Vec<_>) =
+        words.iter().partition(|w| ["strip", "musl"].contains(&w.as_str()));
     let is = |k: &str| keywords.iter().any(|w| *w == k);
     let rust = source.extension().is_some_and(|e| e == "rs");
     let compiler = match source.extension().and_then(|e| e.to_str()) {
@@ -92,7 +94,11 @@ pub(crate) fn helper(name: &str) -> PathBuf {
     let age = |p: &Path| p.metadata().and_then(|m| m.modified()).ok();
     if age(&out).is_none() || age(&out) < age(&source) {
         let new = dir.join(format!("{name}.new"));
-        run(Command::new("gcc").args(["-O2", "-static", "-Wall", "-Wextra"]).arg(&source).arg("-o").arg(&new));
+        run(Command::new("gcc")
+            .args(["-O2", "-static", "-Wall", "-Wextra"])
+            .arg(&source)
+            .arg("-o")
+            .arg(&new));
         std::fs::rename(&new, &out).expect("a rename");
     }
     out
