@@ -25,7 +25,7 @@ use std::time::Instant;
 use crate::config::Config;
 use crate::gap::{Gap, Stage};
 use crate::hardware::Roots;
-use crate::invocation::{Arguments, take_stdin};
+use crate::invocation::{Arguments, pipe_inode, still_holds, take_stdin};
 use crate::memory::Stream;
 use crate::process::Directory;
 use crate::record::{Kind, Record};
@@ -53,6 +53,7 @@ pub fn from_kernel(arguments: Arguments) -> Result<(), String> {
     let mut unconfined = confine::before_first_byte(needs);
 
     // The task is held from here …
+    let pipe = pipe_inode(&stdin);
     let mut stream = Stream::new(stdin);
     let mut evidence = Evidence::from_crash(&mut stream, &arguments, proc_root.ok(), pidfd.as_ref());
     evidence.end_sparse_walk(&config.release, pidfd.as_ref());
@@ -61,8 +62,11 @@ pub fn from_kernel(arguments: Arguments) -> Result<(), String> {
     // … to here.
 
     unconfined.extend(confine::after_release());
+    if pipe.is_some_and(still_holds) {
+        evidence.gaps.push(Gap::new(Stage::Invocation, "a duplicate of standard input holds the task"));
+    }
     evidence.unconfined = unconfined;
-    let mut report = |step: &str, result: Result<(), String>| {
+    let report = |step: &str, result: Result<(), String>| {
         result.map_err(|error| kmsg.say(&arguments, &format!("{step}: {error}")))
     };
     let id = record::new_id();
@@ -81,8 +85,8 @@ pub fn from_kernel(arguments: Arguments) -> Result<(), String> {
         bytes.as_ref().map_err(Clone::clone).and_then(|bytes| write(&spool, &full, bytes)),
     );
     let quota = Quota { bytes: config.spool_bytes, records: config.spool_records };
-    if let (Ok(bytes), Ok(id)) = (&bytes, <[u8; 16]>::try_from(full.id.0.as_slice())) {
-        let _ = spool.make_room(quota, id, bytes.len());
+    if let Ok(id) = <[u8; 16]>::try_from(full.id.0.as_slice()) {
+        let _ = spool.make_room(quota, id);
     }
     first.and(second)
 }
@@ -101,7 +105,7 @@ fn write(spool: &Spool, record: &Record, payload: &[u8]) -> Result<(), String> {
 pub fn replay(input: impl Read) -> Record {
     let started = Instant::now();
     let mut stream = Stream::new(input);
-    let mut evidence = Evidence::from_core(&mut stream);
+    let evidence = Evidence::from_core(&mut stream);
     let minimal = assembly::minimal(&evidence, &Arguments::default(), record::new_id());
     let mut record = analysis::run(minimal, &evidence, None);
     record.kind = Kind::Replay;

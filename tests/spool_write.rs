@@ -87,7 +87,7 @@ fn what_root_writes_belongs_to_the_owner_of_the_directory() {
     assert_eq!(spool.owner(), (4711, 4712));
     spool.write_minimal(id(1), false, b"x").unwrap();
     spool.replace_with_full(id(2), true, b"x").unwrap();
-    spool.make_room(Quota::default(), id(2), 1).unwrap();
+    spool.make_room(Quota::default(), id(2)).unwrap();
     for name in [
         path.clone(),
         path.join("private"),

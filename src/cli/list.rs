@@ -114,7 +114,8 @@ fn nothing(records: usize, spool: &std::path::Path) -> Failure {
     }
 }
 
-fn print(found: &[Record], ids: &[String], out: &mut Output) -> Outcome {
+/// The table, or JSON lines; ids are told apart from all of `ids`.
+pub(super) fn print(found: &[Record], ids: &[String], out: &mut Output) -> Outcome {
     let mut finder = Finder::default();
     let mut names = |record: &Record| finder.of(record, frames::culprit(record).into_iter());
     if out.json {

@@ -7,7 +7,7 @@
 
 mod arguments;
 mod demo;
-mod doctor;
+pub mod doctor;
 mod enable;
 mod failure;
 mod list;

@@ -58,6 +58,7 @@ pub(super) fn print(record: &Record, full: bool, out: &mut Output) -> Outcome {
         return out.json_pretty(record);
     }
     let names = Finder::default().all(record);
-    let options = report::Options { full, paint: out.paint, zone: out.zone.clone() };
+    let look = report::Look { paint: out.paint, width: out.width };
+    let options = report::Options { full, look, zone: out.zone.clone() };
     out.text(&report::crash(record, &names, &options))
 }

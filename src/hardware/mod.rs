@@ -25,7 +25,8 @@
 //! Parsed by hand, not by procfs-core: its `CpuInfo` asserts that there is a
 //! block, and keeps a hash map of each of 256 CPUs; its `Meminfo` refuses the
 //! file when one of forty fields is missing; it knows neither interrupts'
-//! columns nor sysfs. Costs, all after the release: SPECIFICATION.md.
+//! columns nor sysfs. Costs, all after the release: 0.3 ms on 2 CPUs, 12 ms on
+//! 256 with 1.1 MB of interrupts (a release build on a busy machine).
 #![cfg_attr(
     not(test),
     deny(

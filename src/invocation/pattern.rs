@@ -231,6 +231,18 @@ impl Roots {
         Ok(Setting { pattern, pipe_limit: limit.trim().parse().unwrap_or(0) })
     }
 
+    /// Installs a setting: the limit before the pattern.
+    pub fn install(&self, setting: &Setting) -> Result<(), Refusal> {
+        self.write_limit(setting.pipe_limit)?;
+        self.write_pattern(&setting.pattern)
+    }
+
+    /// Restores a setting: the pattern before the limit.
+    pub fn restore(&self, setting: &Setting) -> Result<(), Refusal> {
+        self.write_pattern(&setting.pattern)?;
+        self.write_limit(setting.pipe_limit)
+    }
+
     fn write_limit(&self, limit: u32) -> Result<(), Refusal> {
         write(&self.limit_file(), &limit.to_string()).map_err(io_at(&self.limit_file()))
     }
@@ -254,7 +266,8 @@ impl Roots {
         parse_state(&text).map(Some).ok_or_else(|| "damaged".to_owned())
     }
 
-    fn save(&self, setting: &Setting) -> Result<(), Refusal> {
+    /// Saves a setting for [`Roots::saved`]: whole or not at all, durable.
+    pub fn save(&self, setting: &Setting) -> Result<(), Refusal> {
         let text =
             format!("{MAGIC}\ncore_pipe_limit={}\ncore_pattern={}\n", setting.pipe_limit, setting.pattern);
         replace(&self.state, &text).map_err(io_at(&self.state))
@@ -326,10 +339,8 @@ pub fn enable(roots: &Roots, pattern: &Pattern) -> Result<Enabled, Refusal> {
     }
     let now = Setting { pattern: text, pipe_limit: before.pipe_limit.max(limits::CORE_PIPE_LIMIT) };
     if now != before {
-        roots.write_limit(now.pipe_limit)?;
-        if let Err(refusal) = roots.write_pattern(&now.pattern) {
-            let _ = roots.write_pattern(&before.pattern);
-            let _ = roots.write_limit(before.pipe_limit);
+        if let Err(refusal) = roots.install(&now) {
+            let _ = roots.restore(&before);
             return Err(refusal);
         }
     }
@@ -367,8 +378,7 @@ pub fn disable(roots: &Roots, force: bool) -> Result<Disabled, Refusal> {
         Ok(None) => (plain_core(), Some("nothing was saved".to_owned())),
         Err(why) => (plain_core(), Some(format!("{}: {why}", roots.state.display()))),
     };
-    roots.write_pattern(&now.pattern)?;
-    roots.write_limit(now.pipe_limit)?;
+    roots.restore(&now)?;
     match fs::remove_file(&roots.state) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(Refusal::Io(roots.state.clone(), error)),
         _ => Ok(Disabled { before, now, already: false, fallback }),

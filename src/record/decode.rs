@@ -1,11 +1,19 @@
 //! MessagePack → record, from a file or a network that nobody vouches for.
 //!
 //! Never panics; the input is refused above [`limits::RECORD_BYTES`], so the
-//! result is bounded by a small factor of that. Keys that this version does
-//! not know are skipped; keys that are missing take their defaults.
+//! result is bounded by a factor of that, and nesting is bounded too. Keys
+//! that this version does not know are skipped; keys that are missing take
+//! their defaults.
+
+use serde::Deserialize;
 
 use super::Record;
 use crate::limits;
+
+/// Maps and lists inside each other. A record has six; an unknown key of a
+/// later version may have more. The library's own limit (1,024) is deeper than
+/// the stack of a thread.
+const DEPTH: usize = 32;
 
 /// Why bytes are not a record.
 #[derive(Debug)]
@@ -34,5 +42,7 @@ pub fn decode(bytes: &[u8]) -> Result<Record, DecodeError> {
     if bytes.len() > limits::RECORD_BYTES {
         return Err(DecodeError::TooLarge(bytes.len()));
     }
-    rmp_serde::from_slice(bytes).map_err(|error| DecodeError::Malformed(error.to_string()))
+    let mut deserializer = rmp_serde::Deserializer::from_read_ref(bytes);
+    deserializer.set_max_depth(DEPTH);
+    Record::deserialize(&mut deserializer).map_err(|error| DecodeError::Malformed(error.to_string()))
 }

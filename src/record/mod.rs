@@ -23,6 +23,7 @@ mod id;
 mod keys;
 mod schema;
 mod text;
+mod texts;
 
 pub use budget::fit;
 pub use decode::{DecodeError, decode};

@@ -14,9 +14,9 @@ use jiff::tz::TimeZone;
 
 use super::escape::columns;
 use super::facts::{self, Fact};
+use super::frames::Look;
 use super::{amount, frames, gaps, machine, modules, names::Names, reason, registers, threads, time};
 use crate::record::Record;
-use crate::report::paint::Paint;
 
 /// Frames on the default screen.
 const FRAMES: usize = 16;
@@ -32,15 +32,15 @@ const MODULES: usize = 6;
 pub struct Options {
     /// Everything, however long.
     pub full: bool,
-    /// Colours.
-    pub paint: Paint,
+    /// Colours and the width of the terminal.
+    pub look: Look,
     /// For the time of the crash.
     pub zone: TimeZone,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { full: false, paint: Paint::Plain, zone: TimeZone::UTC }
+        Options { full: false, look: Look::default(), zone: TimeZone::UTC }
     }
 }
 
@@ -73,18 +73,18 @@ impl Page<'_> {
 
     fn heading(&mut self, text: &str) {
         self.lines.push(String::new());
-        self.lines.push(self.options.paint.bold(text));
+        self.lines.push(self.options.look.paint.bold(text));
     }
 
     fn facts(&mut self, facts: Vec<Fact>) {
         for (label, text) in facts {
             let pad = 12usize.saturating_sub(columns(label));
-            self.lines.push(format!("  {}{:pad$}{text}", self.options.paint.dim(label), ""));
+            self.lines.push(format!("  {}{:pad$}{text}", self.options.look.paint.dim(label), ""));
         }
     }
 
     fn head(&mut self) {
-        self.lines.push(self.options.paint.bold(&reason::sentence(self.record, self.names)));
+        self.lines.push(self.options.look.paint.bold(&reason::sentence(self.record, self.names)));
         let mut facts = Vec::new();
         let when = self.record.realtime_ns.and_then(|ns| time::long(ns, &self.options.zone));
         facts.extend(when.map(|when| ("when", when)));
@@ -110,7 +110,7 @@ impl Page<'_> {
             return;
         };
         let most = if self.full() { usize::MAX } else { FRAMES };
-        self.lines.extend(frames::lines(self.record, self.names, stack, most, self.options.paint));
+        self.lines.extend(frames::lines(self.record, self.names, stack, most, self.options.look));
         let left = stack.frames.len().saturating_sub(most);
         self.add_more(left, "frame");
     }
@@ -119,7 +119,7 @@ impl Page<'_> {
         let Some(heading) = threads::heading(self.record) else { return };
         self.heading(&heading);
         if self.full() {
-            self.lines.extend(threads::full(self.record, self.names, self.options.paint));
+            self.lines.extend(threads::full(self.record, self.names, self.options.look));
             return;
         }
         let (lines, left) = threads::folded(self.record, self.names, STACKS);
@@ -138,12 +138,12 @@ impl Page<'_> {
         }
         for set in &self.record.registers {
             self.lines.push(format!("  thread {}", set.tid));
-            self.lines.extend(registers::table(set, self.options.paint));
+            self.lines.extend(registers::table(set, self.options.look.paint));
         }
     }
 
     fn modules(&mut self) {
-        let (full, paint) = (self.full(), self.options.paint);
+        let (full, paint) = (self.full(), self.options.look.paint);
         let mut lines = modules::lines(self.record, full, paint);
         if !full {
             lines.truncate(MODULES);
@@ -185,6 +185,6 @@ impl Page<'_> {
             return;
         }
         self.lines.push(String::new());
-        self.lines.push(self.options.paint.dim(&format!("--full adds {}.", self.more.join(", "))));
+        self.lines.push(self.options.look.paint.dim(&format!("--full adds {}.", self.more.join(", "))));
     }
 }

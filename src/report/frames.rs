@@ -6,8 +6,10 @@ use super::names::Names;
 use super::paint::Paint;
 use crate::record::{Frame, Module, Record, Stack, Trust};
 
-/// Columns of a function's name before the module.
-const FUNCTION_COLUMNS: usize = 44;
+/// Columns of the longest function before the place, when nothing limits the
+/// line; and the least that a narrow terminal leaves it.
+const FUNCTION_COLUMNS: usize = 100;
+const FUNCTION_LEAST: usize = 24;
 /// Columns of the longest place that still moves the column behind it.
 const PLACE_COLUMNS: usize = 40;
 
@@ -77,17 +79,33 @@ pub fn culprit(record: &Record) -> Option<&Frame> {
     keyed.or_else(|| frames.first())
 }
 
+/// How lines look: colours, and the width of the terminal.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Look {
+    /// Colours.
+    pub paint: Paint,
+    /// Columns of a line; absent = as many as it takes.
+    pub width: Option<usize>,
+}
+
+/// Widths of the columns of one stack.
+#[derive(Clone, Copy)]
+struct Widths {
+    function: usize,
+    place: usize,
+}
+
 /// A stack's lines, at most `most` frames: the inner ones, then what was left
 /// out, then the outermost.
-pub fn lines(record: &Record, names: &Names, stack: &Stack, most: usize, paint: Paint) -> Vec<String> {
+pub fn lines(record: &Record, names: &Names, stack: &Stack, most: usize, look: Look) -> Vec<String> {
     let count = most.min(stack.frames.len());
     let outer = if count < stack.frames.len() { count / 4 } else { 0 };
     let inner = count - outer;
     let resume = stack.frames.len() - outer;
     let shown = |index: usize| index < inner || index >= resume;
-    let places =
-        stack.frames.iter().enumerate().filter(|(i, _)| shown(*i)).map(|(_, f)| columns(&place(record, f)));
-    let width = places.max().unwrap_or(0).min(PLACE_COLUMNS);
+    let visible = stack.frames.iter().enumerate().filter(|(i, _)| shown(*i)).map(|(_, frame)| frame);
+    let widths = widths(record, names, visible, look.width);
+    let paint = look.paint;
     let mut out = Vec::new();
     let mut number = 0u64;
     let mut folded = 0u64;
@@ -99,7 +117,7 @@ pub fn lines(record: &Record, names: &Names, stack: &Stack, most: usize, paint: 
         }
         if shown(index) {
             flush(&mut out, &mut folded, paint);
-            out.push(line(record, names, frame, number, width, paint));
+            out.push(line(record, names, frame, number, widths, paint));
         } else {
             folded += 1;
         }
@@ -134,11 +152,26 @@ fn end(stack: &Stack) -> Option<String> {
     Some(format!("  the walk stopped here: {}", clean(why)))
 }
 
-fn line(record: &Record, names: &Names, frame: &Frame, number: u64, width: usize, paint: Paint) -> String {
-    let what = shorten(&function(names, frame), FUNCTION_COLUMNS);
-    let pad = FUNCTION_COLUMNS.saturating_sub(columns(&what));
+fn widths<'a>(
+    record: &Record,
+    names: &Names,
+    frames: impl Iterator<Item = &'a Frame>,
+    width: Option<usize>,
+) -> Widths {
+    let sizes =
+        frames.map(|f| (columns(&function(names, f)), columns(&place(record, f)), how(f.trust).len()));
+    let widest = sizes.fold((0, 0, 0), |a, b| (a.0.max(b.0), a.1.max(b.1), a.2.max(b.2)));
+    let place = widest.1.min(PLACE_COLUMNS);
+    // "  #12 " before, two gaps of two.
+    let left = width.map_or(FUNCTION_COLUMNS, |w| w.saturating_sub(6 + 4 + place + widest.2));
+    Widths { function: widest.0.min(left.max(FUNCTION_LEAST)), place }
+}
+
+fn line(record: &Record, names: &Names, frame: &Frame, number: u64, widths: Widths, paint: Paint) -> String {
+    let what = shorten(&function(names, frame), widths.function);
+    let pad = widths.function.saturating_sub(columns(&what));
     let place = place(record, frame);
-    let after = width.saturating_sub(columns(&place));
+    let after = widths.place.saturating_sub(columns(&place));
     let label = format!("#{number}");
     format!("  {label:<4}{what}{:pad$}  {place}{:after$}  {}", "", "", paint.dim(how(frame.trust)))
 }

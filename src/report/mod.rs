@@ -28,5 +28,6 @@ pub mod threads;
 pub mod time;
 
 pub use crash::{Options, crash};
+pub use frames::Look;
 pub use names::Names;
 pub use paint::Paint;

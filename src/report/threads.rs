@@ -3,9 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::amount;
-use super::frames;
+use super::frames::{self, Look};
 use super::names::Names;
-use super::paint::Paint;
 use crate::record::{Record, Stack};
 
 /// Thread ids shown of one group.
@@ -59,16 +58,16 @@ pub fn folded(record: &Record, names: &Names, most: usize) -> (Vec<String>, usiz
 }
 
 /// Every group with all its frames.
-pub fn full(record: &Record, names: &Names, paint: Paint) -> Vec<String> {
+pub fn full(record: &Record, names: &Names, look: Look) -> Vec<String> {
     let mut out = Vec::new();
     for g in groups(record) {
         let shown: Vec<String> = g.tids.iter().take(TIDS).map(u32::to_string).collect();
         let more = g.tids.len().saturating_sub(TIDS);
         let more = if more > 0 { format!(" and {} more", amount::count(more as u64)) } else { String::new() };
         let count = amount::of(g.tids.len() as u64, "thread");
-        out.push(paint.bold(&format!("  {count}: {}{more}", shown.join(", "))));
+        out.push(look.paint.bold(&format!("  {count}: {}{more}", shown.join(", "))));
         match stack(record, g.stack) {
-            Some(stack) => out.extend(frames::lines(record, names, stack, usize::MAX, paint)),
+            Some(stack) => out.extend(frames::lines(record, names, stack, usize::MAX, look)),
             None => out.push("  no stack was kept".to_owned()),
         }
     }

@@ -5,11 +5,13 @@
 //!          0x08  records at the last count
 //!          0x10  bytes at the last count
 //!          0x18  CRC32C of 0x00 … 0x17        0x1c  0
-//!          0x20  one u64 a record written since: its bytes
+//!          0x20  one u64 a write since: its bytes; the highest bit is set
+//!                when it replaced a record that was counted already
 //! ```
 //!
-//! Writers append eight bytes (O_APPEND: whole, whoever else writes) and add
-//! up: microseconds, where listing 10,000 names is milliseconds. What others
+//! A write appends eight bytes (O_APPEND: whole, whoever else writes), before
+//! the record has its name: a writer that is killed later was counted. Adding
+//! up is microseconds, where listing 10,000 names is milliseconds. What others
 //! removed is not in it, so it errs towards counting too early; an unreadable
 //! or overlong tally means "count now". It is never synced: after a power cut
 //! it is at worst wrong, and being wrong costs one count. Only the owner can
@@ -31,6 +33,7 @@ use crate::{bytes::Bytes, limits};
 pub(super) const FILE: &str = ".tally";
 const MAGIC: &[u8; 8] = b"EPITALLY";
 const BASE: usize = 0x20;
+const REPLACES: u64 = 1 << 63;
 
 /// Records and bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,9 +68,15 @@ impl Tally {
         Ok(Tally(File::from(fd)))
     }
 
-    /// Adds one record and tells the sum; `None`: it must be counted.
-    pub(super) fn add(&self, bytes: u64) -> Option<Amount> {
-        write_all(self.0.as_fd(), &bytes.to_le_bytes()).ok()?;
+    /// Notes one write. A full disk may refuse it: then the sum is too small
+    /// until the next count.
+    pub(super) fn note(&self, bytes: u64, replaces: bool) {
+        let flag = if replaces { REPLACES } else { 0 };
+        let _ = write_all(self.0.as_fd(), &(bytes | flag).to_le_bytes());
+    }
+
+    /// The sum; `None`: it must be counted.
+    pub(super) fn sum(&self) -> Option<Amount> {
         let mut text = vec![0; limits::SPOOL_TALLY.saturating_add(1).saturating_mul(8).saturating_add(BASE)];
         let length = pread(&self.0, &mut text, 0).ok()?;
         sum(Bytes::new(text.get(..length)?))
@@ -103,6 +112,7 @@ fn sum(mut text: Bytes<'_>) -> Option<Amount> {
     while !text.is_empty() {
         match text.take_u64()? {
             0 => return None, // a hole that a power cut left
+            write if write & REPLACES != 0 => amount.bytes = amount.bytes.saturating_add(write & !REPLACES),
             bytes => amount.add(bytes),
         }
         entries = entries.saturating_add(1);
@@ -126,6 +136,8 @@ mod tests {
         for length in (0..base.len()).filter(|n| *n != BASE) {
             assert_eq!(sum(Bytes::new(&base[..length])), None, "cut at {length}");
         }
+        base.extend_from_slice(&(REPLACES | 5).to_le_bytes());
+        assert_eq!(sum(Bytes::new(&base)), Some(Amount { records: 4, bytes: 105 }));
         base.extend_from_slice(&0u64.to_le_bytes());
         assert_eq!(sum(Bytes::new(&base)), None);
     }

@@ -56,17 +56,11 @@ struct Kept<'a> {
 }
 
 impl Spool {
-    /// Keeps the spool within its quota, after `newest` was written with
-    /// `payload` bytes. `newest` itself stays, whatever its clock says.
-    pub fn make_room(
-        &self,
-        quota: Quota,
-        newest: impl Into<RecordId>,
-        payload: usize,
-    ) -> Result<Vacuumed, SpoolError> {
-        let written = on_disk(u64::try_from(payload.saturating_add(super::HEADER)).unwrap_or(u64::MAX));
+    /// Keeps the spool within its quota, after `newest` was written; it stays,
+    /// whatever its clock says.
+    pub fn make_room(&self, quota: Quota, newest: impl Into<RecordId>) -> Result<Vacuumed, SpoolError> {
         let tally = Tally::open(self, &self.public).ok();
-        let sum = tally.as_ref().and_then(|tally| tally.add(written));
+        let sum = tally.as_ref().and_then(Tally::sum);
         if sum.is_some_and(|sum| sum.records <= quota.records && sum.bytes <= quota.bytes) {
             return Ok(Vacuumed::default());
         }
@@ -85,6 +79,13 @@ impl Spool {
     /// Removes one record; one that is gone already is no error.
     pub fn remove(&self, entry: &Entry) -> Result<(), SpoolError> {
         unlink(self.part(entry.private)?, entry.id.file_name().as_str()).map_err(SpoolError::at(Step::Remove))
+    }
+
+    /// Notes a write in the tally.
+    pub(super) fn note(&self, bytes: usize, replaces: bool) {
+        if let Ok(tally) = Tally::open(self, &self.public) {
+            tally.note(on_disk(u64::try_from(bytes).unwrap_or(u64::MAX)), replaces);
+        }
     }
 
     /// On a full filesystem: the oldest records give way to `bytes` new ones.

@@ -32,7 +32,10 @@ impl Spool {
         payload: &[u8],
     ) -> Result<(), SpoolError> {
         let header = Header { id: id.into(), full: false, private };
-        self.with_room(header, payload, |part, file| self.publish_new(part, header.id, file))
+        self.with_room(header, payload, |part, file| {
+            self.note(file.len(), false);
+            self.publish_new(part, header.id, file)
+        })
     }
 
     /// Puts the full record in the place of the minimal one, in one step, and
@@ -45,7 +48,11 @@ impl Spool {
         payload: &[u8],
     ) -> Result<(), SpoolError> {
         let header = Header { id: id.into(), full: true, private };
-        self.with_room(header, payload, |part, file| self.publish_over(part, header.id, file))
+        self.with_room(header, payload, |part, file| {
+            let minimal = fstatat(&part.dir, header.id.file_name().as_str(), AtFlags::AT_SYMLINK_NOFOLLOW);
+            self.note(file.len(), minimal.is_ok());
+            self.publish_over(part, header.id, file)
+        })
     }
 
     /// Frames the payload and writes it; on a full filesystem once more, after

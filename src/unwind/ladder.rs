@@ -57,7 +57,10 @@ impl Ground<'_> {
         let mut best: Option<Registers> = None;
         let mut accept = |caller: &Registers| {
             let rises = caller.sp() > state.sp() || (!state.returns && caller.sp() >= state.sp());
-            if !rises || self.site(caller.ip()) == Site::Not || self.area(caller.sp()) != self.area(state.sp()) {
+            if !rises
+                || self.site(caller.ip()) == Site::Not
+                || self.area(caller.sp()) != self.area(state.sp())
+            {
                 return false;
             }
             if self.fit(caller.ip(), Some(state.lookup()), function) == Fit::Elsewhere {
@@ -131,7 +134,9 @@ impl Ground<'_> {
                 code.starts_with(&[0xff, 0x25])
             }
             // adrp x16, …
-            Machine::Aarch64 => matches!(bytes.as_slice(), [a, _, _, d, ..] if a & 0x1f == 16 && d & 0x9f == 0x90),
+            Machine::Aarch64 => {
+                matches!(bytes.as_slice(), [a, _, _, d, ..] if a & 0x1f == 16 && d & 0x9f == 0x90)
+            }
         }
     }
 }

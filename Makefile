@@ -1,0 +1,34 @@
+# One line of help each: `make`.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+DIST := $(TARGET)/dist
+ARCH := $(shell uname -m)
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## every program, ready to install, in target/dist/
+	cargo build --profile dist --bin epicore
+	packaging/build-handler.sh "$(DIST)/epicore-handler"
+
+demo: build ## crash five programs and look at their records (root)
+	$(DIST)/epicore demo --handler $(DIST)/epicore-handler
+
+test: ## all tests; says or installs what they need
+	tests/setup.sh
+	cargo test
+
+lint: ## formatting, clippy for both builds, dependencies
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+	cargo clippy --no-default-features --bin epicore-handler -- -D warnings
+	@if [[ ! -f deny.toml ]]; then :; \
+	elif command -v cargo-deny >/dev/null; then cargo deny check; \
+	else echo "lint: cargo-deny is not installed; dependencies are not checked (cargo install cargo-deny)"; fi
+
+bench: build ## how long a crash is held, against the numbers we promise
+	@if [[ -x benches/run.sh ]]; then benches/run.sh "$(DIST)"; else echo "bench: benches/run.sh is not written yet"; exit 1; fi
+
+.PHONY: help build demo test lint bench

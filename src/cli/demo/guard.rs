@@ -1,0 +1,153 @@
+//! Puts core_pattern back, however the demo ends.
+//!
+//! A destructor does not run on SIGKILL, nor in a program whose panics abort.
+//! So the restoring is another process's only job: it holds the lock, waits
+//! for the end of a pipe that only the demo holds (the kernel closes it
+//! whatever happens), restores what the demo saved, and removes its directory.
+//! It is in a process group of its own: Ctrl-C ends the demo, not the guard.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::Duration;
+
+use nix::fcntl::{Flock, FlockArg};
+
+use super::super::failure::{Failure, Outcome, warn};
+use super::roots;
+use crate::invocation::pattern::Setting;
+
+/// Whoever changes core_pattern for a test or a demo holds this.
+const LOCK: &str = "/run/epicore-test.lock";
+/// The demo's own directory, for mkdtemp(3).
+const DIRECTORY: &str = "/run/epicore-demo-XXXXXX";
+/// Its spool is to stay.
+const KEEP: &str = "keep";
+
+/// The demo's side.
+#[derive(Debug)]
+pub(super) struct Guard {
+    child: Child,
+    leash: Option<ChildStdin>,
+    directory: PathBuf,
+    before: Option<Setting>,
+}
+
+fn failed(what: impl std::fmt::Display) -> Failure {
+    Failure::new(format!("the demo could not be prepared: {what}"), "Nothing was changed.")
+}
+
+impl Guard {
+    /// Makes the directory and waits until the guard holds the lock.
+    pub(super) fn post(keep: bool) -> Result<Guard, Failure> {
+        let directory = nix::unistd::mkdtemp(DIRECTORY).map_err(failed)?;
+        if keep {
+            fs::write(directory.join(KEEP), "").map_err(failed)?;
+        }
+        let exe = std::env::current_exe().map_err(failed)?;
+        let mut child = Command::new(exe)
+            .args(["demo", "--guard"])
+            .arg(&directory)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .map_err(failed)?;
+        let leash = child.stdin.take();
+        let mut ready = String::new();
+        if let Some(stdout) = child.stdout.take() {
+            BufReader::new(stdout).read_line(&mut ready).map_err(failed)?;
+        }
+        if ready != "ready\n" {
+            return Err(failed("its guard did not start"));
+        }
+        Ok(Guard { child, leash, directory, before: None })
+    }
+
+    /// Everything of the demo is in here.
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Changes core_pattern; what was there is saved first.
+    pub(super) fn install(&mut self, setting: &Setting) -> Outcome {
+        let roots = roots(&self.directory);
+        let before = roots.current().map_err(failed)?;
+        roots.save(&before).map_err(failed)?;
+        self.before = Some(before);
+        roots.install(setting).map_err(|refusal| {
+            Failure::new(
+                refusal.to_string(),
+                "The kernel's settings are read-only here? Run the demo on the host.",
+            )
+        })
+    }
+
+    /// Lets the guard restore, and says what it restored.
+    pub(super) fn relieve(mut self) -> Result<Setting, Failure> {
+        if let Some(mut leash) = self.leash.take() {
+            let _ = leash.write_all(b"done");
+        }
+        let next = "Look at it: sysctl kernel.core_pattern";
+        match self.child.wait() {
+            Ok(status) if status.success() => {}
+            _ => return Err(Failure::new("core_pattern could not be put back", next)),
+        }
+        self.before.take().ok_or_else(|| Failure::new("nothing was saved", next))
+    }
+}
+
+/// The guard's side: it says "ready" when it holds the lock, then waits.
+pub(super) fn stand(directory: &Path) -> Outcome {
+    let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(LOCK).map_err(failed)?;
+    let _lock = hold(lock)?;
+    let mut stdout = std::io::stdout();
+    let _ = stdout.write_all(b"ready\n").and_then(|()| stdout.flush());
+    let mut said = String::new();
+    let _ = std::io::stdin().take(64).read_to_string(&mut said);
+    let outcome = restore(directory, said != "done");
+    clear(directory);
+    outcome
+}
+
+/// A handler may still be writing: what appears meanwhile is removed as well.
+fn clear(directory: &Path) {
+    if directory.join(KEEP).exists() {
+        let _ = fs::remove_file(directory.join("h"));
+        return;
+    }
+    let gone = || fs::remove_dir_all(directory).is_ok() || !directory.exists();
+    for _ in 0..100 {
+        if gone() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn hold(file: File) -> Result<Flock<File>, Failure> {
+    let file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        Ok(held) => return Ok(held),
+        Err((file, _)) => file,
+    };
+    warn(&format!("waiting: another demo or test holds {LOCK}"));
+    Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, errno)| failed(errno))
+}
+
+fn restore(directory: &Path, interrupted: bool) -> Outcome {
+    let roots = roots(directory);
+    let Ok(Some(before)) = roots.saved() else { return Ok(()) };
+    roots.restore(&before).map_err(|refusal| {
+        Failure::new(
+            format!("core_pattern could not be put back: {refusal}"),
+            format!("It was: {}", before.pattern),
+        )
+    })?;
+    if interrupted {
+        warn(&format!("interrupted; core_pattern is back: {}", before.pattern));
+    }
+    Ok(())
+}
