@@ -54,8 +54,8 @@ pub(crate) fn gather() -> Vec<Case> {
     super::handler_place::open_to_all(field.path());
     let (mut teed, mut direct) = (Vec::new(), Vec::new());
     {
-        let started = Instant::now();
         let guard = PatternGuard::take();
+        let started = Instant::now();
         guard.set("kernel/core_pipe_limit", "64");
         let place = HandlerPlace::make();
         for (i, (victim, built)) in victims.iter().zip(&built).enumerate() {
