@@ -19,24 +19,21 @@ mod kmsg;
 mod machine;
 
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Instant;
 
 use crate::config::Config;
 use crate::gap::{Gap, Stage};
 use crate::hardware::Roots;
-use crate::invocation::{Arguments, take_stdin};
+use crate::invocation::{Arguments, pipe_inode, still_holds, take_stdin};
 use crate::memory::Stream;
 use crate::process::Directory;
 use crate::record::{Kind, Record};
-use crate::spool::Spool;
+use crate::spool::{Quota, Spool};
 use crate::{confine, record, syscall};
 
 use evidence::Evidence;
 use kmsg::Kmsg;
-
-/// Where records go when nobody says otherwise.
-pub const SPOOL: &str = "/var/spool/epicore";
 
 /// Runs the handler: the kernel's arguments in, a record in the spool out.
 pub fn from_kernel(arguments: Arguments) -> Result<(), String> {
@@ -44,8 +41,11 @@ pub fn from_kernel(arguments: Arguments) -> Result<(), String> {
     let kmsg = Kmsg::open();
     let stdin = take_stdin().map_err(|error| kmsg.say(&arguments, &format!("no standard input: {error}")))?;
     let config = Config::load(arguments.config.as_deref());
-    let path = arguments.spool.clone().or(config.spool.clone()).unwrap_or_else(|| PathBuf::from(SPOOL));
-    let spool = Spool::open(&path).map_err(|error| kmsg.say(&arguments, &error.to_string()))?;
+    if config.drops(arguments.core_limit) {
+        return Ok(());
+    }
+    let spool = Spool::open(arguments.spool.as_deref().unwrap_or(config.spool_directory()))
+        .map_err(|error| kmsg.say(&arguments, &error.to_string()))?;
     let (proc_root, machine) =
         (Directory::open(Path::new("/proc")), Roots::open(Path::new("/proc"), Path::new("/sys")));
     let needs = confine::Needs { owner: spool.owner(), kill: config.release.kills() };
@@ -53,6 +53,7 @@ pub fn from_kernel(arguments: Arguments) -> Result<(), String> {
     let mut unconfined = confine::before_first_byte(needs);
 
     // The task is held from here …
+    let pipe = pipe_inode(&stdin);
     let mut stream = Stream::new(stdin);
     let mut evidence = Evidence::from_crash(&mut stream, &arguments, proc_root.ok(), pidfd.as_ref());
     evidence.end_sparse_walk(&config.release, pidfd.as_ref());
@@ -61,8 +62,11 @@ pub fn from_kernel(arguments: Arguments) -> Result<(), String> {
     // … to here.
 
     unconfined.extend(confine::after_release());
+    if pipe.is_some_and(still_holds) {
+        evidence.gaps.push(Gap::new(Stage::Invocation, "a duplicate of standard input holds the task"));
+    }
     evidence.unconfined = unconfined;
-    let mut report = |step: &str, result: Result<(), String>| {
+    let report = |step: &str, result: Result<(), String>| {
         result.map_err(|error| kmsg.say(&arguments, &format!("{step}: {error}")))
     };
     let id = record::new_id();
@@ -80,8 +84,9 @@ pub fn from_kernel(arguments: Arguments) -> Result<(), String> {
         "full record",
         bytes.as_ref().map_err(Clone::clone).and_then(|bytes| write(&spool, &full, bytes)),
     );
+    let quota = Quota { bytes: config.spool_bytes, records: config.spool_records };
     if let (Ok(bytes), Ok(id)) = (&bytes, <[u8; 16]>::try_from(full.id.0.as_slice())) {
-        let _ = spool.make_room(crate::spool::Quota::default(), id, bytes.len());
+        let _ = spool.make_room(quota, id, bytes.len());
     }
     first.and(second)
 }

@@ -109,6 +109,11 @@ impl Config {
         load(file.unwrap_or(Path::new(DEFAULT_FILE))).0
     }
 
+    /// True when a crash with this soft RLIMIT_CORE is not wanted.
+    pub fn drops(&self, core_limit: Option<u64>) -> bool {
+        core_limit == Some(0) && self.core_limit_zero == CoreLimitZero::Drop
+    }
+
     /// The spool's directory, by default [`DEFAULT_SPOOL`].
     pub fn spool_directory(&self) -> &Path {
         self.spool.as_deref().unwrap_or(Path::new(DEFAULT_SPOOL))

@@ -124,6 +124,18 @@ pub const GAPS: usize = 64;
 pub const EDAC_ENTRIES: usize = 256;
 /// Logical CPUs.
 pub const CPUS: usize = 8192;
+/// Bytes of /proc/cpuinfo that are read on the way to the block of the crash
+/// CPU: 1.5 KB for each CPU before it.
+pub const CPUINFO_BYTES: u64 = 16 << 20;
+/// Bytes of /proc/interrupts: 11 for each CPU in each of 300 rows at 8192.
+pub const INTERRUPTS_BYTES: u64 = 32 << 20;
+/// CPUs whose siblings are read to count physical cores, one file each
+/// (5 µs): 1,024 cores with two threads.
+pub const CORES_READ: usize = 1024;
+/// CPUs whose throttle counters are summed, two files each.
+pub const THERMAL_CPUS: usize = 256;
+/// One number, label or list in a file of sysfs (which gives a page at most).
+pub const SYSFS_TEXT: usize = 4096;
 
 /// core_pattern holds 127 characters and a NUL (CORENAME_MAX_SIZE 128).
 pub const CORE_PATTERN: usize = 127;
@@ -177,7 +189,7 @@ pub const SPARSE_THRESHOLD: u64 = 64 << 30;
 pub const SECTIONS: usize = 8192;
 /// Symbols of one module that are looked at for names: a debug build of a
 /// browser has three million.
-pub const NAMED_SYMBOLS: u64 = 8_000_000;
+pub const NAMES: u64 = 8_000_000;
 /// What the handler adds to its badness when memory runs out (of 1000).
 pub const OOM_SCORE: &str = "500";
 /// Seconds between the deadline and the end by force.

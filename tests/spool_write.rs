@@ -7,30 +7,12 @@ use std::path::Path;
 
 use epicore::limits;
 use epicore::spool::{
-    Damage, HEADER, Quota, Reader, RecordId, RecordStatus, Refusal, Spool, SpoolError, initialise, read_file,
+    Damage, HEADER, Quota, Reader, RecordStatus, Refusal, Spool, SpoolError, initialise, read_file,
 };
 
-fn id(n: u64) -> RecordId {
-    let [_, _, a, b, c, d, e, f] = (0x018f_0000_0000 + n).to_be_bytes();
-    RecordId([a, b, c, d, e, f, 0x70, 0, 0x80, 0, 0, 0, 0, 0, 0, 1])
-}
-
-fn fresh() -> (tempfile::TempDir, std::path::PathBuf, Spool) {
-    let parent = tempfile::tempdir().unwrap();
-    let path = parent.path().join("spool");
-    initialise(&path, None).unwrap();
-    let spool = Spool::open(&path).unwrap();
-    (parent, path, spool)
-}
-
-fn payload_of(path: &Path, n: u64) -> Vec<u8> {
-    let reader = Reader::open(path).unwrap();
-    let entry = reader.find(&id(n).to_string()).unwrap();
-    match reader.read(&entry) {
-        RecordStatus::Valid { payload, .. } => payload,
-        other => panic!("{other:?}"),
-    }
-}
+#[path = "support/spool.rs"]
+mod support;
+use support::{fresh, id, payload_of};
 
 fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o7777

@@ -2,7 +2,7 @@
 //!
 //! What it gives: for offsets in an ELF file, the FUNC symbols around them.
 //! What it trusts: nothing; the file may be hostile, or change while it is
-//! read. Limits: limits::MODULE_FILE, SECTIONS, NAMED_SYMBOLS, SYMBOL_NAME; the
+//! read. Limits: limits::MODULE_FILE, SECTIONS, NAMES, SYMBOL_NAME; the
 //! table streams past in chunks, so memory stays below 1 MiB. Never mmap: a
 //! file cut short under a mapping is SIGBUS. Constants are goblin's; its
 //! parser reads whole files and is not for this. 64-bit little-endian only.
@@ -117,7 +117,11 @@ impl Module {
     /// Streams one table past the offsets.
     fn search(&self, table: &Section, offsets: &[u64], best: &mut [Candidate]) -> Option<()> {
         let strings = *self.sections.get(usize::try_from(table.link).ok()?)?;
-        let mut left = table.size.min(limits::NAMED_SYMBOLS.saturating_mul(SYMBOL_SIZE));
+<<<<<<< HEAD
+        let mut left = table.size.min(limits::NAMES.saturating_mul(SYMBOL_SIZE));
+=======
+        let mut left = table.size.min(limits::NAMES.saturating_mul(SYMBOL_SIZE));
+>>>>>>> main
         let mut at = table.offset;
         while left >= SYMBOL_SIZE {
             let length = left.min(CHUNK) / SYMBOL_SIZE * SYMBOL_SIZE;

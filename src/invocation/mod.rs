@@ -29,4 +29,4 @@ pub mod pattern;
 mod stdin;
 
 pub use arguments::Arguments;
-pub use stdin::{is_pipe_open, take_stdin};
+pub use stdin::{pipe_inode, still_holds, take_stdin};

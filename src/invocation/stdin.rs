@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use nix::fcntl::{OFlag, open};
-use nix::sys::stat::{Mode, SFlag, fstat};
+use nix::sys::stat::{Mode, fstat};
 
 /// Moves standard input away from descriptor 0 and puts /dev/null there, so
 /// that dropping the result is the release and nothing else holds the pipe.
@@ -20,15 +20,17 @@ pub fn take_stdin() -> io::Result<File> {
     Ok(File::from(stream))
 }
 
-/// True when a descriptor of this process still refers to the file that
-/// `device` and `inode` name: a forgotten duplicate would hold the task.
-pub fn is_pipe_open(identity: (u64, u64)) -> bool {
+/// The pipe's inode, to recognise it by.
+pub fn pipe_inode(stream: &File) -> Option<u64> {
+    fstat(stream).ok().map(|stat| stat.st_ino)
+}
+
+/// True when a descriptor of this process still refers to the pipe: a
+/// forgotten duplicate would hold the task until the handler ends.
+pub fn still_holds(inode: u64) -> bool {
     let Ok(entries) = std::fs::read_dir("/proc/self/fd") else { return false };
-    entries.flatten().any(|entry| {
-        let held = open(&entry.path(), OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty());
-        held.and_then(|fd| fstat(&fd)).is_ok_and(|stat| {
-            let fifo = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFIFO;
-            fifo && (stat.st_dev, stat.st_ino) == identity
-        })
-    })
+    let pipe = format!("pipe:[{inode}]");
+    entries
+        .flatten()
+        .any(|entry| std::fs::read_link(entry.path()).is_ok_and(|target| target.as_os_str() == pipe.as_str()))
 }

@@ -1,19 +1,12 @@
 //! What /proc says of a process: [`Facts`], every field optional.
 
+use procfs_core::FromBufRead;
+use procfs_core::process::LimitValue;
+
 use super::cgroup::{self, Cgroup};
 use super::directory::Directory;
 use super::stat;
 use super::status::Status;
-
-/// Limits that explain crashes: key in the record, name in /proc/PID/limits.
-const LIMITS: [(&str, &str); 6] = [
-    ("stack", "Max stack size"),
-    ("data", "Max data size"),
-    ("as", "Max address space"),
-    ("nproc", "Max processes"),
-    ("nofile", "Max open files"),
-    ("memlock", "Max locked memory"),
-];
 
 /// Namespaces that tell a container from the host.
 const NAMESPACES: [&str; 5] = ["mnt", "net", "pid", "user", "uts"];
@@ -76,13 +69,22 @@ fn namespaces(process: &Directory, proc_root: &Directory) -> Vec<(String, u64)> 
     NAMESPACES.iter().filter_map(different).collect()
 }
 
+/// By procfs: numbers that the kernel wrote, nothing that the process chose.
 fn limits(text: &[u8]) -> Vec<(String, u64)> {
-    let Ok(text) = std::str::from_utf8(text) else { return Vec::new() };
-    let soft = |(key, name): &(&str, &str)| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-        Some(((*key).to_owned(), line.split_ascii_whitespace().next()?.parse().ok()?))
+    let Ok(all) = procfs_core::process::Limits::from_buf_read(text) else { return Vec::new() };
+    let told = [
+        ("stack", all.max_stack_size),
+        ("data", all.max_data_size),
+        ("as", all.max_address_space),
+        ("nproc", all.max_processes),
+        ("nofile", all.max_open_files),
+        ("memlock", all.max_locked_memory),
+    ];
+    let soft = |(key, limit): (&str, procfs_core::process::Limit)| match limit.soft_limit {
+        LimitValue::Value(value) => Some((key.to_owned(), value)),
+        LimitValue::Unlimited => None,
     };
-    LIMITS.iter().filter_map(soft).collect()
+    told.into_iter().filter_map(soft).collect()
 }
 
 #[cfg(test)]
@@ -91,9 +93,29 @@ mod tests {
 
     #[test]
     fn unlimited_is_absent_and_the_soft_limit_counts() {
-        let text = b"Limit    Soft Limit   Hard Limit  Units\n\
-                     Max stack size            8388608              unlimited            bytes     \n\
-                     Max data size             unlimited            unlimited            bytes     \n";
-        assert_eq!(limits(text), vec![("stack".to_owned(), 8_388_608)]);
+        let names = [
+            ("cpu time", "unlimited", "seconds"),
+            ("file size", "unlimited", "bytes"),
+            ("data size", "unlimited", "bytes"),
+            ("stack size", "8388608", "bytes"),
+            ("core file size", "0", "bytes"),
+            ("resident set", "unlimited", "bytes"),
+            ("processes", "unlimited", "processes"),
+            ("open files", "unlimited", "files"),
+            ("locked memory", "unlimited", "bytes"),
+            ("address space", "unlimited", "bytes"),
+            ("file locks", "unlimited", "locks"),
+            ("pending signals", "unlimited", "signals"),
+            ("msgqueue size", "unlimited", "bytes"),
+            ("nice priority", "unlimited", ""),
+            ("realtime priority", "unlimited", ""),
+            ("realtime timeout", "unlimited", "us"),
+        ];
+        let mut text =
+            String::from("Limit                     Soft Limit           Hard Limit           Units     \n");
+        for (name, soft, unit) in names {
+            text += &format!("{:<25} {soft:<20} {:<20} {unit:<10}\n", format!("Max {name}"), "unlimited");
+        }
+        assert_eq!(limits(text.as_bytes()), vec![("stack".to_owned(), 8_388_608)]);
     }
 }

@@ -42,6 +42,9 @@ pub struct Spool {
     pub(super) public: Part,
     pub(super) private: Option<Part>,
     owner: (u32, u32),
+    /// Tests write as on a filesystem without O_TMPFILE.
+    #[cfg(test)]
+    pub(super) without_tmpfile: bool,
 }
 
 impl Spool {
@@ -62,6 +65,8 @@ impl Spool {
             public: Part { dir, private: false },
             private: private.map(|dir| Part { dir, private: true }),
             owner,
+            #[cfg(test)]
+            without_tmpfile: false,
         })
     }
 

@@ -2,7 +2,8 @@
 //!
 //! Called after a record was written. The tally says whether the spool may be
 //! over its quota; only then is it listed, counted, freed down to 15/16 of
-//! the quota, and the tally started again. Dead writers' temporary files go
+//! the quota (so that the next count is far away even when the daemon removes
+//! as fast as crashes come), and the tally started again. Dead writers' temporary files go
 //! on the same occasion. Limits: limits::SPOOL_ENTRIES names of each part.
 
 use std::os::fd::AsFd;
@@ -109,9 +110,6 @@ impl Spool {
         let kept = self.count(&mut done)?;
         let mut left = Amount::default();
         kept.iter().for_each(|kept| left.add(kept.bytes));
-        if left.records <= quota.records && left.bytes <= quota.bytes {
-            return Ok((done, left));
-        }
         let least =
             |limit: u64| limit.saturating_sub(limit.checked_div(limits::SPOOL_SLACK).unwrap_or_default());
         for kept in kept.iter().filter(|kept| kept.id != newest) {

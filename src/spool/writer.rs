@@ -106,6 +106,10 @@ impl Spool {
 
     /// A file without a name, or `None` where the filesystem has none.
     fn unnamed(&self, part: &Part) -> Result<Option<OwnedFd>, SpoolError> {
+        #[cfg(test)]
+        if self.without_tmpfile {
+            return Ok(None);
+        }
         let flags = OFlag::O_TMPFILE | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
         match openat(&part.dir, ".", flags, part.file_mode()) {
             Ok(fd) => self.prepared(part, fd).map(Some),
@@ -197,4 +201,29 @@ pub(super) fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Spoo
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spool::{Reader, RecordStatus, initialise};
+
+    #[test]
+    fn a_filesystem_without_o_tmpfile_keeps_the_same_promises() {
+        let parent = tempfile::tempdir().unwrap();
+        initialise(parent.path(), None).unwrap();
+        let mut spool = Spool::open(parent.path()).unwrap();
+        spool.without_tmpfile = true;
+        std::fs::write(parent.path().join(RecordId([1; 16]).temporary_name()), b"half").unwrap();
+        spool.write_minimal([1; 16], false, b"minimal").unwrap();
+        assert_eq!(spool.write_minimal([1; 16], false, b"again"), Err(SpoolError::Exists));
+        spool.replace_with_full([1; 16], false, b"full").unwrap();
+        spool.write_minimal([2; 16], true, b"private").unwrap();
+        let reader = Reader::of(&spool).unwrap();
+        let listing = reader.list().unwrap();
+        assert_eq!(listing.temporaries, 0);
+        let payloads: Vec<_> = listing.entries.iter().map(|entry| reader.read(entry)).collect();
+        assert!(matches!(&payloads[0], RecordStatus::Valid { payload, .. } if payload == b"full"));
+        assert!(matches!(&payloads[1], RecordStatus::Valid { payload, .. } if payload == b"private"));
+    }
 }

@@ -1,0 +1,170 @@
+//! The spool's promises about its size.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::time::{Duration, Instant, SystemTime};
+
+use epicore::limits;
+use epicore::spool::{Quota, Vacuumed};
+
+#[path = "support/spool.rs"]
+mod support;
+use support::{fresh, id, numbers};
+
+const MANY: u64 = u64::MAX;
+
+#[test]
+fn the_oldest_records_of_either_part_go_first() {
+    let (_parent, path, spool) = fresh();
+    for n in 1..=10 {
+        spool.write_minimal(id(n), n % 2 == 0, b"x").unwrap();
+    }
+    let done = spool.make_room(Quota { bytes: MANY, records: 4 }, id(10), 1).unwrap();
+    assert_eq!(done, Vacuumed { counted: true, records: 6, bytes: 6 * limits::SPOOL_BLOCK, temporaries: 0 });
+    assert_eq!(numbers(&path), [7, 8, 9, 10]);
+}
+
+#[test]
+fn bytes_are_counted_as_the_disk_counts_them() {
+    let (_parent, path, spool) = fresh();
+    for n in 1..=4 {
+        spool.write_minimal(id(n), false, &[0; 5000]).unwrap();
+    }
+    let quota = Quota { bytes: 5 * limits::SPOOL_BLOCK, records: MANY };
+    spool.make_room(quota, id(4), 5000).unwrap();
+    assert_eq!(numbers(&path), [3, 4]);
+}
+
+/// A host whose clock says 1970 writes records that sort before all others.
+#[test]
+fn the_record_just_written_stays_even_when_its_clock_is_wrong() {
+    let (_parent, path, spool) = fresh();
+    for n in 0..=5 {
+        spool.write_minimal(id(n), false, b"x").unwrap();
+    }
+    spool.make_room(Quota { bytes: MANY, records: 2 }, id(0), 1).unwrap();
+    assert_eq!(numbers(&path), [0, 5]);
+}
+
+#[test]
+fn within_the_quota_nobody_lists_the_directory() {
+    let (_parent, _path, spool) = fresh();
+    spool.write_minimal(id(1), false, b"x").unwrap();
+    assert!(spool.make_room(Quota::default(), id(1), 1).unwrap().counted, "there was no tally yet");
+    let mut counts = 0;
+    for n in 2..=1000 {
+        spool.write_minimal(id(n), false, b"x").unwrap();
+        counts += u64::from(spool.make_room(Quota { bytes: MANY, records: 500 }, id(n), 1).unwrap().counted);
+    }
+    println!("1,000 records into a quota of 500: counted {counts} times");
+    assert!(counts < 20, "{counts}");
+}
+
+#[test]
+fn the_quota_holds_after_every_single_write() {
+    let (_parent, path, spool) = fresh();
+    for n in 1..=300 {
+        spool.write_minimal(id(n), n % 7 == 0, b"x").unwrap();
+        spool.make_room(Quota { bytes: MANY, records: 48 }, id(n), 1).unwrap();
+        assert!(numbers(&path).len() <= 48, "after {n}");
+    }
+}
+
+#[test]
+fn a_destroyed_tally_costs_one_count_and_no_record() {
+    let (_parent, path, spool) = fresh();
+    let tally = path.join(".tally");
+    let write = |n| {
+        spool.write_minimal(id(n), false, b"x").unwrap();
+        spool.make_room(Quota::default(), id(n), 1).unwrap().counted
+    };
+    assert!(write(1));
+    assert!(!write(2));
+    fs::write(&tally, b"garbage").unwrap();
+    assert!(write(3));
+    assert!(!write(4));
+    fs::write(&tally, vec![0xff; 100_000]).unwrap();
+    assert!(write(5));
+    assert!(!write(6));
+    fs::remove_file(&tally).unwrap();
+    symlink("/etc/passwd", &tally).unwrap();
+    assert!(write(7));
+    assert!(write(8), "a tally that is a link is never followed");
+    assert_eq!(numbers(&path).len(), 8);
+}
+
+#[test]
+fn a_long_crash_loop_does_not_grow_the_tally_without_end() {
+    let (_parent, path, spool) = fresh();
+    let mut longest = 0;
+    for n in 1..=limits::SPOOL_TALLY as u64 + 10 {
+        spool.make_room(Quota { bytes: MANY, records: MANY }, id(n), 1).unwrap();
+        longest = longest.max(fs::metadata(path.join(".tally")).unwrap().len());
+    }
+    assert!(longest <= 8 * (limits::SPOOL_TALLY as u64 + 8), "{longest}");
+}
+
+#[test]
+fn a_dead_writers_temporary_files_go_when_the_spool_is_counted() {
+    let (_parent, path, spool) = fresh();
+    let old = path.join(format!(".{}.tmp", id(1)));
+    let young = path.join("private").join(format!(".{}.tmp", id(2)));
+    fs::write(&old, b"half").unwrap();
+    fs::write(&young, b"half").unwrap();
+    let hours = SystemTime::now() - Duration::from_secs(2 * limits::SPOOL_TEMPORARY_SECONDS);
+    fs::File::options().write(true).open(&old).unwrap().set_modified(hours).unwrap();
+    let done = spool.make_room(Quota::default(), id(3), 1).unwrap();
+    assert_eq!(done.temporaries, 1);
+    assert!(!old.exists() && young.exists());
+}
+
+#[test]
+fn strangers_are_never_removed() {
+    let (_parent, path, spool) = fresh();
+    fs::write(path.join("README"), b"x").unwrap();
+    spool.write_minimal(id(1), false, b"x").unwrap();
+    spool.make_room(Quota { bytes: 0, records: 0 }, id(2), 1).unwrap();
+    assert!(numbers(&path).is_empty() && path.join("README").exists());
+}
+
+#[test]
+fn concurrent_writers_keep_the_quota_and_lose_nothing_new() {
+    let (_parent, path, spool) = fresh();
+    std::thread::scope(|scope| {
+        for writer in 0..8u64 {
+            let spool = &spool;
+            scope.spawn(move || {
+                for n in 0..50 {
+                    let id = id(n * 8 + writer);
+                    spool.write_minimal(id, false, b"minimal").unwrap();
+                    spool.replace_with_full(id, false, b"full").unwrap();
+                    spool.make_room(Quota { bytes: MANY, records: 64 }, id, 4).unwrap();
+                }
+            });
+        }
+    });
+    let left = numbers(&path);
+    println!("8 writers, 400 records, quota 64: {} left", left.len());
+    assert!(left.len() <= 64 + 8 && left.contains(&399), "{left:?}");
+}
+
+#[test]
+fn a_count_of_ten_thousand_records_is_printed() {
+    let (_parent, path, spool) = fresh();
+    for n in 0..10_000 {
+        fs::write(path.join(id(n).file_name()), b"").unwrap();
+    }
+    let timed = |what: &str, n: u64| {
+        let begun = Instant::now();
+        let done = spool.make_room(Quota::default(), id(n), 1).unwrap();
+        println!("{what}: {:?} {done:?}", begun.elapsed());
+    };
+    timed("without a tally", 9_999);
+    timed("with one", 9_999);
+    let begun = Instant::now();
+    spool.write_minimal(id(10_000), false, &[0; 1000]).unwrap();
+    println!("one minimal record: {:?}", begun.elapsed());
+    let begun = Instant::now();
+    spool.replace_with_full(id(10_000), false, &[0; 6000]).unwrap();
+    println!("one full record, synced: {:?}", begun.elapsed());
+}

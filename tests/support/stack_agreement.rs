@@ -1,0 +1,47 @@
+//! How far epicore's frames of all threads are gdb's, where gdb meets the
+//! chain of the crashing thread (so that it can be believed).
+
+use super::evidence::Case;
+use super::score_table::{crash_places, frames_of};
+use super::symbols::Pc;
+
+/// Frames of gdb's that epicore has at the same place, of how many.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Agreement {
+    pub(crate) victim: String,
+    pub(crate) same: usize,
+    pub(crate) of: usize,
+    /// The first stack that differs: thread, gdb's and epicore's frames.
+    pub(crate) first_difference: Option<(u32, String, String)>,
+}
+
+impl Agreement {
+    pub(crate) fn share(&self) -> f64 {
+        self.same as f64 / self.of.max(1) as f64
+    }
+}
+
+/// One victim's threads compared.
+pub(crate) fn of(case: &Case) -> Option<Agreement> {
+    let teed = case.teed.as_ref().ok()?;
+    if !case.victim.chain.is_met_by(&crash_places(teed, &teed.gdb)) {
+        return None;
+    }
+    let ours = teed.record.as_ref().map(super::record_json::RecordJson::stacks).unwrap_or_default();
+    let mut sum = Agreement { victim: case.victim.name.clone(), ..Agreement::default() };
+    for (tid, theirs) in &teed.gdb {
+        let ours = frames_of(&ours, *tid);
+        // From the outer end as well: what was left out in the middle of a
+        // long stack is not a difference of what was found.
+        let inner = theirs.iter().zip(ours).take_while(|(a, b)| a.at == b.at).count();
+        let outer = theirs.iter().rev().zip(ours.iter().rev()).take_while(|(a, b)| a.at == b.at).count();
+        let same = if inner + outer >= ours.len().min(theirs.len()) { theirs.len() } else { inner };
+        sum.same += same;
+        sum.of += theirs.len();
+        if same != theirs.len() && sum.first_difference.is_none() {
+            let text = |frames: &[Pc]| super::chain::shown(&teed.space.places(frames));
+            sum.first_difference = Some((*tid, text(theirs), text(ours)));
+        }
+    }
+    Some(sum)
+}

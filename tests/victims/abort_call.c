@@ -1,0 +1,8 @@
+// CHAIN ...,give_up,check,main
+// CAUSE abort() is called.
+// SIGNAL SIGABRT
+// BUILD -O2
+#include "victim.h"
+FRAME void give_up(int why) { if (why) abort(); KEEP(); }
+FRAME void check(int x) { give_up(x > 2); KEEP(); }
+int main(void) { check(3); KEEP(); return 0; }

@@ -1,0 +1,9 @@
+// CHAIN ...,insert,fill,main
+// CAUSE assert(count < capacity) does not hold.
+// SIGNAL SIGABRT
+// BUILD -O2
+#include "victim.h"
+#include <assert.h>
+FRAME void insert(int count, int capacity) { assert(count < capacity); KEEP(); }
+FRAME void fill(int n) { for (int i = 0; i <= n; i++) insert(i, n); KEEP(); }
+int main(void) { fill(4); KEEP(); return 0; }

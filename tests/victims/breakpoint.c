@@ -1,0 +1,8 @@
+// CHAIN debug_stop,outer,main
+// CAUSE A breakpoint instruction that was left in the program (int3).
+// SIGNAL SIGTRAP
+// BUILD -O2
+#include "victim.h"
+FRAME int debug_stop(int n) { __asm__ volatile("int3"); return n + 1; }
+FRAME int outer(int n) { int r = debug_stop(n); KEEP(); return r; }
+int main(void) { int r = outer(2); KEEP(); return r; }

@@ -1,0 +1,10 @@
+// CHAIN ?,call_hook,dispatch,main
+// CAUSE A hook that was never set is called: execution at address 0.
+// SIGNAL SIGSEGV
+// BUILD -O2
+#include "victim.h"
+struct hooks { int (*open)(int); int (*close)(int); };
+static struct hooks hooks;
+FRAME int call_hook(struct hooks *h, int x) { int r = h->close(x); KEEP(); return r; }
+FRAME int dispatch(int x) { int r = call_hook(&hooks, x); KEEP(); return r; }
+int main(void) { int r = dispatch(3); KEEP(); return r; }
