@@ -117,11 +117,7 @@ impl Module {
     /// Streams one table past the offsets.
     fn search(&self, table: &Section, offsets: &[u64], best: &mut [Candidate]) -> Option<()> {
         let strings = *self.sections.get(usize::try_from(table.link).ok()?)?;
-<<<<<<< HEAD
         let mut left = table.size.min(limits::NAMES.saturating_mul(SYMBOL_SIZE));
-=======
-        let mut left = table.size.min(limits::NAMES.saturating_mul(SYMBOL_SIZE));
->>>>>>> main
         let mut at = table.offset;
         while left >= SYMBOL_SIZE {
             let length = left.min(CHUNK) / SYMBOL_SIZE * SYMBOL_SIZE;
