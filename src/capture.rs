@@ -105,7 +105,7 @@ fn write(spool: &Spool, record: &Record, payload: &[u8]) -> Result<(), String> {
 pub fn replay(input: impl Read) -> Record {
     let started = Instant::now();
     let mut stream = Stream::new(input);
-    let mut evidence = Evidence::from_core(&mut stream);
+    let evidence = Evidence::from_core(&mut stream);
     let minimal = assembly::minimal(&evidence, &Arguments::default(), record::new_id());
     let mut record = analysis::run(minimal, &evidence, None);
     record.kind = Kind::Replay;

@@ -189,7 +189,7 @@ pub const SPARSE_THRESHOLD: u64 = 64 << 30;
 pub const SECTIONS: usize = 8192;
 /// Symbols of one module that are looked at for names: a debug build of a
 /// browser has three million.
-pub const NAMES: u64 = 8_000_000;
+pub const NAMED_SYMBOLS: u64 = 8_000_000;
 /// What the handler adds to its badness when memory runs out (of 1000).
 pub const OOM_SCORE: &str = "500";
 /// Seconds between the deadline and the end by force.

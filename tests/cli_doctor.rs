@@ -89,7 +89,8 @@ fn a_healthy_host_has_nothing_to_complain_about() {
 
 #[test]
 fn each_thing_that_costs_records_is_found_alone() {
-    let broken: [(&str, fn(&Tree), Level); 12] = [
+    type Break = fn(&Tree);
+    let broken: [(&str, Break, Level); 12] = [
         ("core_pattern", |t| drop(t.put("proc/sys/kernel/core_pattern", "core")), Level::Fail),
         ("core_pipe_limit", |t| drop(t.put("proc/sys/kernel/core_pipe_limit", "0")), Level::Warn),
         ("kill switch", |t| drop(t.put("run/epicore/disabled", "")), Level::Fail),

@@ -65,8 +65,8 @@ fn faults_are_told_as_the_kernel_told_them() {
 
 #[test]
 fn who_sent_a_signal_is_told() {
-    let mut record = Record::default();
-    record.crash = Crash { pid: Some(100), signal: Some(6), code: Some(-6), ..Crash::default() };
+    let crash = Crash { pid: Some(100), signal: Some(6), code: Some(-6), ..Crash::default() };
+    let mut record = Record { crash, ..Record::default() };
     (record.crash.sender_pid, record.crash.sender_uid) = (Some(100), Some(1000));
     let say = |record: &Record| reason::sentence(record, &Names::default());
     assert!(say(&record).starts_with("SIGABRT: raised by the process itself (tgkill from pid 100)"));

@@ -17,7 +17,6 @@ use crate::syscall;
 /// Everything known of one crash.
 pub(super) struct Evidence {
     pub(super) head: Head,
-    pub(super) layout: Layout,
     pub(super) image: Image,
     pub(super) modules: Modules,
     pub(super) facts: Option<Facts>,
@@ -89,7 +88,6 @@ impl Evidence {
         let (modules, damaged) = Modules::assemble(&mappings, &image, vdso, machine);
         gaps.extend(damaged);
         Evidence {
-            layout,
             image,
             modules,
             facts: None,

@@ -82,7 +82,7 @@ fn code_around(ip: Addr) -> Option<AddrRange> {
 
 /// The first page of every file: ELF header, program headers, build-id.
 fn module_heads(mappings: &[Mapping]) -> impl Iterator<Item = AddrRange> {
-    let files = mappings.iter().filter(|mapping| mapping.offset == 0 && !mapping.path.is_empty());
+    let files = mappings.iter().filter(|mapping| mapping.offset == 0 && mapping.path.starts_with(b"/"));
     files
         .take(limits::MODULES)
         .filter_map(|mapping| mapping.range.start.range(limits::MODULE_HEAD)?.intersect(&mapping.range))

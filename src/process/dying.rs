@@ -1,5 +1,6 @@
 //! One crashing thread, held by its /proc directory and its pidfd.
 
+use std::cell::OnceCell;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -13,6 +14,7 @@ use super::mapping::Mapping;
 use super::maps;
 use super::stat;
 use super::status::{self, Status};
+use crate::address::AddrRange;
 
 /// How well it is known that what was read belongs to the crash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +36,7 @@ pub struct Dying {
     uid: Option<u32>,
     status: Status,
     start_ticks: Option<u64>,
+    maps: OnceCell<Vec<Mapping>>,
 }
 
 impl Dying {
@@ -46,7 +49,7 @@ impl Dying {
         }
         let start_ticks =
             directory.text("stat").map(|text| stat::parse(&text)).and_then(|stat| stat.start_ticks);
-        Ok(Dying { proc_root, directory, pid, uid, status, start_ticks })
+        Ok(Dying { proc_root, directory, pid, uid, status, start_ticks, maps: OnceCell::new() })
     }
 
     /// Its memory. Fails under ptrace_scope 3 and without CAP_SYS_PTRACE.
@@ -75,19 +78,28 @@ impl Dying {
 
     /// The file behind a mapping, and whether it is surely the mapped one.
     pub fn open_mapped(&self, mapping: &Mapping) -> Option<(File, bool)> {
-        let exact = files::mapped(&self.directory, mapping).map(|file| (file, true));
-        exact.or_else(|| files::rooted(&self.directory, mapping).map(|file| (file, true)))
+        let file = files::mapped(&self.directory, mapping).or_else(|| {
+            let identity = mapping.identity.or_else(|| self.identity_at(mapping.range))?;
+            files::rooted(&self.directory, mapping, identity)
+        });
+        file.map(|file| (file, true))
+    }
+
+    /// Device and inode behind a mapping, which the core does not tell.
+    fn identity_at(&self, range: AddrRange) -> Option<(u64, u64)> {
+        let maps = self.maps.get_or_init(|| self.mappings().map(|(maps, _)| maps).unwrap_or_default());
+        let index = maps.binary_search_by_key(&range.start, |mapping| mapping.range.start).ok()?;
+        maps.get(index).filter(|mapping| mapping.range == range)?.identity
     }
 
     /// After the reads: is it still the crashed process that was read?
     pub fn still(&self, pidfd: Option<&OwnedFd>) -> Identity {
-        let same = match pidfd {
+        match pidfd {
             Some(pidfd) if self.named_by(pidfd.as_fd()) => Identity::Pidfd,
             Some(_) => Identity::Lost,
             None if self.unchanged() => Identity::StartTime,
             None => Identity::Lost,
-        };
-        same
+        }
     }
 
     /// The pidfd names this pid and the process is not reaped: as long as it

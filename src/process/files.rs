@@ -44,8 +44,7 @@ pub(super) fn mapped(process: &Directory, mapping: &Mapping) -> Option<File> {
 
 /// The file behind a mapping, by its path inside the process's root. `None`
 /// when it is not the mapped one, or openat2 is missing (before Linux 5.6).
-pub(super) fn rooted(process: &Directory, mapping: &Mapping) -> Option<File> {
-    let identity = mapping.identity?;
+pub(super) fn rooted(process: &Directory, mapping: &Mapping, identity: (u64, u64)) -> Option<File> {
     let root = openat(process, "root", HOLD | OFlag::O_DIRECTORY, Mode::empty()).ok()?;
     let how =
         OpenHow::new().flags(HOLD).resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);

@@ -1,7 +1,7 @@
 //! Builds cores byte by byte, from elf(5) and the kernel's structures, on
 //! purpose without any definition of the parser under test.
 
-#![allow(dead_code)]
+#![allow(dead_code, unreachable_pub)]
 
 /// A core in the making.
 pub struct CoreBuilder {

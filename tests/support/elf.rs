@@ -29,10 +29,11 @@ impl<'a> Bytes<'a> {
     }
 }
 
-/// A program header: type, offset, virtual address, file size, memory size.
+/// A program header: type, flags, offset, virtual address, file size, memory size.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Segment {
     pub(crate) kind: u32,
+    pub(crate) flags: u32,
     pub(crate) offset: u64,
     pub(crate) vaddr: u64,
     pub(crate) filesz: u64,
@@ -41,6 +42,8 @@ pub(crate) struct Segment {
 
 pub(crate) const PT_LOAD: u32 = 1;
 pub(crate) const PT_NOTE: u32 = 4;
+/// Executable, of `flags`.
+pub(crate) const PF_X: u32 = 1;
 
 /// The program headers; PN_XNUM is honoured.
 pub(crate) fn segments(file: Bytes) -> Vec<Segment> {
@@ -52,6 +55,7 @@ pub(crate) fn segments(file: Bytes) -> Vec<Segment> {
         .map(|i| at + i * size)
         .map(|p| Segment {
             kind: file.u32(p),
+            flags: file.u32(p + 4),
             offset: file.u64(p + 8),
             vaddr: file.u64(p + 16),
             filesz: file.u64(p + 32),

@@ -150,8 +150,8 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 
 fn cores_in(dir: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
-    let core =
-        |p: &PathBuf| p.is_file() && p.file_name().is_some_and(|n| n.to_string_lossy().starts_with("core"));
+    let named = |name: &str| name == "core" || name.starts_with("core.");
+    let core = |p: &PathBuf| p.is_file() && p.file_name().is_some_and(|n| named(&n.to_string_lossy()));
     entries.map(|e| e.path()).filter(core).map(|p| p.display().to_string()).collect()
 }
 

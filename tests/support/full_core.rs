@@ -65,6 +65,8 @@ impl Memory<'_> {
     }
 
     /// Bias, memory end and build-id of the ELF object whose header is at `start`.
+    /// None when its code is not mapped to be executed: a file that is only
+    /// read through a mapping (Rust's backtraces do that) is not loaded.
     fn object(&self, start: u64) -> Option<(u64, u64, Option<Vec<u8>>)> {
         let head = self.read(start, 4096)?;
         if !head.starts_with(b"\x7fELF") {
@@ -73,6 +75,12 @@ impl Memory<'_> {
         let segments = elf::segments(Bytes(&head));
         let loads = || segments.iter().filter(|s| s.kind == elf::PT_LOAD);
         let bias = start.wrapping_sub(loads().find(|s| s.offset < 4096)?.vaddr & !4095);
+        let executable = |at: u64| {
+            self.loads.iter().any(|s| s.flags & elf::PF_X != 0 && at >= s.vaddr && at - s.vaddr < s.memsz)
+        };
+        if !loads().any(|s| s.flags & elf::PF_X != 0 && executable(bias.wrapping_add(s.vaddr))) {
+            return None;
+        }
         let end = loads().map(|s| bias.wrapping_add(s.vaddr + s.memsz).next_multiple_of(4096)).max()?;
         let notes = segments.iter().filter(|s| s.kind == elf::PT_NOTE && s.filesz < 65536);
         let id = notes
@@ -145,9 +153,10 @@ fn mapped_files(desc: &[u8]) -> Vec<(u64, u64, String)> {
 }
 
 impl FullCore {
-    /// Build-ids by load bias, of objects that have one.
-    pub(crate) fn build_ids(&self) -> BTreeMap<u64, Vec<u8>> {
-        self.modules.iter().filter_map(|m| Some((m.bias, m.build_id.clone()?))).collect()
+    /// Build-ids in hexadecimal by load bias, of objects that have one.
+    pub(crate) fn build_ids(&self) -> BTreeMap<u64, String> {
+        let hex = |id: &[u8]| id.iter().map(|b| format!("{b:02x}")).collect::<String>();
+        self.modules.iter().filter_map(|m| Some((m.bias, hex(m.build_id.as_deref()?)))).collect()
     }
 
     /// si_addr, for signals of a fault.

@@ -99,15 +99,25 @@ impl RecordJson {
         self.tids().into_iter().enumerate().map(|(i, tid)| (tid, frames(i))).collect()
     }
 
+    /// Threads whose stack leaves frames out (long recursion), and how many:
+    /// zero when that is not known.
+    pub(crate) fn cuts(&self) -> BTreeMap<u32, u64> {
+        let cut = |i: usize| {
+            let stack = self.list("/th/st").get(i).and_then(Value::as_u64)?;
+            self.list("/st").get(stack as usize)?["cut"].as_u64()
+        };
+        self.tids().into_iter().enumerate().filter_map(|(i, tid)| Some((tid, cut(i)?))).collect()
+    }
+
     /// General registers by thread id.
     pub(crate) fn registers(&self) -> BTreeMap<u64, Vec<u64>> {
         let values = |r: &Value| r["r"].as_array().into_iter().flatten().filter_map(hex).collect();
         self.list("/regs").iter().filter_map(|r| Some((r["tid"].as_u64()?, values(r)))).collect()
     }
 
-    /// Build-ids by load bias.
-    pub(crate) fn build_ids(&self) -> BTreeMap<u64, Vec<u8>> {
-        let module = |m: &Value| Some((hex(&m["a"])?, bytes(m["b"].as_str()?)));
+    /// Build-ids in hexadecimal by load bias.
+    pub(crate) fn build_ids(&self) -> BTreeMap<u64, String> {
+        let module = |m: &Value| Some((hex(&m["a"])?, m["b"].as_str()?.to_owned()));
         self.list("/mod").iter().filter_map(module).collect()
     }
 

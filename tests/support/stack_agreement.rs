@@ -29,13 +29,18 @@ pub(crate) fn of(case: &Case) -> Option<Agreement> {
     }
     let ours = teed.record.as_ref().map(super::record_json::RecordJson::stacks).unwrap_or_default();
     let mut sum = Agreement { victim: case.victim.name.clone(), ..Agreement::default() };
+    let cuts = teed.record.as_ref().map(super::record_json::RecordJson::cuts).unwrap_or_default();
     for (tid, theirs) in &teed.gdb {
         let ours = frames_of(&ours, *tid);
-        // From the outer end as well: what was left out in the middle of a
-        // long stack is not a difference of what was found.
         let inner = theirs.iter().zip(ours).take_while(|(a, b)| a.at == b.at).count();
         let outer = theirs.iter().rev().zip(ours.iter().rev()).take_while(|(a, b)| a.at == b.at).count();
-        let same = if inner + outer >= ours.len().min(theirs.len()) { theirs.len() } else { inner };
+        // What the record says it left out of the middle is not a difference
+        // of what was found, when the two ends are whole and the count is right.
+        let left_out = cuts.get(tid).is_some_and(|cut| match cut {
+            0 => ours.len() < theirs.len(),
+            n => ours.len() as u64 + n == theirs.len() as u64,
+        });
+        let same = if left_out && inner + outer >= ours.len() { theirs.len() } else { inner };
         sum.same += same;
         sum.of += theirs.len();
         if same != theirs.len() && sum.first_difference.is_none() {
