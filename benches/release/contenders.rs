@@ -36,6 +36,11 @@ impl Contender {
         vec![NoDump, ExitAtOnce, Drain, CoreFile, Epicore]
     }
 
+    /// What the promises are about: a failure here is no mere note.
+    pub(crate) fn is_ours(self) -> bool {
+        matches!(self, Contender::NoDump | Contender::Epicore)
+    }
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Contender::NoDump => "no dump",
@@ -169,8 +174,7 @@ pub(crate) struct Workplace {
 
 impl Workplace {
     pub(crate) fn make() -> Result<Workplace, String> {
-        let here = tempfile::Builder::new();
-        let mut here = here;
+        let mut here = tempfile::Builder::new();
         let here = here.prefix("epi-").rand_bytes(4);
         let run = here.tempdir_in("/run").map_err(|e| format!("/run: {e}"))?;
         let disk = here.tempdir_in(env!("CARGO_TARGET_TMPDIR")).map_err(|e| format!("target/tmp: {e}"))?;

@@ -49,7 +49,10 @@ impl<'a> Outcome<'a> {
         let own = rows.first().map(Vec::as_slice).unwrap_or_default();
         let promises =
             own.iter().filter(|row| row.samples.contender == Contender::Epicore).filter_map(promise);
-        let promises = promises.chain(sessions.iter().flat_map(failures)).collect();
+        let broken = sessions.iter().flat_map(|session| failures(session, true));
+        let broken = broken.map(|text| Promise { text, held: false });
+        let promises = promises.chain(broken).collect();
+        notes.extend(sessions.iter().flat_map(|session| failures(session, false)));
         Outcome { sessions, promises, notes, machine: machine(took), rows }
     }
 
@@ -134,14 +137,14 @@ fn promise(row: &Row) -> Option<Promise> {
     (mib <= MS_TO_MIB).then_some(Promise { text, held: high <= MOST_MS })
 }
 
-/// Speed counts only when the work was done.
-fn failures(session: &Session) -> Vec<Promise> {
-    let failed = session.samples.iter().filter(|samples| samples.failures > 0);
-    let text = |samples: &Samples| {
+/// Rounds in which the work was not done: of ours a broken promise, of others
+/// a note.
+fn failures(session: &Session, ours: bool) -> impl Iterator<Item = String> {
+    let failed = session.samples.iter().filter(move |s| s.failures > 0 && s.contender.is_ours() == ours);
+    failed.map(|samples| {
         let (name, why) = (samples.contender.name(), samples.failure.as_deref().unwrap_or("?"));
-        format!("{name} did its work at {} MiB: failed {} times: {why}", samples.mib, samples.failures)
-    };
-    failed.map(|samples| Promise { text: text(samples), held: false }).collect()
+        format!("{name} at {} MiB: its work was not done {} times: {why}", samples.mib, samples.failures)
+    })
 }
 
 fn line(row: &Row) -> String {

@@ -65,6 +65,13 @@ pub(crate) struct Samples {
     pub(crate) failure: Option<String>,
 }
 
+impl Samples {
+    /// Another handler that failed twice would only cost its patience again.
+    fn is_hopeless(&self) -> bool {
+        self.failures >= 2 && !self.contender.is_ours()
+    }
+}
+
 /// Rounds that belong together.
 pub(crate) struct Session {
     pub(crate) title: String,
@@ -127,8 +134,13 @@ impl Session {
             random.shuffle(&mut order);
             for index in order {
                 let samples = &mut all[index];
+                if samples.is_hopeless() {
+                    samples.ms.push(f64::NAN);
+                    continue;
+                }
                 let (ms, checked) = once(samples.contender, mib, place, guard);
-                samples.ms.push(ms);
+                // Speed counts only when the work was done.
+                samples.ms.push(if checked.is_ok() { ms } else { f64::NAN });
                 match checked {
                     Ok(held) => samples.held.extend(held),
                     Err(why) => {
