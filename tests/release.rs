@@ -106,10 +106,9 @@ fn every_privilege_is_given_up_before_the_first_byte_of_the_crash() {
     assert!(effective.split('|').all(|cap| few.contains(&cap)), "{held}");
 }
 
-#[test]
-fn nothing_that_can_wait_is_done_while_the_task_is_held() {
-    let Some(seen) = watched() else { return };
-    let release = release(&seen);
+/// Calls that could have waited and did not.
+fn impatient(seen: &Seen) -> Vec<String> {
+    let release = release(seen);
     let late = [
         "fsync",
         "fdatasync",
@@ -122,34 +121,59 @@ fn nothing_that_can_wait_is_done_while_the_task_is_held() {
         "renameat2",
         "write",
     ];
-    for (at, call) in seen.trace.calls.iter().enumerate().filter(|(_, call)| call.is(&late)) {
-        let own = call.file().is_some_and(|file| file.ends_with("/oom_score_adj"));
-        assert!(at > release || own, "before the release: {call:?}");
-    }
-    let synced = seen.trace.first(|call| call.name == "fsync");
-    assert!(synced.is_some_and(|at| at > release), "the record is synced, afterwards");
+    let own = |call: &Call| call.file().is_some_and(|file| file.ends_with("/oom_score_adj"));
+    let before = seen.trace.calls[..release].iter().filter(|call| call.is(&late) && !own(call));
+    before.map(|call| call.name.clone()).collect()
 }
 
 #[test]
-fn after_the_release_no_descriptor_refers_to_the_pipe() {
+fn nothing_that_can_wait_is_done_while_the_task_is_held() {
     let Some(seen) = watched() else { return };
-    let pipe = pipe(&seen);
-    let mut open = std::collections::BTreeSet::from([0u32]);
+    assert_eq!(impatient(&seen), Vec::<String>::new());
+    assert!(
+        seen.trace.calls[release(&seen)..].iter().any(|call| call.name == "fsync"),
+        "it is synced, afterwards"
+    );
+}
+
+#[test]
+fn a_handler_that_does_all_of_it_wrong_is_seen() {
+    let Some(observatory) = Observatory::with_strace() else { return };
+    let spool = observatory.spool("s");
+    let leaky = support::workshop::helper("leaky");
+    let seen = observatory.crash_with(Watch::Calls, &leaky, &spool.display().to_string(), &mut crash(3));
+    assert!(open_at_the_end(&seen).contains(&0), "it never closes the pipe");
+    assert_eq!(seen.trace.first(|call| call.is(&["setresuid", "capset", "prctl"])), None);
+    let pipe = seen.trace.calls.iter().filter(|call| call.name == "read").find_map(Call::file);
+    assert!(pipe.is_some_and(|pipe| pipe.starts_with("pipe:[")), "what it reads has a name");
+}
+
+/// Descriptors of the pipe that nobody closed.
+fn open_at_the_end(seen: &Seen) -> std::collections::BTreeSet<u32> {
+    let pipe = seen.trace.calls.iter().filter_map(Call::file).find(|file| file.starts_with("pipe:["));
+    let mut open = std::collections::BTreeSet::from([0]);
     let number = |text: &str| text.split('<').next().and_then(|n| n.trim().parse::<u32>().ok());
     for call in &seen.trace.calls {
         if call.name == "close" && !call.failed() {
             number(&call.args).map(|fd| open.remove(&fd));
         } else if !call.is(&READS) && !call.failed() && call.result.contains('<') {
             let Some(fd) = number(&call.result) else { continue };
-            if call.returned_file().as_deref() == Some(&pipe) {
+            if call.returned_file() == pipe {
                 open.insert(fd)
             } else {
                 open.remove(&fd)
             };
         }
     }
+    open
+}
+
+#[test]
+fn after_the_release_no_descriptor_refers_to_the_pipe() {
+    let Some(seen) = watched() else { return };
+    let open = open_at_the_end(&seen);
     assert!(open.is_empty(), "{open:?} still hold the task");
-    let after = &seen.trace.calls[release(&seen) + 1..];
+    let (pipe, after) = (pipe(&seen), &seen.trace.calls[release(&seen) + 1..]);
     assert!(
         after.iter().all(|call| call.file().as_deref() != Some(&pipe)),
         "the pipe is used after its release"

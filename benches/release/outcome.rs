@@ -67,11 +67,9 @@ impl<'a> Outcome<'a> {
         for (session, rows) in self.sessions.iter().zip(&self.rows) {
             let rounds = rows.first().map_or(0, |row| row.samples.ms.len());
             let _ = writeln!(text, "\n{} ({rounds} rounds)", session.title);
-            let _ = writeln!(
-                text,
-                "{:<18} {:>5} {:>10} {:>10}   {:<22} {}",
-                "", "MiB", "median ms", "max ms", "× no dump [95 %]", "ms over no dump [95 %]"
-            );
+            let (size, middle, most, ratio) = ("MiB", "median ms", "max ms", "× no dump [95 %]");
+            let head = format!("{:<18} {size:>5} {middle:>10} {most:>10}   {ratio:<22} ", "");
+            let _ = writeln!(text, "{head}ms over no dump [95 %]");
             for row in rows {
                 let _ = writeln!(text, "{}", line(row));
             }

@@ -94,7 +94,7 @@ impl Session {
             skipped: Vec::new(),
             load: (load(), 0.0),
         };
-        let mut random = Random::new(0x0072_6f75_6e64_73);
+        let mut random = Random::new(0x0000_726f_756e_6473);
         // Once for nothing: programs and libraries come into the page cache.
         for contender in contenders {
             let _ = once(*contender, 10, place, guard);

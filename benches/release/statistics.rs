@@ -64,7 +64,7 @@ pub(crate) fn median(samples: &[f64]) -> f64 {
 
 /// The median of the samples with its bootstrap interval.
 pub(crate) fn interval(samples: &[f64]) -> Interval {
-    let mut random = Random::new(0x6570_6963_6f72_65);
+    let mut random = Random::new(0x0065_7069_636f_7265);
     let draw = |_| {
         let again: Vec<f64> = samples.iter().map(|_| samples[random.below(samples.len())]).collect();
         median(&again)
