@@ -58,6 +58,14 @@ fn a_question_mark_is_one_frame_in_no_object() {
 }
 
 #[test]
+fn an_underscore_is_one_frame_of_any_kind_or_none() {
+    for frames in ["a main", "? a main", "libc a main", "b a main"] {
+        assert!(met("_,a,main", frames), "{frames}");
+    }
+    assert!(!met("_,a,main", "? ? a main"));
+}
+
+#[test]
 fn names_lose_their_namespaces_parameters_and_suffixes() {
     for (symbol, base) in [
         ("main", "main"),

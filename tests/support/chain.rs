@@ -3,7 +3,8 @@
 //!
 //! `name` that function · `name*` it, once or more · `...` any frames, or
 //! none · `?` one frame in no object (a jump to nowhere) · `??` one such, or
-//! none. Frames after the last token (libc's, below main) are free.
+//! none · `_` one frame of any kind, or none (one whose pc the crash has
+//! destroyed: it may be inferred, or not). Frames after the last token (libc's, below main) are free.
 
 use super::symbols::Place;
 
@@ -14,6 +15,7 @@ enum Token {
     Any,
     Nowhere,
     MaybeNowhere,
+    MaybeOne,
 }
 
 /// A parsed CHAIN.
@@ -26,6 +28,7 @@ impl Pattern {
             "..." => Token::Any,
             "?" => Token::Nowhere,
             "??" => Token::MaybeNowhere,
+            "_" => Token::MaybeOne,
             name => name.strip_suffix('*').map_or(Token::Name(name.into()), |n| Token::Repeated(n.into())),
         };
         Pattern(text.split(',').map(|word| token(word.trim())).collect())
@@ -33,10 +36,8 @@ impl Pattern {
 
     /// Names of all functions in it.
     pub(crate) fn names(&self) -> Vec<&str> {
-        let name = |t: &'_ Token| matches!(t, Token::Name(_) | Token::Repeated(_));
         self.0
             .iter()
-            .filter(|t| name(t))
             .filter_map(|t| match t {
                 Token::Name(n) | Token::Repeated(n) => Some(n.as_str()),
                 _ => None,
@@ -64,6 +65,7 @@ impl Pattern {
                     Token::Any => reached[at] || stayed,
                     Token::Nowhere => came && nowhere,
                     Token::MaybeNowhere => reached[at] || (came && nowhere),
+                    Token::MaybeOne => reached[at] || came,
                 };
             }
             reached = next;

@@ -54,8 +54,8 @@ pub(crate) fn gather() -> Vec<Case> {
     super::handler_place::open_to_all(field.path());
     let (mut teed, mut direct) = (Vec::new(), Vec::new());
     {
-        let started = Instant::now();
         let guard = PatternGuard::take();
+        let started = Instant::now();
         guard.set("kernel/core_pipe_limit", "64");
         let place = HandlerPlace::make();
         for (i, (victim, built)) in victims.iter().zip(&built).enumerate() {
@@ -186,6 +186,11 @@ fn judge(
         space,
         full,
     };
+    for (name, json) in [("live.json", &teed.record), ("replay.json", &teed.replay)] {
+        if let Ok(json) = json {
+            let _ = std::fs::write(run.dir.join(name), serde_json::to_string_pretty(&json.0).expect("JSON"));
+        }
+    }
     if std::env::var_os("EPICORE_KEEP_CORES").is_none() {
         let _ = std::fs::remove_dir_all(&run.dir);
     } else {

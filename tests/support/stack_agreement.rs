@@ -44,7 +44,15 @@ pub(crate) fn of(case: &Case) -> Option<Agreement> {
         sum.same += same;
         sum.of += theirs.len();
         if same != theirs.len() && sum.first_difference.is_none() {
-            let text = |frames: &[Pc]| super::chain::shown(&teed.space.places(frames));
+            let text = |frames: &[Pc]| {
+                let rest = frames.get(inner..).unwrap_or_default();
+                let pcs: Vec<String> = rest.iter().take(4).map(|pc| format!("{:#x}", pc.at)).collect();
+                format!(
+                    "{inner} frames, then {} ({})",
+                    super::chain::shown(&teed.space.places(rest)),
+                    pcs.join(" ")
+                )
+            };
             sum.first_difference = Some((*tid, text(theirs), text(ours)));
         }
     }

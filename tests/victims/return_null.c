@@ -1,4 +1,4 @@
-// CHAIN ?,...,receive,main
+// CHAIN ?,_,receive,main
 // CAUSE An overflow of zeros over the return address: the function returns to address 0. (What `parse` was called from is lost with it: the frame of `read_header` is there, but nothing holds its pc.)
 // SIGNAL SIGSEGV
 // BUILD -O2 -fno-stack-protector

@@ -1,4 +1,4 @@
-// CHAIN ??,...,receive,main
+// CHAIN _,_,receive,main
 // CAUSE An overflow with text over the return address: `ret` to a non-canonical address.
 // SIGNAL SIGSEGV
 // BUILD -O2 -fno-stack-protector

@@ -1,0 +1,9 @@
+// CHAIN poke,inner,outer,main
+// CAUSE A null write in an executable aligned for 2 MiB pages.
+// SIGNAL SIGSEGV
+// BUILD -O2 -fomit-frame-pointer -Wl,-z,max-page-size=0x200000
+#include "victim.h"
+FRAME int poke(volatile int *p) { *p = 1; return 2; }
+FRAME int inner(int n) { char b[64]; memset(b, n, 64); int r = poke(nothing); KEEP(); return r + b[n]; }
+FRAME int outer(int n) { int r = inner(n * 2); KEEP(); return r; }
+int main(void) { int r = outer(3); KEEP(); return r; }
