@@ -156,10 +156,31 @@ mod tests {
     }
 
     #[test]
-    fn our_own_executable_names_its_functions() {
+    fn a_name_is_shown_only_when_the_build_id_is_the_records() {
+        use crate::record::{Hex, Id, Module as Loaded, Stack, Trust};
         let exe = std::env::current_exe().unwrap();
-        let module = Module::open(&exe).unwrap();
-        assert!(module.is_unstripped());
-        assert_eq!(Module::open(std::path::Path::new("/dev/null")).map(|_| ()), None);
+        let file = Module::open(&exe).unwrap();
+        let id = file.build_id().unwrap();
+        let path = crate::record::text(exe.as_os_str().as_encoded_bytes());
+        let offsets: Vec<u64> = (0..1 << 25).step_by(4096).collect();
+        let start = file.functions(&offsets).into_iter().flatten().next().unwrap().start;
+        let frame = |trust, offset| Frame { module: Some(0), offset: Hex(offset), trust, ..Frame::default() };
+        let mut record = Record {
+            modules: vec![Loaded { path: Some(path), build_id: Some(Id(id)), ..Loaded::default() }],
+            stacks: vec![Stack {
+                frames: vec![frame(Trust::Context, start), frame(Trust::Cfi, start)],
+                ..Stack::default()
+            }],
+            ..Record::default()
+        };
+        let names = Finder::default().all(&record);
+        let of = |names: &Names, index: usize| names.of(&record.stacks[0].frames[index]).map(|f| f.start);
+        assert_eq!(of(&names, 0), Some(start));
+        // A return address that is a function's first byte belongs to the call before it.
+        assert_ne!(of(&names, 1), Some(start));
+        let frames = record.stacks[0].frames.clone();
+        record.modules[0].build_id = Some(Id(vec![0; 20]));
+        let names = Finder::default().all(&record);
+        assert!(names.of(&frames[0]).is_none());
     }
 }

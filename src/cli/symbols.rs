@@ -50,6 +50,8 @@ struct Section {
 const SYMBOL_SIZE: u64 = 24;
 const CHUNK: u64 = SYMBOL_SIZE * 4096;
 const NOTE_BYTES: u64 = 64 << 10;
+/// How far a function reaches that does not say its size (assembly).
+const UNSIZED: u64 = 4096;
 
 impl Module {
     /// Opens a file by a path that a crashed process chose: nothing is opened
@@ -103,7 +105,7 @@ impl Module {
         self.sections.iter().any(|s| s.kind == SHT_SYMTAB)
     }
 
-    /// The functions around `offsets`, in the same order.
+    /// The functions around `offsets`, which are sorted; in the same order.
     pub(super) fn functions(&self, offsets: &[u64]) -> Vec<Option<Symbol>> {
         let mut best = vec![Candidate::default(); offsets.len()];
         for kind in [SHT_SYMTAB, SHT_DYNSYM] {
@@ -173,12 +175,12 @@ fn consider(symbol: Bytes<'_>, strings: &Section, offsets: &[u64], best: &mut [C
     }
     let new =
         Candidate { strings: Some(*strings), name, start, sized: size > 0, global: info >> 4 == STB_GLOBAL };
-    for (offset, old) in offsets.iter().zip(best) {
-        let inside = *offset >= start && (size == 0 || offset.wrapping_sub(start) < size);
-        let rank = |c: &Candidate| (c.strings.is_some(), c.sized, c.start, c.global);
-        if inside && rank(&new) > rank(old) {
-            *old = new;
-        }
+    let end = start.saturating_add(if size == 0 { UNSIZED } else { size });
+    let from = offsets.partition_point(|offset| *offset < start);
+    let inside = offsets.iter().zip(best.iter_mut()).skip(from).take_while(|(offset, _)| **offset < end);
+    let rank = |c: &Candidate| (c.strings.is_some(), c.sized, c.start, c.global);
+    for (_, old) in inside.filter(|(_, old)| rank(&new) > rank(old)) {
+        *old = new;
     }
     Some(())
 }
@@ -195,4 +197,59 @@ fn build_id(mut notes: Bytes<'_>) -> Option<Vec<u8>> {
         }
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_is_no_regular_file_is_never_opened_for_reading() {
+        let dir = tempfile::tempdir().unwrap();
+        let fifo = dir.path().join("libc.so.6");
+        nix::unistd::mkfifo(&fifo, Mode::S_IRWXU).unwrap();
+        // An open for reading would wait here for a writer, for ever.
+        assert!(Module::open(&fifo).is_none());
+        assert!(Module::open(Path::new("/dev/zero")).is_none());
+        assert!(Module::open(dir.path()).is_none());
+    }
+
+    #[test]
+    fn our_own_executable_names_its_functions() {
+        let module = Module::open(&std::env::current_exe().unwrap()).unwrap();
+        let table = module.sections.iter().find(|s| s.kind == SHT_SYMTAB).unwrap();
+        let bytes = module.read(table.offset, table.size).unwrap();
+        let symbols = bytes.chunks(24).map(Bytes::new);
+        let sized = |s: &Bytes<'_>| s.u8(4).unwrap() & 0xf == STT_FUNC && s.u64(16).unwrap() > 8;
+        let mut starts: Vec<u64> = symbols.filter(sized).map(|s| s.u64(8).unwrap()).take(500).collect();
+        starts.sort_unstable();
+        starts.dedup();
+        let inside: Vec<u64> = starts.iter().map(|start| start + 3).collect();
+        let found = module.functions(&inside);
+        for (start, symbol) in starts.iter().zip(found) {
+            assert_eq!(symbol.map(|s| s.start), Some(*start));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_hostile_file_is_read_without_harm(mut bytes in proptest::collection::vec(any::<u8>(), 64..4096)) {
+            bytes.splice(..6, *b"\x7fELF\x02\x01");
+            // Section headers right behind the file header, some of them, sane in size.
+            bytes.splice(0x28..0x30, 64u64.to_le_bytes());
+            bytes.splice(0x3a..0x3e, [64, 0, (bytes.len() / 64 - 1) as u8, 0]);
+            for header in 1..bytes.len() / 64 {
+                let kinds = [SHT_SYMTAB, SHT_DYNSYM, SHT_NOTE];
+                bytes.splice(header * 64 + 4..header * 64 + 8, kinds[header % 3].to_le_bytes());
+                bytes.splice(header * 64 + 26..header * 64 + 32, [0; 6]);
+                bytes.splice(header * 64 + 34..header * 64 + 40, [0; 6]);
+            }
+            let file = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(file.path(), &bytes).unwrap();
+            if let Some(module) = Module::open(file.path()) {
+                let _ = (module.build_id(), module.functions(&[0, 1, 0x1000, u64::MAX]));
+            }
+        }
+    }
 }

@@ -338,11 +338,11 @@ pub fn enable(roots: &Roots, pattern: &Pattern) -> Result<Enabled, Refusal> {
         roots.save(&before)?;
     }
     let now = Setting { pattern: text, pipe_limit: before.pipe_limit.max(limits::CORE_PIPE_LIMIT) };
-    if now != before {
-        if let Err(refusal) = roots.install(&now) {
-            let _ = roots.restore(&before);
-            return Err(refusal);
-        }
+    if now != before
+        && let Err(refusal) = roots.install(&now)
+    {
+        let _ = roots.restore(&before);
+        return Err(refusal);
     }
     let saved = roots.saved().ok().flatten();
     Ok(Enabled { already: now == before, before, now, saved })

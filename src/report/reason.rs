@@ -153,9 +153,16 @@ pub fn brief(record: &Record) -> String {
     }
 }
 
-/// The name a crashed process goes by: file name of the executable, else comm.
+/// The name a crashed process goes by: file name of the executable, and its
+/// comm where that says something else ("python3 (gunicorn)").
 pub fn who(record: &Record) -> String {
     let process = &record.process;
-    let exe = process.exe.as_deref().map(frames::base);
-    exe.or(process.comm.as_deref()).map_or_else(|| "?".to_owned(), clean)
+    let comm = process.comm.as_deref();
+    match process.exe.as_deref().map(frames::base) {
+        None => comm.map_or_else(|| "?".to_owned(), clean),
+        Some(exe) => match comm.filter(|comm| !comm.is_empty() && !exe.starts_with(comm)) {
+            Some(comm) => format!("{} ({})", clean(exe), clean(comm)),
+            None => clean(exe),
+        },
+    }
 }

@@ -1,0 +1,177 @@
+//! What doctor promises, on trees that look like hosts.
+#![allow(missing_docs)]
+
+#[path = "support/records.rs"]
+mod records;
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::PathBuf;
+
+use epicore::cli::doctor::{Check, Host, Level, examine};
+use epicore::config::Config;
+
+const OURS: &str = "|/usr/lib/epicore/epicore-handler -P%P -I%I -u%u -g%g -d%d -s%s -t%t -C%C -c%c -F%F";
+
+struct Tree {
+    dir: tempfile::TempDir,
+    release: &'static str,
+}
+
+impl Tree {
+    /// A host on which all is well.
+    fn healthy() -> Tree {
+        let tree = Tree { dir: tempfile::tempdir().unwrap(), release: "6.18.44" };
+        tree.put("proc/sys/kernel/core_pattern", OURS);
+        tree.put("proc/sys/kernel/core_pipe_limit", "64");
+        tree.put("proc/sys/kernel/yama/ptrace_scope", "1");
+        tree.put("proc/sys/fs/suid_dumpable", "2");
+        tree.put("proc/1/limits", &limits("0"));
+        tree.put("dev/kmsg", "6,1,1,-;Linux version 6.18.44");
+        let handler = tree.put("usr/lib/epicore/epicore-handler", "");
+        fs::write(&handler, elf(&[1, 6])).unwrap();
+        fs::set_permissions(&handler, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::create_dir_all(tree.at("var/spool")).unwrap();
+        records::spool(&tree.at("var/spool/epicore"), &[]);
+        tree
+    }
+
+    fn at(&self, path: &str) -> PathBuf {
+        self.dir.path().join(path)
+    }
+
+    fn put(&self, path: &str, text: &str) -> PathBuf {
+        let path = self.at(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, format!("{text}\n")).unwrap();
+        path
+    }
+
+    fn examine(&self, pid: Option<u32>) -> Vec<Check> {
+        let owner = fs::metadata(self.dir.path()).unwrap().uid();
+        let host = Host { root: self.dir.path().to_owned(), release: self.release.to_owned(), owner };
+        examine(&host, &Config::default(), pid)
+    }
+
+    /// The one check that is not as it should be.
+    fn only(&self, pid: Option<u32>) -> (Level, &'static str, String) {
+        let wrong: Vec<Check> = self.examine(pid).into_iter().filter(|c| c.level != Level::Ok).collect();
+        assert_eq!(wrong.len(), 1, "{wrong:#?}");
+        assert!(wrong[0].remedy.is_some(), "{wrong:#?}");
+        (wrong[0].level, wrong[0].name, wrong[0].what.clone())
+    }
+}
+
+fn limits(core: &str) -> String {
+    format!(
+        "Limit                     Soft Limit           Hard Limit           Units\nMax core file size        {core}                    unlimited            bytes"
+    )
+}
+
+/// A 64-bit ELF header with program headers of these types.
+fn elf(kinds: &[u32]) -> Vec<u8> {
+    let mut bytes = vec![0; 64 + 56 * kinds.len()];
+    bytes[..6].copy_from_slice(b"\x7fELF\x02\x01");
+    bytes[0x20..0x28].copy_from_slice(&64u64.to_le_bytes());
+    bytes[0x38..0x3a].copy_from_slice(&u16::try_from(kinds.len()).unwrap().to_le_bytes());
+    for (index, kind) in kinds.iter().enumerate() {
+        bytes[64 + 56 * index..][..4].copy_from_slice(&kind.to_le_bytes());
+    }
+    bytes
+}
+
+#[test]
+fn a_healthy_host_has_nothing_to_complain_about() {
+    let wrong: Vec<Check> =
+        Tree::healthy().examine(None).into_iter().filter(|c| c.level != Level::Ok).collect();
+    assert_eq!(wrong, []);
+}
+
+#[test]
+fn each_thing_that_costs_records_is_found_alone() {
+    type Break = fn(&Tree);
+    let broken: [(&str, Break, Level); 12] = [
+        ("core_pattern", |t| drop(t.put("proc/sys/kernel/core_pattern", "core")), Level::Fail),
+        ("core_pipe_limit", |t| drop(t.put("proc/sys/kernel/core_pipe_limit", "0")), Level::Warn),
+        ("kill switch", |t| drop(t.put("run/epicore/disabled", "")), Level::Fail),
+        ("handler", |t| fs::remove_file(t.at("usr/lib/epicore/epicore-handler")).unwrap(), Level::Fail),
+        (
+            "handler",
+            |t| fs::write(t.at("usr/lib/epicore/epicore-handler"), "#!/bin/sh\n").unwrap(),
+            Level::Fail,
+        ),
+        (
+            "handler",
+            |t| fs::write(t.at("usr/lib/epicore/epicore-handler"), elf(&[3, 1])).unwrap(),
+            Level::Warn,
+        ),
+        ("spool", |t| fs::remove_dir_all(t.at("var/spool/epicore")).unwrap(), Level::Fail),
+        ("spool", |t| drop(t.put("var/spool/epicore/notes.txt", "mine")), Level::Warn),
+        ("suid_dumpable", |t| drop(t.put("proc/sys/fs/suid_dumpable", "1")), Level::Warn),
+        ("ptrace_scope", |t| drop(t.put("proc/sys/kernel/yama/ptrace_scope", "3")), Level::Warn),
+        ("neighbours", |t| drop(t.put("usr/lib/sysctl.d/50-coredump.conf", "")), Level::Warn),
+        ("RLIMIT_CORE", |t| drop(t.put("proc/1/limits", &limits("1"))), Level::Fail),
+    ];
+    for (name, break_it, level) in broken {
+        let tree = Tree::healthy();
+        break_it(&tree);
+        let (found, where_, what) = tree.only(None);
+        assert_eq!((found, where_), (level, name), "{what}");
+    }
+}
+
+#[test]
+fn a_spool_that_everybody_may_write_is_a_failure() {
+    let tree = Tree::healthy();
+    fs::set_permissions(tree.at("var/spool/epicore"), fs::Permissions::from_mode(0o777)).unwrap();
+    assert_eq!(tree.only(None).0, Level::Fail);
+}
+
+#[test]
+fn the_spool_is_the_one_that_the_pattern_names() {
+    let tree = Tree::healthy();
+    fs::rename(tree.at("var/spool/epicore"), tree.at("var/spool/other")).unwrap();
+    assert_eq!(tree.only(None).1, "spool");
+    tree.put("proc/sys/kernel/core_pattern", &format!("{OURS} --spool /var/spool/other"));
+    assert!(tree.examine(None).iter().all(|c| c.level == Level::Ok));
+}
+
+#[test]
+fn dropped_dumps_are_counted_from_the_kernels_log() {
+    let tree = Tree::healthy();
+    let line = "4,9,9,-;coredump: 42(x): over core_pipe_limit, skipping core dump";
+    tree.put("dev/kmsg", &format!("{line}\n{line}\n SUBSYSTEM=over core_pipe_limit"));
+    let (level, name, what) = tree.only(None);
+    assert_eq!((level, name), (Level::Warn, "kernel log"));
+    assert!(what.starts_with("at least 2 crashes dropped"), "{what}");
+}
+
+#[test]
+fn an_old_kernel_is_told_what_it_lacks() {
+    let tree = Tree { release: "4.18.0-553.el8_10.x86_64", ..Tree::healthy() };
+    let lacks: Vec<Check> = tree.examine(None).into_iter().filter(|c| c.level == Level::Warn).collect();
+    assert_eq!(lacks.len(), 3, "{lacks:#?}");
+    assert!(lacks.iter().all(|c| c.name == "kernel"));
+}
+
+#[test]
+fn a_process_with_a_core_limit_of_one_is_found() {
+    let tree = Tree::healthy();
+    let uid = fs::metadata(tree.dir.path()).unwrap().uid();
+    tree.put("proc/77/limits", &limits("1"));
+    tree.put("proc/77/status", &format!("Name:\tx\nUid:\t{uid}\t{uid}\t{uid}\t{uid}"));
+    let (level, name, what) = tree.only(Some(77));
+    assert_eq!((level, name), (Level::Fail, "process"), "{what}");
+    assert!(what.contains("soft core limit of 1"));
+    assert!(tree.only(Some(78)).2.contains("there is no process 78"));
+}
+
+#[test]
+fn the_newest_record_tells_what_it_lacks() {
+    let tree = Tree::healthy();
+    fs::remove_dir_all(tree.at("var/spool/epicore")).unwrap();
+    let mut record = records::null_read();
+    record.kind = epicore::record::Kind::Minimal;
+    records::spool(&tree.at("var/spool/epicore"), &[record]);
+    assert!(tree.only(None).2.contains("minimal"));
+}
