@@ -141,7 +141,9 @@ impl Parser {
     /// How many bytes from here on surely belong to the head.
     pub fn sure(&self) -> u64 {
         match self.state {
-            State::NoteHeader | State::NoteName(_) | State::NoteBody(..) | State::SkipBody(_) => self.notes_left(),
+            State::NoteHeader | State::NoteName(_) | State::NoteBody(..) | State::SkipBody(_) => {
+                self.notes_left()
+            }
             _ => 0,
         }
     }
