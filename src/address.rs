@@ -10,6 +10,8 @@ use std::fmt;
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Addr(pub u64);
 
+// `add` and `sub` are not the operators: they can say no.
+#[allow(clippy::should_implement_trait)]
 impl Addr {
     /// The address `offset` bytes above.
     pub fn add(self, offset: u64) -> Option<Addr> {

@@ -19,7 +19,7 @@ mod kmsg;
 mod machine;
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::config::Config;
@@ -35,9 +35,15 @@ use crate::{confine, record, syscall};
 use evidence::Evidence;
 use kmsg::Kmsg;
 
+/// While this file is there, crashes leave nothing and cost nothing.
+pub const KILL_SWITCH: &str = "/run/epicore/disabled";
+
 /// Runs the handler: the kernel's arguments in, a record in the spool out.
 pub fn from_kernel(arguments: Arguments) -> Result<(), String> {
     let started = Instant::now();
+    if Path::new(KILL_SWITCH).exists() {
+        return Ok(());
+    }
     let kmsg = Kmsg::open();
     let stdin = take_stdin().map_err(|error| kmsg.say(&arguments, &format!("no standard input: {error}")))?;
     let config = Config::load(arguments.config.as_deref());
@@ -98,10 +104,13 @@ fn write(spool: &Spool, quota: Quota, record: &Record, payload: &[u8]) -> Result
 
 /// Makes the record of a core that somebody kept: the same code, fed from a
 /// stream, with no process to ask. What only a live process knows is a gap.
-pub fn replay(input: impl Read) -> Record {
+/// `places` are directories in which module files of the same build may be.
+pub fn replay(input: impl Read, places: &[PathBuf]) -> Record {
     let started = Instant::now();
     let mut stream = Stream::new(input);
-    let evidence = Evidence::from_core(&mut stream);
+    // Paths out of a core count only when they are absolute; so do these.
+    let places: Vec<PathBuf> = places.iter().filter_map(|place| place.canonicalize().ok()).collect();
+    let evidence = Evidence::from_core(&mut stream, &places);
     let minimal = assembly::minimal(&evidence, &Arguments::default(), record::new_id());
     let mut record = analysis::run(minimal, &evidence, None);
     record.kind = Kind::Replay;

@@ -111,8 +111,9 @@ pub const KEY_FRAMES: usize = 6;
 pub const RECORD_BYTES: usize = 256 << 10;
 /// Distinct stacks in a record.
 pub const RECORD_STACKS: usize = 256;
-/// Modules in a record; those with frames first.
-pub const RECORD_MODULES: usize = 256;
+/// Modules in a record; those with frames first. As many as are opened: 110
+/// bytes each, and the record's budget cuts those without frames before others.
+pub const RECORD_MODULES: usize = MODULES;
 /// Register sets in a record.
 pub const RECORD_REGISTERS: usize = 16;
 /// Threads whose last CPU is asked for, beside the crashing one.

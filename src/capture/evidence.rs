@@ -1,7 +1,11 @@
 //! What was gathered of a crash, before anything is made of it.
 
+use std::ffi::OsStr;
+use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::Release;
@@ -10,7 +14,7 @@ use crate::gap::{Gap, Stage};
 use crate::invocation::Arguments;
 use crate::limits;
 use crate::memory::{self, Image, Layout, Plan, Stream};
-use crate::module::Modules;
+use crate::module::{Module, Modules, Origin};
 use crate::process::{self, Directory, Dying, Facts, Identity, Mapping};
 use crate::syscall;
 
@@ -59,11 +63,18 @@ impl Evidence {
         evidence
     }
 
-    /// From a core that was kept.
-    pub(super) fn from_core<R: Read>(stream: &mut Stream<R>) -> Evidence {
+    /// From a core that was kept. Module files are those at their paths, then
+    /// those of the same name in `places`, when they are the same build.
+    pub(super) fn from_core<R: Read>(stream: &mut Stream<R>, places: &[PathBuf]) -> Evidence {
         let head = stream.head();
         let mut evidence = Evidence::read(stream, head, None, None, Vec::new());
-        evidence.attach(|mapping| process::open_by_path(mapping.clean_path()).map(|file| (file, false)));
+        evidence.attach(|module| process::open_by_path(&module.literal_path()), Origin::LiteralPath);
+        evidence.attach(|module| process::open_by_path(&module.path), Origin::CleanPath);
+        for place in places {
+            let path =
+                |module: &Module| place.join(OsStr::from_bytes(module.name())).into_os_string().into_vec();
+            evidence.attach(|module| process::open_by_path(&path(module)), Origin::CleanPath);
+        }
         evidence
     }
 
@@ -72,7 +83,7 @@ impl Evidence {
         stream: &mut Stream<R>,
         head: Head,
         dying: Option<&Dying>,
-        live: Option<&std::fs::File>,
+        live: Option<&File>,
         mut gaps: Vec<Gap>,
     ) -> Evidence {
         let layout = Layout::new(&head);
@@ -114,7 +125,13 @@ impl Evidence {
         // are ours only when that is ours.
         let ours = !facts.namespaces.iter().any(|(name, _)| name == "pid");
         self.cpus = if ours { dying.thread_cpus(&tids) } else { vec![facts.cpu] };
-        self.attach(|mapping| dying.open_mapped(mapping));
+        let mapping = |module: &Module| Mapping {
+            range: module.first,
+            path: module.path.clone(),
+            identity: module.identity,
+            ..Mapping::default()
+        };
+        self.attach(|module| dying.open_mapped(&mapping(module)), Origin::Mapped);
         self.identity = Some(dying.still(pidfd));
         if self.identity == Some(Identity::Lost) {
             self.gaps
@@ -125,21 +142,12 @@ impl Evidence {
         }
     }
 
-    /// Opens what unwinding will need.
-    fn attach(&mut self, mut open: impl FnMut(&Mapping) -> Option<(std::fs::File, bool)>) {
+    /// Opens what unwinding will need, where it is not there yet.
+    fn attach(&mut self, mut open: impl FnMut(&Module) -> Option<File>, origin: Origin) {
         for index in 0..self.modules.len().min(limits::MODULES) {
-            let Some(mapping) =
-                self.modules.get(index).filter(|module| !module.flags.vdso).map(|module| Mapping {
-                    range: module.first,
-                    path: module.path.clone(),
-                    identity: module.identity,
-                    ..Mapping::default()
-                })
-            else {
-                continue;
-            };
-            if let Some((file, exact)) = open(&mapping) {
-                self.modules.attach(index, file, exact);
+            let module = self.modules.get(index).filter(|module| module.flags.no_file && !module.flags.vdso);
+            if let Some(file) = module.and_then(&mut open) {
+                self.modules.attach(index, file, origin);
             }
         }
     }

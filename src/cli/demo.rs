@@ -160,13 +160,13 @@ fn tell(found: &[Record], before: &Setting, kept: Option<&Path>, out: &mut Outpu
         return Err(Failure::new("five programs crashed and left no record", next));
     }
     if out.json {
-        return list::print(found, &ids, out);
+        return list::print(found, &ids, &[], out);
     }
     out.line("\n$ epicore list")?;
-    list::print(found, &ids, out)?;
+    list::print(found, &ids, &[], out)?;
     if let Some(first) = found.first() {
         out.line("\n$ epicore show")?;
-        show::print(first, false, out)?;
+        show::print(first, false, &[], out)?;
     }
     out.line(&format!("\ncore_pattern is back: {}", crate::report::escape::clean(&before.pattern)))?;
     match kept {
@@ -182,15 +182,15 @@ fn tell(found: &[Record], before: &Setting, kept: Option<&Path>, out: &mut Outpu
 /// Without root: cores that somebody stored.
 fn stored(out: &mut Output) -> Outcome {
     let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join("cores")));
-    let places = [Some(PathBuf::from("tests/cores")), beside];
+    let places: Vec<PathBuf> = [Some(PathBuf::from("tests/cores")), beside].into_iter().flatten().collect();
     let mut cores: Vec<PathBuf> = Vec::new();
-    for directory in places.into_iter().flatten() {
+    for directory in &places {
         let entries = fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
         cores.extend(entries.filter(|path| path.extension().is_some_and(|e| e == "core")));
     }
     cores.sort();
     let files = cores.iter().filter_map(|path| fs::File::open(path).ok());
-    let found: Vec<Record> = files.map(capture::replay).collect();
+    let found: Vec<Record> = files.map(|file| capture::replay(file, &places)).collect();
     let Some(first) = found.first() else {
         return Err(Failure::new(
             "the demo sets kernel.core_pattern for a moment, which needs root",
@@ -201,12 +201,12 @@ fn stored(out: &mut Output) -> Outcome {
         out.line(&format!("Without root: {} stored cores, replayed.", found.len()))?;
     }
     let ids: Vec<String> = found.iter().map(|record| record.id.hex()).collect();
-    list::print(&found, &ids, out)?;
+    list::print(&found, &ids, &places, out)?;
     if out.json {
         return Ok(());
     }
     out.line("")?;
-    show::print(first, false, out)
+    show::print(first, false, &places, out)
 }
 
 /// Where the demo's kernel settings are.

@@ -13,15 +13,13 @@
 //! location key L1: equal keys are the same place. Patterns of --exe, --unit
 //! and --host may hold `*`; without a slash they match the file name.
 //!
-//! `--json` prints one object a line: `id`, `at` (RFC 3339, UTC), `kind`,
-//! `signal`, `si_code`, `addr`, `pid`, `tid`, `uid`, `cpu`, `comm`, `exe`,
-//! `build_id`, `unit`, `container`, `host`, `where` (`function`, `module`,
-//! `offset`), `l0`, `l1`, `l2`, `private`. What is not known is null; 64-bit
-//! numbers are hexadecimal text. Names are as the process chose them: a
-//! program that prints them must escape them.
+//! `--json` prints one record a line, with the keys of docs/record-format.md.
+//! Names are as the process chose them: a program that prints them must escape
+//! them.
+
+use std::path::PathBuf;
 
 use jiff::Zoned;
-use serde_json::{Value, json};
 
 use super::arguments::Common;
 use super::failure::{Failure, Outcome};
@@ -30,7 +28,7 @@ use super::output::Output;
 use super::records::{Records, tell_damage};
 use super::when;
 use crate::record::{Hex, Record};
-use crate::report::{self, Names, frames, signal, table};
+use crate::report::{self, frames, signal, table};
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -97,7 +95,7 @@ pub(super) fn run(arguments: &Arguments, common: &Common, out: &mut Output) -> O
         return Err(nothing(listing.entries.len(), settings.spool_directory()));
     }
     let ids: Vec<String> = listing.entries.iter().map(|e| e.id.to_string()).collect();
-    print(&found, &ids, out)
+    print(&found, &ids, &[], out)
 }
 
 fn nothing(records: usize, spool: &std::path::Path) -> Failure {
@@ -115,11 +113,12 @@ fn nothing(records: usize, spool: &std::path::Path) -> Failure {
 }
 
 /// The table, or JSON lines; ids are told apart from all of `ids`.
-pub(super) fn print(found: &[Record], ids: &[String], out: &mut Output) -> Outcome {
-    let mut finder = Finder::default();
+/// Names come from the modules' paths and from `places`.
+pub(super) fn print(found: &[Record], ids: &[String], places: &[PathBuf], out: &mut Output) -> Outcome {
+    let mut finder = Finder::new(places);
     let mut names = |record: &Record| finder.of(record, frames::culprit(record).into_iter());
     if out.json {
-        return found.iter().try_for_each(|record| out.json_line(&summary(record, &names(record))));
+        return found.iter().try_for_each(|record| out.json_line(record));
     }
     let turned: Vec<String> = ids.iter().map(|id| id.chars().rev().collect()).collect();
     let digits = table::prefix_length(turned.iter().map(String::as_str));
@@ -132,28 +131,6 @@ pub(super) fn print(found: &[Record], ids: &[String], out: &mut Output) -> Outco
         })
         .collect();
     out.text(&table::table(&rows, out.width, out.paint))
-}
-
-/// One record as one line of JSON.
-fn summary(record: &Record, names: &Names) -> Value {
-    let (crash, process) = (&record.crash, &record.process);
-    let place = frames::culprit(record).map(|frame| {
-        let module = frame.module.and_then(|m| record.modules.get(usize::try_from(m).ok()?));
-        json!({
-            "function": names.of(frame).map(|f| &f.name),
-            "module": module.and_then(|m| m.path.as_ref()),
-            "offset": frame.offset,
-        })
-    });
-    json!({
-        "id": record.id, "at": record.realtime_ns.and_then(report::time::utc), "kind": record.kind,
-        "signal": crash.signal.map(signal::name), "si_code": crash.code, "addr": crash.addr,
-        "pid": crash.pid, "tid": crash.tid, "uid": crash.uid, "cpu": crash.cpu,
-        "comm": process.comm, "exe": process.exe, "build_id": process.build_id,
-        "unit": process.unit, "container": process.container, "host": record.host.name,
-        "where": place, "l0": record.keys.leaf, "l1": record.keys.functions,
-        "l2": record.keys.portable, "private": record.private,
-    })
 }
 
 impl Filter {

@@ -26,15 +26,16 @@ const DEBUG: &str = "/usr/lib/debug/.build-id";
 pub(super) struct Finder {
     known: BTreeMap<(Vec<u8>, u64), Option<Function>>,
     until: Instant,
-}
-
-impl Default for Finder {
-    fn default() -> Finder {
-        Finder { known: BTreeMap::new(), until: Instant::now() + PATIENCE }
-    }
+    places: Vec<PathBuf>,
 }
 
 impl Finder {
+    /// Looks at the paths of a record, then for the same names in `places`.
+    pub(super) fn new(places: &[PathBuf]) -> Finder {
+        let places = places.iter().filter_map(|place| place.canonicalize().ok()).collect();
+        Finder { known: BTreeMap::new(), until: Instant::now() + PATIENCE, places }
+    }
+
     /// Names of all frames of a record.
     pub(super) fn all(&mut self, record: &Record) -> Names {
         self.of(record, record.stacks.iter().flat_map(|stack| &stack.frames))
@@ -67,26 +68,30 @@ impl Finder {
         if new.is_empty() || Instant::now() > self.until {
             return;
         }
-        let found = functions(id, path, &new);
+        let found = self.functions(id, path, &new);
         for (offset, symbol) in new.into_iter().zip(found) {
             let function = symbol.map(|s| Function { name: demangle(&s.name), start: s.start });
             self.known.insert((id.to_vec(), offset), function);
         }
     }
-}
 
-fn functions(id: &[u8], path: Option<&str>, offsets: &[u64]) -> Vec<Option<Symbol>> {
-    let same = |module: &Module| module.build_id().as_deref() == Some(id);
-    let module = path.and_then(unescape).and_then(|p| Module::open(&p)).filter(same);
-    let unstripped = module.as_ref().is_some_and(Module::is_unstripped);
-    let debug = if unstripped { None } else { debug_file(id).and_then(|p| Module::open(&p)).filter(same) };
-    let mut found = vec![None; offsets.len()];
-    for file in [debug, module].iter().flatten() {
-        for (slot, symbol) in found.iter_mut().zip(file.functions(offsets)) {
-            *slot = slot.take().or(symbol);
+    fn functions(&self, id: &[u8], path: Option<&str>, offsets: &[u64]) -> Vec<Option<Symbol>> {
+        let same = |module: &Module| module.build_id().as_deref() == Some(id);
+        let path = path.and_then(unescape);
+        let elsewhere =
+            path.iter().flat_map(|p| self.places.iter().filter_map(|place| Some(place.join(p.file_name()?))));
+        let module = path.iter().cloned().chain(elsewhere).find_map(|p| Module::open(&p).filter(same));
+        let unstripped = module.as_ref().is_some_and(Module::is_unstripped);
+        let debug =
+            if unstripped { None } else { debug_file(id).and_then(|p| Module::open(&p)).filter(same) };
+        let mut found = vec![None; offsets.len()];
+        for file in [debug, module].iter().flatten() {
+            for (slot, symbol) in found.iter_mut().zip(file.functions(offsets)) {
+                *slot = slot.take().or(symbol);
+            }
         }
+        found
     }
-    found
 }
 
 fn debug_file(id: &[u8]) -> Option<PathBuf> {
@@ -173,14 +178,14 @@ mod tests {
             }],
             ..Record::default()
         };
-        let names = Finder::default().all(&record);
+        let names = Finder::new(&[]).all(&record);
         let of = |names: &Names, index: usize| names.of(&record.stacks[0].frames[index]).map(|f| f.start);
         assert_eq!(of(&names, 0), Some(start));
         // A return address that is a function's first byte belongs to the call before it.
         assert_ne!(of(&names, 1), Some(start));
         let frames = record.stacks[0].frames.clone();
         record.modules[0].build_id = Some(Id(vec![0; 20]));
-        let names = Finder::default().all(&record);
+        let names = Finder::new(&[]).all(&record);
         assert!(names.of(&frames[0]).is_none());
     }
 }

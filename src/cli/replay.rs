@@ -3,6 +3,7 @@
 //! ```console
 //! $ epicore replay core.4242
 //! $ zstd -dc core.zst | epicore replay - --json
+//! $ epicore replay core.4242 --modules ./from-that-host
 //! ```
 //!
 //! A core holds registers, stacks and the list of mapped files; it does not
@@ -30,11 +31,15 @@ pub(super) struct Arguments {
     /// Everything, however long
     #[arg(long)]
     full: bool,
+    /// Look for executables and libraries here too (same name, same build-id);
+    /// may be given more than once
+    #[arg(long, value_name = "DIR")]
+    modules: Vec<PathBuf>,
 }
 
 /// Makes, prints and, where asked, stores the record.
 pub(super) fn run(arguments: &Arguments, common: &Common, out: &mut Output) -> Outcome {
-    let record = read(&arguments.core)?;
+    let record = read(&arguments.core, &arguments.modules)?;
     if record.threads.tid.is_empty() && record.crash.signal.is_none() {
         let what = format!("{}: not a core file, or nothing of it is left", arguments.core.display());
         return Err(Failure::new(what, "`file` says what it is; a compressed core must be unpacked first."));
@@ -42,17 +47,17 @@ pub(super) fn run(arguments: &Arguments, common: &Common, out: &mut Output) -> O
     if let Some(path) = &common.spool {
         store(&record, path)?;
     }
-    show::print(&record, arguments.full, out)
+    show::print(&record, arguments.full, &arguments.modules, out)
 }
 
-fn read(core: &Path) -> Result<Record, Failure> {
+fn read(core: &Path, modules: &[PathBuf]) -> Result<Record, Failure> {
     if core.as_os_str() == "-" {
-        return Ok(capture::replay(io::stdin().lock()));
+        return Ok(capture::replay(io::stdin().lock(), modules));
     }
     let next = "Give the path of a core file, or - for standard input.";
     let file =
         File::open(core).map_err(|error| Failure::new(format!("{}: {error}", core.display()), next))?;
-    Ok(capture::replay(file))
+    Ok(capture::replay(file, modules))
 }
 
 fn store(record: &Record, path: &Path) -> Outcome {

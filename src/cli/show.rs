@@ -20,7 +20,7 @@
 //! `--full` shows all of the record; `--json` prints the record itself
 //! (docs/record-format.md), addresses and identities in hexadecimal.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::arguments::Common;
 use super::failure::Outcome;
@@ -49,15 +49,16 @@ pub(super) fn run(arguments: &Arguments, common: &Common, out: &mut Output) -> O
     } else {
         Records::open(common.settings()?.spool_directory())?.find(&arguments.record)?
     };
-    print(&record, arguments.full, out)
+    print(&record, arguments.full, &[], out)
 }
 
 /// One record as text or JSON; `replay` and `demo` print the same.
-pub(super) fn print(record: &Record, full: bool, out: &mut Output) -> Outcome {
+/// Names come from the modules' paths and from `places`.
+pub(super) fn print(record: &Record, full: bool, places: &[PathBuf], out: &mut Output) -> Outcome {
     if out.json {
         return out.json_pretty(record);
     }
-    let names = Finder::default().all(record);
+    let names = Finder::new(places).all(record);
     let look = report::Look { paint: out.paint, width: out.width };
     let options = report::Options { full, look, zone: out.zone.clone() };
     out.text(&report::crash(record, &names, &options))

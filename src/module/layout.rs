@@ -6,7 +6,7 @@
 use std::fs::File;
 
 use super::assemble;
-use super::object::Module;
+use super::object::{Module, Origin};
 use crate::address::{Addr, AddrRange};
 use crate::elfcore::Machine;
 use crate::gap::{Gap, Stage};
@@ -76,12 +76,12 @@ impl Modules {
         (Modules { list, areas, machine }, gaps)
     }
 
-    /// Gives a module the file behind it. `exact`: it came through
-    /// /proc/TID/map_files and *is* the mapped file; otherwise it is dropped,
-    /// and the module marked replaced, unless it is the same build.
-    pub fn attach(&mut self, index: usize, file: File, exact: bool) {
+    /// Gives a module the file behind it. One that is not the mapped file
+    /// itself is dropped, and the module marked replaced, unless it is the
+    /// same build.
+    pub fn attach(&mut self, index: usize, file: File, origin: Origin) {
         if let Some(module) = self.list.get_mut(index) {
-            module.attach(file, exact);
+            module.attach(file, origin);
         }
     }
 

@@ -7,6 +7,7 @@
 
 use std::cell::OnceCell;
 use std::fs::File;
+use std::os::unix::fs::MetadataExt;
 
 use super::build_id;
 use super::elf::Headers;
@@ -15,6 +16,7 @@ use super::symbols::Symbols;
 use super::unwind_section::Table;
 use crate::address::{Addr, AddrRange};
 use crate::limits;
+use crate::process::Mapping;
 
 /// What is unusual about a module.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,6 +45,18 @@ impl Flags {
         ];
         all.iter().filter(|(set, _)| *set).map(|(_, name)| *name).collect()
     }
+}
+
+/// Where a file that is offered to a module came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// It is the mapped file: nothing to check.
+    Mapped,
+    /// Opened by the path as the kernel gave it: must be the same build.
+    LiteralPath,
+    /// Opened by the path without " (deleted)", or found elsewhere: must be
+    /// the same build.
+    CleanPath,
 }
 
 /// One loaded object.
@@ -95,8 +109,25 @@ impl Module {
         !self.headers.loads.is_empty()
     }
 
+    /// The path with the suffix that may be the kernel's or its own.
+    pub fn literal_path(&self) -> Vec<u8> {
+        let mut path = self.path.clone();
+        if self.flags.deleted {
+            path.extend_from_slice(Mapping::DELETED);
+        }
+        path
+    }
+
+    /// The file is there under a name that only ends like a deleted one's.
+    fn is_not_deleted(&mut self) {
+        self.path = self.literal_path();
+        self.flags.deleted = false;
+    }
+
     /// Takes the file, or refuses it.
-    pub(super) fn attach(&mut self, file: File, exact: bool) {
+    pub(super) fn attach(&mut self, file: File, origin: Origin) {
+        let exact = origin == Origin::Mapped;
+        let linked = file.metadata().is_ok_and(|data| data.nlink() > 0);
         let Some(blocks) = Blocks::new(file) else { return };
         let source = Source::File(blocks);
         let Some(headers) = source.headers() else { return };
@@ -107,6 +138,10 @@ impl Module {
         }
         if !self.has_headers() {
             self.bias = self.bias_by(&headers).unwrap_or(self.bias);
+        }
+        // The mapped file itself has a name, or the literal name has the build.
+        if self.flags.deleted && linked && origin != Origin::CleanPath {
+            self.is_not_deleted();
         }
         self.build_id = self.build_id.take().or(build_id);
         self.headers = headers;

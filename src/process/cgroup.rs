@@ -44,8 +44,8 @@ fn named(line: &[u8]) -> Option<&[u8]> {
 }
 
 fn container(component: &[u8]) -> Option<String> {
-    let runs = component.split(|byte| !byte.is_ascii_hexdigit());
-    let id = runs.filter(|run| run.len() == CONTAINER_ID).last()?;
+    let mut runs = component.rsplit(|byte| !byte.is_ascii_hexdigit());
+    let id = runs.find(|run| run.len() == CONTAINER_ID)?;
     String::from_utf8(id.to_vec()).ok()
 }
 

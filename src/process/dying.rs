@@ -78,13 +78,12 @@ impl Dying {
         self.directory.file("maps").ok().map(maps::read)
     }
 
-    /// The file behind a mapping, and whether it is surely the mapped one.
-    pub fn open_mapped(&self, mapping: &Mapping) -> Option<(File, bool)> {
-        let file = files::mapped(&self.directory, mapping).or_else(|| {
+    /// The file behind a mapping: surely that one.
+    pub fn open_mapped(&self, mapping: &Mapping) -> Option<File> {
+        files::mapped(&self.directory, mapping).or_else(|| {
             let identity = mapping.identity.or_else(|| self.identity_at(mapping.range))?;
             files::rooted(&self.directory, mapping, identity)
-        });
-        file.map(|file| (file, true))
+        })
     }
 
     /// Device and inode behind a mapping, which the core does not tell.

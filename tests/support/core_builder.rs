@@ -41,11 +41,11 @@ impl CoreBuilder {
         put(&mut self.notes, kind.into(), 4);
         self.notes.extend_from_slice(name);
         self.notes.push(0);
-        while self.notes.len() % 4 != 0 {
+        while !self.notes.len().is_multiple_of(4) {
             self.notes.push(0);
         }
         self.notes.extend_from_slice(body);
-        while self.notes.len() % 4 != 0 {
+        while !self.notes.len().is_multiple_of(4) {
             self.notes.push(0);
         }
         self
