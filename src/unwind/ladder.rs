@@ -55,6 +55,7 @@ impl Ground<'_> {
         let (image, modules) = (self.image, self.modules);
         let code = |at: Addr, length: usize| modules.code(image, at, length);
         let mut best: Option<Registers> = None;
+        self.cache.spend(64).then_some(())?;
         let mut accept = |caller: &Registers| {
             let rises = caller.sp() > state.sp() || (!state.returns && caller.sp() >= state.sp());
             if !rises || self.site(caller.ip()) == Site::Not || self.area(caller.sp()) != self.area(state.sp()) {
@@ -129,6 +130,9 @@ impl Ground<'_> {
         let size = self.function(target).map_or(256, |(begin, length)| {
             length.saturating_sub(target.offset_from(begin).unwrap_or(0)).min(4096)
         });
+        if !self.cache.spend(64) {
+            return false;
+        }
         let sizes = [size, 64, 16];
         let read = |size: &u64| self.modules.code(self.image, target, usize::try_from(*size).ok()?);
         let Some(code) = sizes.iter().find_map(read) else { return false };

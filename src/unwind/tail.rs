@@ -66,7 +66,9 @@ impl Ground<'_> {
         let mut state = State { registers: *registers, returns: true, sure: false };
         let mut length = 0usize;
         loop {
-            let Some(left) = steps.checked_sub(1) else { return (length, End::LimitReached) };
+            let Some(left) = steps.checked_sub(1).filter(|_| self.cache.spend(8)) else {
+                return (length, End::LimitReached);
+            };
             *steps = left;
             match self.step(&state, true) {
                 Ok(found) if found.state.sp() > state.sp() => state = found.state,
