@@ -77,9 +77,20 @@ fn crash(victim: &mut Victim, folder: &Path) -> Option<(PathBuf, String)> {
     let core = folder.join("core");
     let (source, out) = (victim.source.to_str()?, program.to_str()?);
     let mut arguments: Vec<&str> = victim.flags.iter().map(String::as_str).collect();
-    arguments.extend(["-w", "-o", out, source, "-pthread", "-ldl"]);
+    if victim.compiler == "rustc" {
+        arguments.extend([source, "-A", "warnings"]);
+        arguments.retain(|a| *a != "victim" && *a != "-o");
+        arguments.extend(["-o", out]);
+    } else {
+        arguments.extend(["-w", "-o", out, source, "-pthread", "-ldl"]);
+    }
     if !run(&victim.compiler, &arguments) {
         return None;
+    }
+    if victim.after.iter().any(|a| a == "plugin") {
+        let plugin = folder.join("plugin.so");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/plugin.c");
+        run("gcc", &["-O1", "-shared", "-fPIC", "-o", plugin.to_str()?, source.to_str()?]);
     }
     if victim.after.iter().any(|a| a == "strip") {
         let full = folder.join("victim.full");
@@ -89,8 +100,8 @@ fn crash(victim: &mut Victim, folder: &Path) -> Option<(PathBuf, String)> {
     }
     let generate = format!("generate-core-file {}", core.display());
     // The victims' own handlers get their signals; the last stop is the end.
-    let mut gdb = Command::new("gdb");
-    gdb.args(["-nx", "-batch", "-ex", "set confirm off", "-ex", "set backtrace limit 300", "-ex", "set backtrace past-main on"]);
+    let mut gdb = Command::new("timeout");
+    gdb.args(["-k", "1", "30", "gdb", "-nx", "-batch", "-ex", "set confirm off", "-ex", "set backtrace limit 300", "-ex", "set backtrace past-main on"]);
     gdb.args(["-ex", "set debuginfod enabled off", "-ex", "handle SIGUSR1 SIGUSR2 SIGALRM nostop noprint pass"]);
     gdb.args(["-ex", "run"]);
     for _ in 0..victim.after.iter().filter(|a| *a == "continue").count() {
@@ -108,6 +119,12 @@ fn crash(victim: &mut Victim, folder: &Path) -> Option<(PathBuf, String)> {
 /// Prints `tid pc pc …` for each thread, the crashing one first.
 const GDB_FRAMES: &str = r#"
 import gdb
+import shutil
+pid = gdb.selected_inferior().pid
+for line in open(f"/proc/{pid}/maps"):
+    if "(deleted)" in line and "/dev/zero" not in line:
+        span = line.split()[0]
+        shutil.copyfile(f"/proc/{pid}/map_files/{span}", f"mapped-{int(span.split('-')[0], 16):x}")
 current = gdb.selected_thread()
 for thread in [current] + [t for t in gdb.selected_inferior().threads() if t.ptid != current.ptid]:
     thread.switch()
@@ -139,9 +156,9 @@ struct Answer {
 }
 
 impl Answer {
-    fn of(victim: &Victim, core: &Core, full: bool) -> Answer {
+    fn of(victim: &Victim, core: &Core, folder: &Path, full: bool) -> Answer {
         let image = if full { epicore::memory::Image::new(core.pieces.clone()) } else { core.as_captured() };
-        let modules = core.modules(&image);
+        let modules = core.modules(&image, folder);
         let walks = core.walk_all(&image, &modules);
         let mut names = HashMap::new();
         for (index, module) in modules.iter().enumerate() {
@@ -150,6 +167,10 @@ impl Answer {
                 && let Some(other) = &victim.names_from
             {
                 path = other.to_str().unwrap().into();
+            }
+            let copy = folder.join(format!("mapped-{:x}", module.first.start.0));
+            if copy.exists() {
+                path = copy.to_str().unwrap().into();
             }
             names.insert(index, Names::of(&path));
         }
@@ -210,7 +231,7 @@ fn every_victim_shows_the_call_chain_it_died_in() {
             continue;
         };
         let core = Core::read(&path);
-        let answer = Answer::of(&victim, &core, false);
+        let answer = Answer::of(&victim, &core, folder.path(), std::env::var("FULL").is_ok());
         let found = meets(&answer.functions(0), &victim.chain);
         let gdb_walks = gdb_frames(&gdb);
         let by_gdb = gdb_walks.first().is_some_and(|(_, pcs)| meets(&answer.named(pcs), &victim.chain));
@@ -227,6 +248,8 @@ fn every_victim_shows_the_call_chain_it_died_in() {
         eprintln!("{} gdb {} {label} {:?}", if found { "ok  " } else { "MISS" }, if by_gdb { "ok  " } else { "miss" }, answer.walks[0].1.end);
         if !found || std::env::var("VICTIM").is_ok() {
             answer.show(0);
+            for m in answer.modules.iter() { eprintln!("    module {:?} {:?} {:?} {:?}", String::from_utf8_lossy(&m.path), m.first, m.bias, m.flags.names()); }
+            eprintln!("{:?}", gdb_walks.first());
             eprintln!("    wanted {:?}", victim.chain);
         }
         if std::env::var("VICTIM").is_ok() {

@@ -59,16 +59,17 @@ impl Core {
                 (mapping.offset, mapping.path) = (offset, path);
             }
         }
-        core.leave_no_file(files);
+        core.leave_no_file(files, path.parent().unwrap());
         core
     }
 
     /// gdb writes no PT_LOAD for file pages that it does not dump; the kernel
     /// does. The file tells whether they are executable.
-    fn leave_no_file(&mut self, files: HashMap<u64, (u64, Vec<u8>)>) {
+    fn leave_no_file(&mut self, files: HashMap<u64, (u64, Vec<u8>)>, folder: &Path) {
         for (start, (offset, path)) in files {
             let name = String::from_utf8(path.clone()).unwrap();
-            let Ok(data) = std::fs::read(name.trim_end_matches(" (deleted)")) else { continue };
+            let copy = folder.join(format!("mapped-{start:x}"));
+            let Ok(data) = std::fs::read(name).or_else(|_| std::fs::read(copy)) else { continue };
             if data.len() < 64 || &data[..4] != b"\x7fELF" {
                 continue;
             }
@@ -156,12 +157,16 @@ impl Core {
         Image::new(kept)
     }
 
-    pub fn modules(&self, image: &Image) -> Modules {
+    /// Modules with their files: by a copy from map_files, else by path.
+    pub fn modules(&self, image: &Image, folder: &Path) -> Modules {
         let (mut modules, gaps) = Modules::assemble(&self.mappings, image, self.vdso, Machine::X86_64);
         assert!(gaps.is_empty(), "{gaps:?}");
         for index in 0..modules.len() {
             let path = modules.get(index).unwrap().path.clone();
-            if let Ok(file) = File::open(String::from_utf8(path).unwrap()) {
+            let first = modules.get(index).unwrap().first.start.0;
+            if let Ok(file) = File::open(folder.join(format!("mapped-{first:x}"))) {
+                modules.attach(index, file, true);
+            } else if let Ok(file) = File::open(String::from_utf8(path).unwrap()) {
                 modules.attach(index, file, false);
             }
         }
