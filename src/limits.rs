@@ -73,6 +73,11 @@ pub const ROW_RULES: usize = 128;
 pub const STACK_SWITCHES: usize = 64;
 /// Instructions read ahead to find the `ret` of a function without CFI.
 pub const INSTRUCTIONS_AHEAD: usize = 512;
+/// What one walk may spend beyond call frame information, in units of about
+/// 30 ns: a stack word, an instruction, a quarter of a look-up.
+pub const EFFORT_WALK: usize = 4 << 20;
+/// What all walks of one process may spend so: half a second.
+pub const EFFORT_TOTAL: usize = 16 << 20;
 /// Candidates tried at the oldest end of a stack.
 pub const TAIL_CANDIDATES: usize = 512;
 /// Steps over all candidates at the oldest end of a stack.

@@ -130,3 +130,69 @@ impl Modules {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::module::elf::tests::object;
+    use std::io::Write;
+
+    fn mapping(start: u64, offset: u64, path: &str, executable: bool) -> Mapping {
+        let range = Addr(start).range(0x1000).unwrap_or_default();
+        Mapping { range, offset, path: path.into(), executable, ..Mapping::default() }
+    }
+
+    fn head() -> Vec<u8> {
+        object(3, &[(1, 4, 0, 0, 0x800), (1, 5, 0x1000, 0x1000, 0x800)])
+    }
+
+    fn file(bytes: &[u8]) -> File {
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(bytes).expect("written");
+        file
+    }
+
+    #[test]
+    fn two_instances_of_a_file_are_two_modules_and_data_is_none() {
+        let image = Image::new(vec![(Addr(0x10_0000), head()), (Addr(0x20_0000), head()), (Addr(0x30_0000), head())]);
+        let maps = [
+            mapping(0x20_1000, 0x1000, "/lib/a.so", true),
+            mapping(0x10_0000, 0, "/lib/a.so", false),
+            mapping(0x20_0000, 0, "/lib/a.so", false),
+            mapping(0x10_1000, 0x1000, "/lib/a.so", true),
+            mapping(0x30_0000, 0, "/lib/read.so", false),
+            mapping(0x40_0000, 0, "", true),
+        ];
+        let (modules, gaps) = Modules::assemble(&maps, &image, None, Machine::X86_64);
+        assert!(gaps.is_empty());
+        let biases: Vec<u64> = modules.iter().map(|m| m.bias.0).collect();
+        assert_eq!(biases, [0x10_0000, 0x20_0000]);
+        assert_eq!(modules.code_class(Addr(0x20_1004)), CodeClass::InModule(1));
+        assert_eq!(modules.code_class(Addr(0x40_0004)), CodeClass::Jit);
+        assert_eq!(modules.code_class(Addr(0x10_0004)), CodeClass::NotExecutable);
+        assert_eq!(modules.code_class(Addr(0x50_0004)), CodeClass::Unmapped);
+        assert_eq!(modules.find(Addr(0x10_0004)).map(|(index, _)| index), Some(0));
+    }
+
+    #[test]
+    fn a_file_that_came_by_path_must_be_the_same_build() {
+        let image = Image::new(vec![(Addr(0x10_0000), head())]);
+        let maps = [mapping(0x10_0000, 0, "/lib/a.so", false), mapping(0x10_1000, 0x1000, "/lib/a.so", true)];
+        let (mut modules, _) = Modules::assemble(&maps, &image, None, Machine::X86_64);
+        let other = object(3, &[(1, 4, 0, 0, 0x800), (1, 5, 0x1000, 0x1000, 0x900)]);
+        modules.attach(0, file(&other), false);
+        assert_eq!(modules.get(0).map(|m| m.flags.names()), Some(vec!["replaced", "no-file"]));
+        modules.attach(0, file(&head()), true);
+        assert_eq!(modules.get(0).map(|m| m.flags.no_file), Some(false));
+    }
+
+    #[test]
+    fn a_module_without_kept_headers_gets_its_bias_from_the_file() {
+        let maps = [mapping(0x10_1000, 0x1000, "/memfd:plugin (deleted)", true)];
+        let (mut modules, _) = Modules::assemble(&maps, &Image::default(), None, Machine::X86_64);
+        modules.attach(0, file(&object(3, &[(1, 4, 0, 0, 0x800), (1, 5, 0x1000, 0x3000, 0x800)])), true);
+        let module = modules.get(0).expect("a module");
+        assert_eq!((module.bias, module.flags.memfd), (Addr(0x10_1000 - 0x3000), true));
+        assert_eq!(module.path, b"/memfd:plugin");
+    }
+}

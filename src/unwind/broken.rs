@@ -53,6 +53,7 @@ impl Ground<'_> {
             let (consistent, caller) = self.consistent(&caller, state.sp())?;
             Some((consistent, Found::new(caller, How::FramePointer, false)))
         });
+        self.cache.spend(64).then_some(())?;
         let scanned = self.scan(&state, state.sp(), None, None);
         let mut found = match (pair, scanned) {
             // The nearer one, when both hold.

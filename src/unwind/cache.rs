@@ -16,12 +16,22 @@ use crate::module::Modules;
 pub struct Cache {
     rows: HashMap<(usize, u64), Option<Rc<Row>>>,
     pub(super) sites: HashMap<Addr, Site>,
+    /// What is left of [`limits::EFFORT_TOTAL`].
+    total: usize,
+    /// What is left of it for the walk at hand.
+    effort: usize,
     context: Box<Context>,
 }
 
 impl Default for Cache {
     fn default() -> Cache {
-        Cache { rows: HashMap::new(), sites: HashMap::new(), context: Box::new(Context::new_in()) }
+        Cache {
+            rows: HashMap::new(),
+            sites: HashMap::new(),
+            total: limits::EFFORT_TOTAL,
+            effort: 0,
+            context: Box::new(Context::new_in()),
+        }
     }
 }
 
@@ -35,6 +45,18 @@ impl Cache {
     /// An empty one.
     pub fn new() -> Cache {
         Cache::default()
+    }
+
+    /// A new walk begins.
+    pub(super) fn begin(&mut self) {
+        self.effort = limits::EFFORT_WALK.min(self.total);
+    }
+
+    /// Spends effort; false when nothing is left.
+    pub(super) fn spend(&mut self, units: usize) -> bool {
+        self.total = self.total.saturating_sub(units);
+        self.effort = self.effort.saturating_sub(units);
+        self.effort > 0
     }
 
     /// The row for an address of a module.

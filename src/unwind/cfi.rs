@@ -66,7 +66,8 @@ pub(super) struct Row {
     rules: Vec<(u16, Rule)>,
 }
 
-/// What a row gives.
+/// What a row gives. Never stored, so its size does not matter.
+#[allow(clippy::large_enum_variant)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     /// The caller's registers.

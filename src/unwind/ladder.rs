@@ -55,6 +55,7 @@ impl Ground<'_> {
         let (image, modules) = (self.image, self.modules);
         let code = |at: Addr, length: usize| modules.code(image, at, length);
         let mut best: Option<Registers> = None;
+        self.cache.spend(64).then_some(())?;
         let mut accept = |caller: &Registers| {
             let rises = caller.sp() > state.sp() || (!state.returns && caller.sp() >= state.sp());
             if !rises
@@ -115,12 +116,32 @@ impl Ground<'_> {
             return Fit::Perhaps;
         }
         match (function, lookup) {
+            (Some(function), _) if self.jumps_into(target, function) => Fit::Likely,
             (Some(_), _) => Fit::Elsewhere,
             (None, Some(lookup)) => match lookup.offset_from(target) {
                 Some(distance) if distance < FUNCTION_REACH && self.row(target).is_none() => Fit::Likely,
                 _ => Fit::Elsewhere,
             },
             (None, None) => Fit::Likely,
+        }
+    }
+
+    /// A tail call, or a part of the called function that was moved away as
+    /// cold, explains a call that went elsewhere.
+    fn jumps_into(&mut self, target: Addr, (start, length): Function) -> bool {
+        let Some(range) = start.range(length.max(1)) else { return false };
+        let size = self.function(target).map_or(256, |(begin, length)| {
+            length.saturating_sub(target.offset_from(begin).unwrap_or(0)).min(4096)
+        });
+        if !self.cache.spend(64) {
+            return false;
+        }
+        let sizes = [size, 64, 16];
+        let read = |size: &u64| self.modules.code(self.image, target, usize::try_from(*size).ok()?);
+        let Some(code) = sizes.iter().find_map(read) else { return false };
+        match self.machine() {
+            Machine::X86_64 => x86_64::jumps_into(&code, target, range),
+            Machine::Aarch64 => aarch64::jumps_into(&code, target, range),
         }
     }
 

@@ -37,7 +37,7 @@ impl Ground<'_> {
             if slot >= area.end {
                 break;
             }
-            let Some(word) = self.image.u64(slot) else { break };
+            let Some(word) = self.image.u64(slot).filter(|_| self.cache.spend(1)) else { break };
             if let Some((score, registers)) = self.candidate(state, slot, Addr(word), lookup, function) {
                 if best.is_none_or(|(highest, _)| score > highest) {
                     best = Some((score, registers));
@@ -60,7 +60,7 @@ impl Ground<'_> {
         lookup: Option<Addr>,
         function: Option<Function>,
     ) -> Option<(u8, Registers)> {
-        if !self.is_code(word) || self.site(word) == Site::Not {
+        if !self.is_code(word) || self.site(word) == Site::Not || !self.cache.spend(16) {
             return None;
         }
         let fit = self.fit(word, lookup, function);
@@ -107,6 +107,7 @@ impl Ground<'_> {
             if led {
                 return Some((true, tried));
             }
+            self.cache.spend(16).then_some(())?;
             let (at, guess) = self.guess(registers.sp(), next, below)?;
             next = at;
             tried.set_fp(guess);

@@ -38,25 +38,25 @@ impl Ground<'_> {
     /// information, signal frames and frame pointers are believed.
     pub(super) fn step(&mut self, state: &State, strict: bool) -> Step {
         match self.modules.code_class(state.lookup()) {
-            CodeClass::InModule(_) | CodeClass::Jit => self.from_code(state, strict),
+            CodeClass::InModule(_) | CodeClass::Jit => self.by_code(state, strict),
             _ if strict => Err(End::NothingFound),
             _ => self.broken_start(state).ok_or(End::NothingFound),
         }
     }
 
-    fn from_code(&mut self, state: &State, strict: bool) -> Step {
+    fn by_code(&mut self, state: &State, strict: bool) -> Step {
         let Some(row) = self.row(state.lookup()) else {
             return self.without_cfi(state, strict);
         };
         match row.caller(&state.registers, self.image) {
             Outcome::Outermost => Err(End::Outermost),
-            Outcome::Caller(registers) => self.from_cfi(state, registers, row.signal, strict),
+            Outcome::Caller(registers) => self.by_cfi(state, registers, row.signal, strict),
             Outcome::NoMemory(at) if state.sure || strict => Err(End::NoMemory { at }),
             Outcome::NoMemory(_) | Outcome::Bad => self.without_cfi(state, strict),
         }
     }
 
-    fn from_cfi(&mut self, state: &State, registers: Registers, signal: bool, strict: bool) -> Step {
+    fn by_cfi(&mut self, state: &State, registers: Registers, signal: bool, strict: bool) -> Step {
         let how = if signal { How::Signal } else { How::Cfi };
         let found = Found {
             state: State { registers, returns: !signal, sure: state.sure || signal },
@@ -108,6 +108,9 @@ impl Ground<'_> {
                 let state = State { registers, returns: false, sure: true };
                 return Ok(Found { state, how: How::Signal, between: None });
             }
+        }
+        if !self.cache.spend(16) {
+            return Err(End::LimitReached);
         }
         self.ladder(state, strict).ok_or(End::NothingFound)
     }

@@ -15,6 +15,11 @@ use crate::address::{Addr, AddrRange};
 use crate::elfcore::Registers;
 use crate::limits;
 
+/// What reaching the outermost frame is worth, in steps.
+const OUTERMOST: usize = 4;
+/// Steps to the outermost frame that nobody takes by accident.
+const ENOUGH: usize = 3;
+
 impl Ground<'_> {
     /// The first frame at the oldest end of the stack of `state`, above `at`.
     pub(super) fn tail(&mut self, state: &State, at: Addr) -> Option<Found> {
@@ -29,11 +34,12 @@ impl Ground<'_> {
             if let Some(registers) = self.begins(state, slot, Addr(word), window) {
                 candidates = candidates.saturating_sub(1);
                 let (length, end) = self.chain(&registers, &mut steps);
-                if end == End::Outermost {
-                    return Some(Found::new(registers, How::Tail, false));
+                let worth = length.saturating_add(if end == End::Outermost { OUTERMOST } else { 0 });
+                if worth >= 2 && best.is_none_or(|(most, _)| worth > most) {
+                    best = Some((worth, registers));
                 }
-                if length >= 2 && best.is_none_or(|(longest, _)| length > longest) {
-                    best = Some((length, registers));
+                if end == End::Outermost && length >= ENOUGH {
+                    break;
                 }
             }
             if candidates == 0 || steps == 0 {
@@ -60,7 +66,9 @@ impl Ground<'_> {
         let mut state = State { registers: *registers, returns: true, sure: false };
         let mut length = 0usize;
         loop {
-            let Some(left) = steps.checked_sub(1) else { return (length, End::LimitReached) };
+            let Some(left) = steps.checked_sub(1).filter(|_| self.cache.spend(8)) else {
+                return (length, End::LimitReached);
+            };
             *steps = left;
             match self.step(&state, true) {
                 Ok(found) if found.state.sp() > state.sp() => state = found.state,

@@ -25,6 +25,7 @@ pub fn walk(
     modules: &Modules,
     cache: &mut Cache,
 ) -> Walk {
+    cache.begin();
     let mut ground = Ground { image, modules, stacks, cache };
     let mut state = State { registers: *registers, returns: false, sure: true };
     let mut keeper = Keeper::default();

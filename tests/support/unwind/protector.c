@@ -1,0 +1,12 @@
+// build: gcc -O2 -fstack-protector-all
+// build: gcc -O0 -fstack-protector-all
+// chain: abort __stack_chk_fail victim outer main
+#include <string.h>
+#define N __attribute__((noinline, noclone))
+volatile int sink;
+volatile int length = 80;
+N void fill(volatile char *p, int n) { for (int i = 0; i < n; i++) p[i] = 'A'; }
+N int victim(int n) { volatile char b[24]; fill(b, length); sink = b[n]; return n; }
+N int caller(int n) { char b[128]; b[n] = 2; int r = victim(n); sink = b[n]; return r + 1; }
+N int outer(int n) { char c[80]; c[n] = 1; int r = caller(n) + 1 + c[n]; sink = r; return r; }
+int main(int argc, char **argv) { int r = outer(argc); sink = r; return r; }
