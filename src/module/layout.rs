@@ -154,7 +154,8 @@ mod tests {
 
     #[test]
     fn two_instances_of_a_file_are_two_modules_and_data_is_none() {
-        let image = Image::new(vec![(Addr(0x10_0000), head()), (Addr(0x20_0000), head()), (Addr(0x30_0000), head())]);
+        let image =
+            Image::new(vec![(Addr(0x10_0000), head()), (Addr(0x20_0000), head()), (Addr(0x30_0000), head())]);
         let maps = [
             mapping(0x20_1000, 0x1000, "/lib/a.so", true),
             mapping(0x10_0000, 0, "/lib/a.so", false),
@@ -180,9 +181,9 @@ mod tests {
         let maps = [mapping(0x10_0000, 0, "/lib/a.so", false), mapping(0x10_1000, 0x1000, "/lib/a.so", true)];
         let (mut modules, _) = Modules::assemble(&maps, &image, None, Machine::X86_64);
         let other = object(3, &[(1, 4, 0, 0, 0x800), (1, 5, 0x1000, 0x1000, 0x900)]);
-        modules.attach(0, file(&other), false);
+        modules.attach(0, file(&other), Origin::CleanPath);
         assert_eq!(modules.get(0).map(|m| m.flags.names()), Some(vec!["replaced", "no-file"]));
-        modules.attach(0, file(&head()), true);
+        modules.attach(0, file(&head()), Origin::Mapped);
         assert_eq!(modules.get(0).map(|m| m.flags.no_file), Some(false));
     }
 
@@ -190,7 +191,11 @@ mod tests {
     fn a_module_without_kept_headers_gets_its_bias_from_the_file() {
         let maps = [mapping(0x10_1000, 0x1000, "/memfd:plugin (deleted)", true)];
         let (mut modules, _) = Modules::assemble(&maps, &Image::default(), None, Machine::X86_64);
-        modules.attach(0, file(&object(3, &[(1, 4, 0, 0, 0x800), (1, 5, 0x1000, 0x3000, 0x800)])), true);
+        modules.attach(
+            0,
+            file(&object(3, &[(1, 4, 0, 0, 0x800), (1, 5, 0x1000, 0x3000, 0x800)])),
+            Origin::Mapped,
+        );
         let module = modules.get(0).expect("a module");
         assert_eq!((module.bias, module.flags.memfd), (Addr(0x10_1000 - 0x3000), true));
         assert_eq!(module.path, b"/memfd:plugin");
