@@ -9,7 +9,7 @@ use epicore::address::{Addr, AddrRange};
 use epicore::bytes::Bytes;
 use epicore::elfcore::{Machine, Registers};
 use epicore::memory::Image;
-use epicore::module::Modules;
+use epicore::module::{Modules, Origin};
 use epicore::process::Mapping;
 use epicore::unwind::{Cache, Stacks, Walk, interrupted_stacks, walk};
 
