@@ -124,12 +124,14 @@ fn word() -> impl Strategy<Value = u64> {
 }
 
 fn stack() -> impl Strategy<Value = Vec<u8>> {
-    prop::collection::vec(word(), 1..400).prop_map(|words| words.iter().flat_map(|w| w.to_le_bytes()).collect())
+    prop::collection::vec(word(), 1..400)
+        .prop_map(|words| words.iter().flat_map(|w| w.to_le_bytes()).collect())
 }
 
 /// Bytes that decode as CFI or code more often than chance.
 fn program() -> impl Strategy<Value = Vec<u8>> {
-    let byte = prop_oneof![any::<u8>(), 0u8..0x20, Just(0x16u8), Just(0x0f), Just(0x10), Just(0x77), Just(0x06)];
+    let byte =
+        prop_oneof![any::<u8>(), 0u8..0x20, Just(0x16u8), Just(0x0f), Just(0x10), Just(0x77), Just(0x06)];
     prop::collection::vec(byte, 0..200)
 }
 
@@ -216,8 +218,9 @@ fn call_frame_information_that_loops_is_called_a_loop() {
 
 #[test]
 fn a_hundred_thousand_mappings_are_assembled_quickly() {
-    let maps: Vec<Mapping> =
-        (0..100_000u64).map(|i| mapping(0x10_0000 + i * 0x2000, 0x1000, i % 7 * 4096, "/same", i % 2 == 0)).collect();
+    let maps: Vec<Mapping> = (0..100_000u64)
+        .map(|i| mapping(0x10_0000 + i * 0x2000, 0x1000, i % 7 * 4096, "/same", i % 2 == 0))
+        .collect();
     let started = std::time::Instant::now();
     let (modules, gaps) = Modules::assemble(&maps, &Image::default(), None, Machine::X86_64);
     assert!(modules.len() <= limits::MODULES);

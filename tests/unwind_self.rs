@@ -29,7 +29,8 @@ struct Victim {
 fn victims() -> Vec<Victim> {
     let only = std::env::var("VICTIM").ok();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/unwind");
-    let mut files: Vec<PathBuf> = std::fs::read_dir(folder).expect("victims").map(|e| e.unwrap().path()).collect();
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(folder).expect("victims").map(|e| e.unwrap().path()).collect();
     files.sort();
     files.retain(|f| only.as_ref().is_none_or(|o| f.file_stem().unwrap().to_str() == Some(o)));
     files.into_iter().flat_map(|f| variants(&f)).collect()
@@ -101,8 +102,26 @@ fn crash(victim: &mut Victim, folder: &Path) -> Option<(PathBuf, String)> {
     let generate = format!("generate-core-file {}", core.display());
     // The victims' own handlers get their signals; the last stop is the end.
     let mut gdb = Command::new("timeout");
-    gdb.args(["-k", "1", "30", "gdb", "-nx", "-batch", "-ex", "set confirm off", "-ex", "set backtrace limit 300", "-ex", "set backtrace past-main on"]);
-    gdb.args(["-ex", "set debuginfod enabled off", "-ex", "handle SIGUSR1 SIGUSR2 SIGALRM nostop noprint pass"]);
+    gdb.args([
+        "-k",
+        "1",
+        "30",
+        "gdb",
+        "-nx",
+        "-batch",
+        "-ex",
+        "set confirm off",
+        "-ex",
+        "set backtrace limit 300",
+        "-ex",
+        "set backtrace past-main on",
+    ]);
+    gdb.args([
+        "-ex",
+        "set debuginfod enabled off",
+        "-ex",
+        "handle SIGUSR1 SIGUSR2 SIGALRM nostop noprint pass",
+    ]);
     gdb.args(["-ex", "run"]);
     for _ in 0..victim.after.iter().filter(|a| *a == "continue").count() {
         gdb.args(["-ex", "continue"]);
@@ -203,7 +222,10 @@ impl Answer {
         for (frame, names) in walk.frames.iter().zip(self.functions(thread)) {
             let module = frame.module.and_then(|i| self.modules.get(i));
             let name = module.map(|m| String::from_utf8_lossy(m.name()).into_owned()).unwrap_or_default();
-            eprintln!("    {:?} {:?} sp={:?} {:?} {name} {names:?}", frame.ip, frame.how, frame.sp, frame.kind);
+            eprintln!(
+                "    {:?} {:?} sp={:?} {:?} {name} {names:?}",
+                frame.ip, frame.how, frame.sp, frame.kind
+            );
         }
         eprintln!("    {:?} cut {:?}", walk.end, walk.cut);
     }
@@ -225,7 +247,8 @@ fn every_victim_shows_the_call_chain_it_died_in() {
     let mut missed = Vec::new();
     for mut victim in victims() {
         let folder = tempfile::tempdir().expect("a folder");
-        let label = format!("{} {}", victim.source.file_stem().unwrap().to_str().unwrap(), victim.flags.join(" "));
+        let label =
+            format!("{} {}", victim.source.file_stem().unwrap().to_str().unwrap(), victim.flags.join(" "));
         let Some((path, gdb)) = crash(&mut victim, folder.path()) else {
             eprintln!("NOT BUILT {label}");
             missed.push(label);
@@ -246,10 +269,23 @@ fn every_victim_shows_the_call_chain_it_died_in() {
             }
         }
         (all, met, gdb_met) = (all + 1, met + usize::from(found), gdb_met + usize::from(by_gdb));
-        eprintln!("{} gdb {} {label} {:?}", if found { "ok  " } else { "MISS" }, if by_gdb { "ok  " } else { "miss" }, answer.walks[0].1.end);
+        eprintln!(
+            "{} gdb {} {label} {:?}",
+            if found { "ok  " } else { "MISS" },
+            if by_gdb { "ok  " } else { "miss" },
+            answer.walks[0].1.end
+        );
         if !found || std::env::var("VICTIM").is_ok() {
             answer.show(0);
-            for m in answer.modules.iter() { eprintln!("    module {:?} {:?} {:?} {:?}", String::from_utf8_lossy(&m.path), m.first, m.bias, m.flags.names()); }
+            for m in answer.modules.iter() {
+                eprintln!(
+                    "    module {:?} {:?} {:?} {:?}",
+                    String::from_utf8_lossy(&m.path),
+                    m.first,
+                    m.bias,
+                    m.flags.names()
+                );
+            }
             eprintln!("{:?}", gdb_walks.first());
             eprintln!("    wanted {:?}", victim.chain);
         }

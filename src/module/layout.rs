@@ -154,7 +154,8 @@ mod tests {
 
     #[test]
     fn two_instances_of_a_file_are_two_modules_and_data_is_none() {
-        let image = Image::new(vec![(Addr(0x10_0000), head()), (Addr(0x20_0000), head()), (Addr(0x30_0000), head())]);
+        let image =
+            Image::new(vec![(Addr(0x10_0000), head()), (Addr(0x20_0000), head()), (Addr(0x30_0000), head())]);
         let maps = [
             mapping(0x20_1000, 0x1000, "/lib/a.so", true),
             mapping(0x10_0000, 0, "/lib/a.so", false),

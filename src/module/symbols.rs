@@ -120,7 +120,9 @@ fn read(source: &Source, headers: &Headers, table: Place, count: usize, strings:
     while left > 0 {
         // 2,730 symbols at a time: 64 KiB.
         let some = left.min(2730);
-        let Some(bytes) = some.checked_mul(SYM).and_then(|n| table.read(source, headers, at, n)) else { break };
+        let Some(bytes) = some.checked_mul(SYM).and_then(|n| table.read(source, headers, at, n)) else {
+            break;
+        };
         symbols.keep(Bytes::new(&bytes));
         at = at.saturating_add(bytes.len() as u64);
         left = left.saturating_sub(some);

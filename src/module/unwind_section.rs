@@ -70,7 +70,11 @@ pub(super) enum Table {
 
 impl Table {
     /// What this module offers; `Err` says what could not be read.
-    pub(super) fn find(source: &Source, headers: &Headers, machine: Machine) -> (Table, Option<&'static str>) {
+    pub(super) fn find(
+        source: &Source,
+        headers: &Headers,
+        machine: Machine,
+    ) -> (Table, Option<&'static str>) {
         if let Some(table) = search_table(source, headers) {
             return (table, None);
         }
@@ -87,7 +91,13 @@ impl Table {
     }
 
     /// The entry that covers `pc`, an address as linked.
-    pub(super) fn entry(&self, source: &Source, headers: &Headers, machine: Machine, pc: u64) -> Option<Entry> {
+    pub(super) fn entry(
+        &self,
+        source: &Source,
+        headers: &Headers,
+        machine: Machine,
+        pc: u64,
+    ) -> Option<Entry> {
         match self {
             Table::Nothing => None,
             Table::Search { header, pairs, count } => {
@@ -275,7 +285,8 @@ impl Entry {
     where
         S::Offset: UnwindOffset,
     {
-        let fde = section.fde_from_offset(&self.bases(), S::Offset::from(self.fde), S::cie_from_offset).ok()?;
+        let fde =
+            section.fde_from_offset(&self.bases(), S::Offset::from(self.fde), S::cie_from_offset).ok()?;
         Some((fde.initial_address(), fde.end_address()))
     }
 }

@@ -69,7 +69,8 @@ impl Cache {
             self.rows.clear();
         }
         let entry = modules.unwind_entry(index, linked);
-        let row = entry.and_then(|e| Row::read(&e, modules.machine(), linked, &mut self.context)).map(Rc::new);
+        let row =
+            entry.and_then(|e| Row::read(&e, modules.machine(), linked, &mut self.context)).map(Rc::new);
         self.rows.insert((index, linked), row.clone());
         row
     }

@@ -12,8 +12,8 @@
 //! ```
 
 use gimli::{
-    BaseAddresses, CfaRule, RegisterRule, UnwindContext, UnwindContextStorage, UnwindExpression, UnwindOffset,
-    UnwindSection, UnwindTableRow,
+    BaseAddresses, CfaRule, RegisterRule, UnwindContext, UnwindContextStorage, UnwindExpression,
+    UnwindOffset, UnwindSection, UnwindTableRow,
 };
 
 use super::expression::{self, Failure};

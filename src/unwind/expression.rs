@@ -31,7 +31,12 @@ struct Machine<'a> {
 }
 
 /// The value of an expression that begins with `initial` on its stack.
-pub(super) fn evaluate(code: &[u8], initial: Option<u64>, registers: &Registers, image: &Image) -> Result<u64> {
+pub(super) fn evaluate(
+    code: &[u8],
+    initial: Option<u64>,
+    registers: &Registers,
+    image: &Image,
+) -> Result<u64> {
     let whole = EndianSlice::new(code, LittleEndian);
     let mut input = whole;
     let encoding = gimli::Encoding { address_size: 8, format: gimli::Format::Dwarf32, version: 5 };

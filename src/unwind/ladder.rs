@@ -58,7 +58,10 @@ impl Ground<'_> {
         self.cache.spend(64).then_some(())?;
         let mut accept = |caller: &Registers| {
             let rises = caller.sp() > state.sp() || (!state.returns && caller.sp() >= state.sp());
-            if !rises || self.site(caller.ip()) == Site::Not || self.area(caller.sp()) != self.area(state.sp()) {
+            if !rises
+                || self.site(caller.ip()) == Site::Not
+                || self.area(caller.sp()) != self.area(state.sp())
+            {
                 return false;
             }
             if self.fit(caller.ip(), Some(state.lookup()), function) == Fit::Elsewhere {
@@ -152,7 +155,9 @@ impl Ground<'_> {
                 code.starts_with(&[0xff, 0x25])
             }
             // adrp x16, …
-            Machine::Aarch64 => matches!(bytes.as_slice(), [a, _, _, d, ..] if a & 0x1f == 16 && d & 0x9f == 0x90),
+            Machine::Aarch64 => {
+                matches!(bytes.as_slice(), [a, _, _, d, ..] if a & 0x1f == 16 && d & 0x9f == 0x90)
+            }
         }
     }
 }

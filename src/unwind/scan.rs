@@ -88,7 +88,9 @@ impl Ground<'_> {
     /// from `below` up that points into the same stack.
     pub(super) fn consistent(&mut self, registers: &Registers, below: Addr) -> Option<(bool, Registers)> {
         let state = State { registers: *registers, returns: true, sure: false };
-        let Some(row) = self.row(state.lookup()) else { return Some((false, self.guess_pair(&state, below))) };
+        let Some(row) = self.row(state.lookup()) else {
+            return Some((false, self.guess_pair(&state, below)));
+        };
         let mut tried = *registers;
         let guesses = if row.needs_frame_pointer(self.machine()) { 24 } else { 0 };
         let mut next = registers.sp();
@@ -97,7 +99,9 @@ impl Ground<'_> {
                 Outcome::Outermost => true,
                 Outcome::Caller(caller) => row.signal || self.plausible(&state, &caller),
                 // The rest of this stack was not kept.
-                Outcome::NoMemory(at) => turn == 0 && at > registers.sp() && self.area(at) == self.area(registers.sp()),
+                Outcome::NoMemory(at) => {
+                    turn == 0 && at > registers.sp() && self.area(at) == self.area(registers.sp())
+                }
                 Outcome::Bad => false,
             };
             if led {

@@ -58,7 +58,11 @@ impl Ground<'_> {
 
     fn by_cfi(&mut self, state: &State, registers: Registers, signal: bool, strict: bool) -> Step {
         let how = if signal { How::Signal } else { How::Cfi };
-        let found = Found { state: State { registers, returns: !signal, sure: state.sure || signal }, how, between: None };
+        let found = Found {
+            state: State { registers, returns: !signal, sure: state.sure || signal },
+            how,
+            between: None,
+        };
         if signal {
             // Whatever was interrupted is the next frame, broken or not.
             return Ok(found);
@@ -81,7 +85,11 @@ impl Ground<'_> {
         }
         // The return address was overwritten: the caller's frame begins here,
         // whoever it is.
-        self.lost_caller(&registers).ok_or(if registers.ip() == Addr(0) { End::Outermost } else { End::NothingFound })
+        self.lost_caller(&registers).ok_or(if registers.ip() == Addr(0) {
+            End::Outermost
+        } else {
+            End::NothingFound
+        })
     }
 
     /// True when these can be the registers of the caller of `state`.

@@ -80,7 +80,13 @@ impl Core {
                     let length = (u64_at(h, 8) - aligned + u64_at(h, 32)).next_multiple_of(4096);
                     let range = AddrRange { start: Addr(start), end: Addr(start + length) };
                     let executable = u32_at(h, 4) & 1 != 0;
-                    self.mappings.push(Mapping { range, offset, path: path.clone(), executable, ..Mapping::default() });
+                    self.mappings.push(Mapping {
+                        range,
+                        offset,
+                        path: path.clone(),
+                        executable,
+                        ..Mapping::default()
+                    });
                 }
             }
         }
@@ -133,14 +139,25 @@ impl Core {
         };
         for mapping in &self.mappings {
             let is_vdso = Some(mapping.range.start) == self.vdso;
-            copy(&mut kept, mapping.range.start.0, if is_vdso { 16 << 10 } else if mapping.path.is_empty() { 0 } else { 4096 });
+            copy(
+                &mut kept,
+                mapping.range.start.0,
+                if is_vdso {
+                    16 << 10
+                } else if mapping.path.is_empty() {
+                    0
+                } else {
+                    4096
+                },
+            );
         }
         for (index, (_, registers)) in self.threads.iter().enumerate() {
             let sp = registers.sp().0;
             copy(&mut kept, sp.saturating_sub(16 << 10), 16 << 10);
             copy(&mut kept, sp, if index == 0 { 512 << 10 } else { 64 << 10 });
             copy(&mut kept, registers.ip().0.saturating_sub(256), 512);
-            let holding = |m: &&Mapping| m.writable && m.range.start.0 <= sp + (1 << 20) && sp < m.range.end.0;
+            let holding =
+                |m: &&Mapping| m.writable && m.range.start.0 <= sp + (1 << 20) && sp < m.range.end.0;
             if let Some(m) = self.mappings.iter().find(holding) {
                 copy(&mut kept, m.range.start.0.max(sp), if index == 0 { 512 << 10 } else { 64 << 10 });
                 copy(&mut kept, m.range.end.0.saturating_sub(64 << 10).max(m.range.start.0), 64 << 10);
@@ -179,7 +196,9 @@ impl Core {
 
     pub fn walk_all(&self, image: &Image, modules: &Modules) -> Vec<(u32, Walk)> {
         let (stacks, mut cache) = (self.stacks(), Cache::new());
-        let one = |(tid, registers): &(u32, Registers)| (*tid, walk(registers, &stacks, image, modules, &mut cache));
+        let one = |(tid, registers): &(u32, Registers)| {
+            (*tid, walk(registers, &stacks, image, modules, &mut cache))
+        };
         self.threads.iter().map(one).collect()
     }
 }

@@ -53,7 +53,13 @@ mod tests {
         // adrp x0, …; add x0, x0, #0x123; ldr w1, [x0, #8]; bl far; b .-4
         let code = Code { start: 0, fixed: None };
         let words = |page: u32, low: u32, far: u32| {
-            let list = [0x9000_0000 | page << 5, 0x9100_0000 | low << 10, 0xb940_0801, 0x9400_0000 | far, 0x17ff_ffff];
+            let list = [
+                0x9000_0000 | page << 5,
+                0x9100_0000 | low << 10,
+                0xb940_0801,
+                0x9400_0000 | far,
+                0x17ff_ffff,
+            ];
             let mut bytes: Vec<u8> = list.iter().flat_map(|w: &u32| w.to_le_bytes()).collect();
             mask(code, &mut bytes);
             bytes

@@ -64,7 +64,9 @@ pub(in crate::unwind) fn ahead(
         while let Some(bytes) = chunk(path.ip, code) {
             let mut decoder = Decoder::with_ip(64, &bytes, path.ip.0, DecoderOptions::NONE);
             let mut jumped = false;
-            while decoder.can_decode() && (decoder.position() == 0 || bytes.len().saturating_sub(decoder.position()) >= 15) {
+            while decoder.can_decode()
+                && (decoder.position() == 0 || bytes.len().saturating_sub(decoder.position()) >= 15)
+            {
                 left = left.checked_sub(1)?;
                 let instruction = decoder.decode();
                 // A place reached twice says nothing new.
@@ -119,9 +121,22 @@ fn chunk(ip: Addr, code: &dyn Fn(Addr, usize) -> Option<Vec<u8>>) -> Option<Vec<
 /// System V psABI, figure 3.36.
 fn dwarf(register: Register) -> Option<u16> {
     let order = [
-        Register::RAX, Register::RDX, Register::RCX, Register::RBX, Register::RSI, Register::RDI, Register::RBP,
-        Register::RSP, Register::R8, Register::R9, Register::R10, Register::R11, Register::R12, Register::R13,
-        Register::R14, Register::R15,
+        Register::RAX,
+        Register::RDX,
+        Register::RCX,
+        Register::RBX,
+        Register::RSI,
+        Register::RDI,
+        Register::RBP,
+        Register::RSP,
+        Register::R8,
+        Register::R9,
+        Register::R10,
+        Register::R11,
+        Register::R12,
+        Register::R13,
+        Register::R14,
+        Register::R15,
     ];
     order.iter().position(|r| *r == register).and_then(|n| u16::try_from(n).ok())
 }
@@ -143,7 +158,12 @@ impl Path {
         self.sp = self.sp.and_then(|sp| sp.checked_add_signed(by));
     }
 
-    fn step(&mut self, instruction: &Instruction, image: &Image, factory: &mut InstructionInfoFactory) -> Next {
+    fn step(
+        &mut self,
+        instruction: &Instruction,
+        image: &Image,
+        factory: &mut InstructionInfoFactory,
+    ) -> Next {
         // Nothing returns from a call that padding or a new function follows.
         let padding = matches!(instruction.mnemonic(), Mnemonic::Nop | Mnemonic::Int3 | Mnemonic::Endbr64);
         if self.after_call && padding {
@@ -192,7 +212,8 @@ impl Path {
             }
             Mnemonic::Sub | Mnemonic::Add if first == Register::RSP => {
                 let by = instruction.try_immediate(1).ok().map(u64::cast_signed);
-                let by = if instruction.mnemonic() == Mnemonic::Sub { by.and_then(i64::checked_neg) } else { by };
+                let by =
+                    if instruction.mnemonic() == Mnemonic::Sub { by.and_then(i64::checked_neg) } else { by };
                 self.sp = self.sp.zip(by).and_then(|(sp, by)| sp.checked_add_signed(by));
             }
             Mnemonic::Lea if first == Register::RSP => self.sp = self.address(instruction),
@@ -237,7 +258,10 @@ impl Path {
             return self.move_sp(i64::from(instruction.stack_pointer_increment()));
         }
         let writes = |access| {
-            matches!(access, OpAccess::Write | OpAccess::ReadWrite | OpAccess::CondWrite | OpAccess::ReadCondWrite)
+            matches!(
+                access,
+                OpAccess::Write | OpAccess::ReadWrite | OpAccess::CondWrite | OpAccess::ReadCondWrite
+            )
         };
         let used = factory.info(instruction).used_registers();
         if used.iter().any(|u| u.register().full_register() == Register::RSP && writes(u.access())) {
@@ -256,8 +280,7 @@ mod tests {
         registers.set_ip(Addr(0x1000));
         registers.set_sp(Addr(sp));
         registers.set_fp(Addr(fp));
-        let image =
-            Image::new(vec![(Addr(0x7000), stack.iter().flat_map(|w| w.to_le_bytes()).collect())]);
+        let image = Image::new(vec![(Addr(0x7000), stack.iter().flat_map(|w| w.to_le_bytes()).collect())]);
         let read = |at: Addr, length: usize| {
             let start = at.offset_from(Addr(0x1000))? as usize;
             code.get(start..start + length).map(<[u8]>::to_vec)

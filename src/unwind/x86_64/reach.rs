@@ -17,8 +17,10 @@ pub(in crate::unwind) fn jumps_into(code: &[u8], start: Addr, range: AddrRange) 
             break;
         }
         let instruction = decoder.decode();
-        let jumps =
-            matches!(instruction.flow_control(), FlowControl::UnconditionalBranch | FlowControl::ConditionalBranch);
+        let jumps = matches!(
+            instruction.flow_control(),
+            FlowControl::UnconditionalBranch | FlowControl::ConditionalBranch
+        );
         if jumps && range.contains(Addr(instruction.near_branch_target())) {
             return true;
         }
