@@ -142,7 +142,8 @@ import shutil
 pid = gdb.selected_inferior().pid
 for line in open(f"/proc/{pid}/maps"):
     if "(deleted)" in line and "/dev/zero" not in line:
-        span = line.split()[0]
+        # Not padded with zeros, unlike the lines of maps.
+        span = "-".join(f"{int(end, 16):x}" for end in line.split()[0].split("-"))
         shutil.copyfile(f"/proc/{pid}/map_files/{span}", f"mapped-{int(span.split('-')[0], 16):x}")
 current = gdb.selected_thread()
 for thread in [current] + [t for t in gdb.selected_inferior().threads() if t.ptid != current.ptid]:
