@@ -44,6 +44,9 @@ pub fn from_kernel(arguments: Arguments) -> Result<(), String> {
     if Path::new(KILL_SWITCH).exists() {
         return Ok(());
     }
+    // Before anything else is opened: the number must still mean what the
+    // kernel meant by it.
+    let pidfd = arguments.pidfd.and_then(|fd| syscall::adopt(i32::try_from(fd).ok()?).ok());
     let kmsg = Kmsg::open();
     let stdin = take_stdin().map_err(|error| kmsg.say(&arguments, &format!("no standard input: {error}")))?;
     let config = Config::load(arguments.config.as_deref());
@@ -55,7 +58,6 @@ pub fn from_kernel(arguments: Arguments) -> Result<(), String> {
     let (proc_root, machine) =
         (Directory::open(Path::new("/proc")), Roots::open(Path::new("/proc"), Path::new("/sys")));
     let needs = confine::Needs { owner: spool.owner(), kill: config.release.kills() };
-    let pidfd = arguments.pidfd.and_then(|fd| syscall::adopt(i32::try_from(fd).ok()?).ok());
     let mut unconfined = confine::before_first_byte(needs);
 
     // The task is held from here …
@@ -67,6 +69,7 @@ pub fn from_kernel(arguments: Arguments) -> Result<(), String> {
     evidence.held = Some(started.elapsed());
     // … to here.
 
+    let _ = confine::analysis_deadline();
     unconfined.extend(confine::after_release());
     if pipe.is_some_and(still_holds) {
         evidence.gaps.push(Gap::new(Stage::Invocation, "a duplicate of standard input holds the task"));

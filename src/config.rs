@@ -34,7 +34,7 @@ pub const DEFAULT_SPOOL: &str = "/var/spool/epicore";
 /// Drop-ins that are read.
 const DROP_INS: usize = 64;
 
-/// What to do about a process whose mappings are mostly holes (CAPTURE.md §2).
+/// What to do about a process whose mappings are mostly holes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sparse {
     /// The kernel walks the holes; the process waits.

@@ -21,9 +21,10 @@ pub fn adopt(fd: RawFd) -> Result<OwnedFd, Errno> {
     }
     // SAFETY: F_SETFD on a number that is not open only fails with EBADF.
     Errno::result(unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) })?;
-    // SAFETY: the descriptor is open, was inherited over exec, and nobody else
-    // in this process owns it: the library opens nothing before this, and the
-    // flag above makes it the only adoption.
+    // SAFETY: the descriptor is open and was inherited over exec: the handler
+    // calls this before it opens anything, and descriptors 0 to 2 are refused,
+    // so nobody else in this process owns it; the flag above makes it the only
+    // adoption.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 

@@ -71,7 +71,7 @@ fn a_spool_that_was_removed_is_an_error_and_not_a_new_directory() {
     assert!(!path.exists());
 }
 
-/// CAPTURE.md §5.6: the handler has given up root when it writes.
+/// The handler has given up root when it writes.
 #[test]
 fn an_unprivileged_owner_can_do_all_of_it() {
     if !nix::unistd::geteuid().is_root() {

@@ -15,6 +15,10 @@ use crate::unwind::{self, Cache, FrameKind, How, Stacks, Walk};
 /// Completes a minimal record.
 pub(super) fn run(minimal: Record, evidence: &Evidence, roots: Option<&Roots>) -> Record {
     let mut record = Record { kind: Kind::Full, ..minimal };
+    // First what takes a known time.
+    if let Some(roots) = roots {
+        machine::ask(&mut record, evidence, roots);
+    }
     let mut walks = Walks::default();
     walks.all(evidence);
     let chosen = Chosen::new(evidence, &walks);
@@ -22,7 +26,11 @@ pub(super) fn run(minimal: Record, evidence: &Evidence, roots: Option<&Roots>) -
     record.stacks =
         walks.distinct.iter().map(|(walk, count)| stack(evidence, &chosen, walk, *count)).collect();
     record.threads.stack = walks.of_thread.clone();
-    record.keys = keys(evidence, &walks);
+    record.keys = keys(evidence, &walks, record.crash.is_abort());
+    if record.crash.is_abort() && record.keys.frames.first() == Some(&0) {
+        // Static and stripped: nothing tells abort() from the program.
+        walks.gaps.push(Gap::new(Stage::Unwind, "abort was not recognised: the keys name its machinery"));
+    }
     record.process.build_id = executable(evidence).and_then(|module| module.build_id.clone()).map(Id);
     let path = executable(evidence).map(|module| text(&module.path));
     record.process.exe = record.process.exe.take().or(path);
@@ -31,9 +39,6 @@ pub(super) fn run(minimal: Record, evidence: &Evidence, roots: Option<&Roots>) -
         walks.gaps.push(Gap::counted(Stage::Module, "modules beyond the limit", left_out as u64));
     }
     record.gaps.extend(walks.gaps.into_iter().chain(evidence.modules.gaps()));
-    if let Some(roots) = roots {
-        machine::ask(&mut record, evidence, roots);
-    }
     record
 }
 
@@ -174,7 +179,7 @@ fn one_frame(evidence: &Evidence, chosen: &Chosen, frame: &unwind::Frame) -> Fra
 }
 
 /// The location keys of the crashing thread's stack.
-fn keys(evidence: &Evidence, walks: &Walks) -> record::Keys {
+fn keys(evidence: &Evidence, walks: &Walks, aborted: bool) -> record::Keys {
     let Some(walk) = walks.crashing() else { return record::Keys::default() };
     // A key needs a few frames; a deep one below an abort needs a few more.
     let frames = walk.frames.iter().take(limits::KEY_SEARCH);
@@ -184,13 +189,13 @@ fn keys(evidence: &Evidence, walks: &Walks) -> record::Keys {
         .enumerate()
         .map(|(index, (frame, symbol))| frame_key(evidence, index, frame, symbol.as_deref()))
         .collect();
-    record::location_keys(&told)
+    record::location_keys(&told, aborted)
 }
 
 fn symbol(evidence: &Evidence, frame: &unwind::Frame) -> Option<Vec<u8>> {
     let index = frame.module?;
     let module = evidence.modules.get(index)?;
-    evidence.modules.dynamic_symbol(index, module.linked(frame.lookup))
+    evidence.modules.symbol(index, module.linked(frame.lookup))
 }
 
 fn frame_key<'a>(

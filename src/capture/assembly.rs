@@ -25,19 +25,20 @@ pub(super) fn payload(record: &mut Record) -> Result<Vec<u8>, String> {
 /// Everything that needs no further work: written right after the release.
 pub(super) fn minimal(evidence: &Evidence, arguments: &Arguments, id: Id) -> Record {
     let (realtime_ns, boottime_ns) = evidence.clocks;
+    let private = is_private(evidence, arguments);
     let given = arguments.time.and_then(|seconds| seconds.checked_mul(1_000_000_000));
     Record {
         v: record::SCHEMA,
         id,
         kind: Kind::Minimal,
-        private: is_private(evidence, arguments),
+        private,
         realtime_ns: realtime_ns.or(given),
         boottime_ns,
         host: record::Host::default(),
         crash: crash(evidence, arguments),
         process: process(evidence),
         threads: threads(evidence),
-        registers: registers(evidence),
+        registers: registers(evidence, private),
         capture: Capture {
             version: Some(env!("CARGO_PKG_VERSION").to_owned()),
             source: Some(evidence.source.to_owned()),
@@ -68,12 +69,9 @@ fn identity_name(identity: Identity) -> &'static str {
 /// kernel's word on the dump mode nobody is taken for harmless.
 fn is_private(evidence: &Evidence, arguments: &Arguments) -> bool {
     let live = arguments.pid.is_some();
-    let unsaid = live && arguments.dump_mode.is_none();
-    let ids = evidence.facts.as_ref().map(|facts| (facts.status.uid, facts.status.gid));
-    let changed = ids.is_some_and(|(uid, gid)| {
-        uid.is_some_and(|(real, effective)| real != effective)
-            || gid.is_some_and(|(real, effective)| real != effective)
-    });
+    // Nor without the auxiliary vector's word on AT_SECURE (a 32-bit core).
+    let unsaid = live && (arguments.dump_mode.is_none() || !evidence.head.auxv.complete);
+    let changed = evidence.facts.as_ref().is_some_and(|facts| facts.status.ids_differ);
     unsaid || arguments.dump_mode == Some(ROOT_ONLY) || evidence.head.auxv.secure || changed
 }
 
@@ -129,6 +127,7 @@ fn add_facts(process: &mut Process, facts: &Facts, now: Option<u64>) {
     process.nspid = status.namespace_pid.filter(|pid| Some(*pid) != status.tgid);
     process.cgroup = facts.cgroup.path.as_ref().map(|path| text(path));
     process.unit = facts.cgroup.unit.as_ref().map(|unit| text(unit));
+    process.user_unit = facts.cgroup.user_unit.as_ref().map(|unit| text(unit));
     process.container = facts.cgroup.container.clone();
     process.namespaces = facts.namespaces.clone();
     process.start_ns = facts.start_ns;
@@ -152,8 +151,10 @@ fn threads(evidence: &Evidence) -> Threads {
     }
 }
 
-fn registers(evidence: &Evidence) -> Vec<Registers> {
-    let kept = evidence.head.threads.iter().take(limits::RECORD_REGISTERS);
+fn registers(evidence: &Evidence, private: bool) -> Vec<Registers> {
+    // Of a privileged program no more than the crash needs.
+    let most = if private { 1 } else { limits::RECORD_REGISTERS };
+    let kept = evidence.head.threads.iter().take(most);
     kept.map(|thread| Registers {
         tid: thread.tid,
         values: thread.registers.values().iter().map(|value| Hex(*value)).collect(),

@@ -1,5 +1,6 @@
 //! What was gathered of a crash, before anything is made of it.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
@@ -9,7 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::Release;
-use crate::elfcore::Head;
+use crate::elfcore::{FileMapping, Head};
 use crate::gap::{Gap, Stage};
 use crate::invocation::Arguments;
 use crate::limits;
@@ -90,7 +91,7 @@ impl Evidence {
         let mappings = mappings(&head, &layout, dying, &mut gaps);
         let plan = Plan::new(&head, &layout, &mappings);
         let (image, lost) = match live {
-            Some(memory) => memory::live(memory, &plan),
+            Some(memory) => memory::live(memory, &plan, &layout),
             None => memory::from_stream(stream, &head, &plan),
         };
         gaps.extend(head.gaps.iter().cloned().chain(plan.gaps).chain(lost));
@@ -183,31 +184,60 @@ fn open_dying(arguments: &Arguments, proc_root: Option<Directory>, gaps: &mut Ve
 /// Mappings from the core's own words, else from /proc: the same record must
 /// come from both sources.
 fn mappings(head: &Head, layout: &Layout, dying: Option<&Dying>, gaps: &mut Vec<Gap>) -> Vec<Mapping> {
-    let Some(files) = &head.files else {
-        let Some((mappings, cut)) = dying.and_then(Dying::mappings) else { return Vec::new() };
-        if cut {
-            gaps.push(Gap::new(Stage::Process, "maps beyond the limit"));
-        }
-        return mappings;
+    let told = match &head.files {
+        Some(files) => Some(from_notes(head, files, layout)),
+        None => dying.and_then(Dying::mappings).map(|(mappings, cut)| {
+            if cut {
+                gaps.push(Gap::new(Stage::Process, "maps beyond the limit"));
+            }
+            mappings
+        }),
     };
-    let flags = |start| layout.segment(start);
-    let file_backed = files.iter().map(|file| Mapping {
-        range: file.range,
-        offset: file.offset,
-        path: file.path.clone(),
-        executable: flags(file.range.start).is_some_and(|segment| segment.is_executable()),
-        writable: flags(file.range.start).is_some_and(|segment| segment.is_writable()),
-        identity: None,
+    let mut mappings = told.unwrap_or_else(|| from_notes(head, &[], layout));
+    forget_data_files(&mut mappings);
+    mappings
+}
+
+fn from_notes(head: &Head, files: &[FileMapping], layout: &Layout) -> Vec<Mapping> {
+    let file_backed = files.iter().map(|file| {
+        // The kernel writes a segment for every mapping; gdb's gcore leaves out
+        // file text that nobody changed.
+        let segment = layout.segment(file.range.start);
+        Mapping {
+            range: file.range,
+            offset: file.offset,
+            path: file.path.clone(),
+            executable: segment.is_none_or(|segment| segment.is_executable()),
+            writable: segment.is_some_and(|segment| segment.is_writable()),
+            identity: None,
+        }
     });
-    let named: std::collections::HashSet<_> = files.iter().map(|file| file.range.start).collect();
-    let anonymous =
-        head.segments.iter().filter(|segment| !named.contains(&segment.range.start)).map(|segment| Mapping {
-            range: segment.range,
-            executable: segment.is_executable(),
-            writable: segment.is_writable(),
-            ..Mapping::default()
-        });
+    let named: HashSet<_> = files.iter().map(|file| file.range.start).collect();
+    let unnamed = head.segments.iter().filter(|segment| !named.contains(&segment.range.start));
+    let anonymous = unnamed.map(|segment| Mapping {
+        range: segment.range,
+        executable: segment.is_executable(),
+        writable: segment.is_writable(),
+        ..Mapping::default()
+    });
     let mut all: Vec<Mapping> = file_backed.chain(anonymous).collect();
     all.sort_by_key(|mapping| mapping.range.start);
     all
+}
+
+/// A file of which nothing is executable is no module: a database maps
+/// thousands, and reading one may ask a disk, or a device (reading the
+/// registers of a mapped device can change its state).
+fn forget_data_files(mappings: &mut [Mapping]) {
+    let code = |path: &[u8]| {
+        let device = [&b"/dev/"[..], b"/sys/", b"/proc/"].iter().any(|place| path.starts_with(place));
+        !device || path.starts_with(b"/dev/shm/")
+    };
+    let executable = mappings.iter().filter(|mapping| mapping.executable && code(&mapping.path));
+    let paths: HashSet<Vec<u8>> = executable.map(|mapping| mapping.path.clone()).collect();
+    for mapping in mappings.iter_mut().filter(|mapping| mapping.path.starts_with(b"/")) {
+        if !paths.contains(&mapping.path) {
+            mapping.path.clear();
+        }
+    }
 }

@@ -68,7 +68,7 @@ fn store(record: &Record, path: &Path) -> Outcome {
         )
     };
     let spool = Spool::open(path).map_err(|error| failed(error.to_string()))?;
-    let payload = record::encode(record).map_err(|error| failed(error.to_string()))?;
+    let payload = record::fit(&mut record.clone()).map_err(|error| failed(error.to_string()))?;
     let id = <[u8; 16]>::try_from(record.id.0.as_slice())
         .map_err(|_| failed("the record has no id".to_owned()))?;
     spool.replace_with_full(id, record.private, &payload).map_err(|error| failed(error.to_string()))

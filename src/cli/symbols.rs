@@ -8,19 +8,17 @@
 //! parser reads whole files and is not for this. 64-bit little-endian only.
 
 use std::fs::File;
-use std::os::fd::AsRawFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use goblin::elf::note::NT_GNU_BUILD_ID;
 use goblin::elf::section_header::{SHT_DYNSYM, SHT_NOTE, SHT_SYMTAB};
 use goblin::elf::sym::{STB_GLOBAL, STT_FUNC, STT_GNU_IFUNC};
-use nix::fcntl::{OFlag, open};
-use nix::sys::stat::{Mode, fstat};
-use nix::sys::statfs::{FUSE_SUPER_MAGIC, fstatfs};
 
 use crate::bytes::Bytes;
 use crate::limits;
+use crate::process::open_by_path;
 
 /// One symbol.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,19 +52,11 @@ const NOTE_BYTES: u64 = 64 << 10;
 const UNSIZED: u64 = 4096;
 
 impl Module {
-    /// Opens a file by a path that a crashed process chose: nothing is opened
-    /// for reading before it is known to be a regular file (CAPTURE.md §5.4).
+    /// Opens a file by a path that a crashed process chose, under the rules of
+    /// the handler itself.
     pub(super) fn open(path: &Path) -> Option<Module> {
-        let handle = open(path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty()).ok()?;
-        let stat = fstat(&handle).ok()?;
-        let regular = stat.st_mode & nix::libc::S_IFMT == nix::libc::S_IFREG;
-        let size = u64::try_from(stat.st_size).ok().filter(|size| *size <= limits::MODULE_FILE)?;
-        if !regular || fstatfs(&handle).ok()?.filesystem_type() == FUSE_SUPER_MAGIC {
-            return None;
-        }
-        let again = format!("/proc/self/fd/{}", handle.as_raw_fd());
-        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-        let file = File::from(open(again.as_str(), flags, Mode::empty()).ok()?);
+        let file = open_by_path(path.as_os_str().as_bytes())?;
+        let size = file.metadata().ok()?.len();
         let mut module = Module { file, size, sections: Vec::new() };
         module.sections = module.section_headers()?;
         Some(module)
@@ -208,7 +198,7 @@ mod tests {
     fn what_is_no_regular_file_is_never_opened_for_reading() {
         let dir = tempfile::tempdir().unwrap();
         let fifo = dir.path().join("libc.so.6");
-        nix::unistd::mkfifo(&fifo, Mode::S_IRWXU).unwrap();
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
         // An open for reading would wait here for a writer, for ever.
         assert!(Module::open(&fifo).is_none());
         assert!(Module::open(Path::new("/dev/zero")).is_none());

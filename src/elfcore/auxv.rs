@@ -26,6 +26,8 @@ pub struct Auxv {
     pub random: Option<Addr>,
     /// AT_SECURE: the program gained privileges at exec.
     pub secure: bool,
+    /// AT_SECURE was there: the note came, and far enough.
+    pub complete: bool,
 }
 
 impl Auxv {
@@ -41,7 +43,10 @@ impl Auxv {
                 AT_ENTRY => auxv.entry = address,
                 AT_SYSINFO_EHDR => auxv.vdso = address,
                 AT_RANDOM => auxv.random = address,
-                AT_SECURE => auxv.secure = value != 0,
+                AT_SECURE => {
+                    auxv.secure = value != 0;
+                    auxv.complete = true;
+                }
                 _ => {}
             }
         }

@@ -15,7 +15,7 @@ pub struct Prpsinfo {
     pub pid: u32,
     /// pr_ppid.
     pub ppid: u32,
-    /// pr_fname: comm of the crashing thread, up to 15 bytes.
+    /// pr_fname: comm of the thread group leader, up to 15 bytes.
     pub comm: Vec<u8>,
 }
 

@@ -61,9 +61,9 @@ impl Siginfo {
         let origin = match (code, signal) {
             (SI_TIMER | SI_SIGIO, _) => Origin::Unsaid,
             (..=0, _) => sender,
-            // General protection and the like: the kernel gives si_addr 0.
-            (_, SIGILL | SIGTRAP | SIGBUS | SIGFPE | SIGSEGV) => fault,
+            // General protection and the like: no address (siginfo_layout).
             (SI_KERNEL.., _) => Origin::Unsaid,
+            (_, SIGILL | SIGTRAP | SIGBUS | SIGFPE | SIGSEGV) => fault,
             (_, SIGSYS) => Origin::Syscall { address: Addr(bytes.u64(16)?), number: bytes.u32(24)? },
             _ => Origin::Unsaid,
         };
@@ -89,7 +89,7 @@ mod tests {
         assert_eq!(siginfo(11, 1, 0x1000, 0).origin, Origin::Fault(Addr(0x1000)));
         assert_eq!(siginfo(11, 0, 42, 1000).origin, Origin::Sender { pid: 42, uid: 1000 });
         assert_eq!(siginfo(6, -6, 42, 1000).origin, Origin::Sender { pid: 42, uid: 1000 });
-        assert_eq!(siginfo(11, 0x80, 0, 0).origin, Origin::Fault(Addr(0)));
+        assert_eq!(siginfo(11, 0x80, 0, 0).origin, Origin::Unsaid);
         assert_eq!(siginfo(3, 0x80, 0, 0).origin, Origin::Unsaid);
     }
 }

@@ -74,9 +74,10 @@ impl Arguments {
         };
         if letter == b't' || letter == b'c' {
             let slot = if letter == b't' { &mut self.time } else { &mut self.core_limit };
-            if slot.replace(number).is_some() {
-                self.gap(format!("-{} came twice", char::from(letter)));
+            if slot.is_some() {
+                return self.gap(format!("-{} came twice", char::from(letter)));
             }
+            *slot = Some(number);
             return;
         }
         let slot = match letter {

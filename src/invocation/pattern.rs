@@ -204,7 +204,12 @@ pub fn check_handler(handler: &Path, owner: u32) -> Result<(), Refusal> {
     if ![0, owner].contains(&metadata.uid()) {
         return refuse("is not owned by root, and would run as root");
     }
+    // The kernel follows the path at every crash: a link in it could lead
+    // elsewhere by then.
     let real = fs::canonicalize(handler).map_err(io_at(handler))?;
+    if real != handler {
+        return refuse("is reached through a symbolic link; give its real path (`realpath` says it)");
+    }
     for directory in real.ancestors().skip(1) {
         let metadata = fs::metadata(directory).map_err(io_at(directory))?;
         let sticky = metadata.mode() & 0o1000 != 0;
@@ -370,6 +375,11 @@ pub fn disable(roots: &Roots, force: bool) -> Result<Disabled, Refusal> {
     if !ours && !force {
         return match saved {
             Ok(None) => Ok(Disabled { now: before.clone(), before, already: true, fallback: None }),
+            // A reboot has put back what was there before `enable`.
+            Ok(Some(setting)) if setting.pattern == before.pattern => {
+                let _ = fs::remove_file(&roots.state);
+                Ok(Disabled { now: before.clone(), before, already: true, fallback: None })
+            }
             _ => Err(Refusal::NotOurs(before.pattern)),
         };
     }

@@ -93,9 +93,11 @@ fn other_stacks(layout: &Layout, threads: &[Thread], budget: u64) -> (Vec<AddrRa
     let mut wanted = Vec::with_capacity(threads.len());
     let (mut left, mut starved) = (budget, 0u64);
     for (index, thread) in threads.iter().enumerate() {
+        // The first threads are those that the record shows when it is full.
         let waiting = threads.len().saturating_sub(index) as u64;
-        let share = left.checked_div(waiting).unwrap_or(0).min(limits::STACK_OTHER);
-        if share < limits::STACK_LEAST {
+        let fair = left.checked_div(waiting).unwrap_or(0);
+        let share = fair.clamp(limits::STACK_LEAST, limits::STACK_OTHER);
+        if left < share {
             starved = starved.saturating_add(1);
             continue;
         }

@@ -12,6 +12,7 @@ use std::os::unix::fs::FileExt;
 
 use super::image::Image;
 use super::plan::Plan;
+use super::stack::Layout;
 use crate::address::{Addr, AddrRange};
 use crate::elfcore::{Head, Parser, Segment, Want};
 use crate::gap::{Gap, Stage};
@@ -62,11 +63,11 @@ impl<R: Read> Stream<R> {
     /// Reads until `buffer` is full; returns how much came.
     fn read(&mut self, buffer: &mut [u8]) -> usize {
         let mut got = 0usize;
-        while let Some(rest) = buffer.get_mut(got..).filter(|rest| !rest.is_empty()) {
+        while let Some(rest) = buffer.get_mut(got..).filter(|rest| !rest.is_empty() && !deadline_passed()) {
             match self.reader.read(rest) {
                 Ok(0) => break,
                 Ok(count) => got = got.saturating_add(count),
-                Err(error) if error.kind() == ErrorKind::Interrupted && !deadline_passed() => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(_) => break,
             }
         }
@@ -130,20 +131,29 @@ impl<R: Read> Stream<R> {
     }
 }
 
-/// Copies the plan from the memory of the held task.
-pub fn live(memory: &File, plan: &Plan) -> (Image, Vec<Gap>) {
+/// The size of the pages that a hole is stepped over by.
+const PAGE: u64 = 4096;
+
+/// Copies the plan from the memory of the held task. A page that cannot be
+/// read (a guard, a poisoned one) is a hole; what lies behind it is kept.
+pub fn live(memory: &File, plan: &Plan, layout: &Layout) -> (Image, Vec<Gap>) {
     let (mut pieces, mut lost) = (Vec::with_capacity(plan.ranges().len()), 0u64);
     for range in plan.ranges() {
-        if deadline_passed() {
-            lost = lost.saturating_add(range.len());
-            continue;
+        let mut at = range.start;
+        while at < range.end {
+            let rest = AddrRange { start: at, end: range.end };
+            let mut bytes = vec![0; usize::try_from(rest.len()).unwrap_or(0)];
+            let got = read_memory(memory, at, &mut bytes);
+            bytes.truncate(got);
+            pieces.push((at, bytes));
+            let Some(stopped) = at.add(got as u64).filter(|stopped| *stopped < range.end) else { break };
+            let next = stopped.align_down(PAGE).add(PAGE).unwrap_or(range.end).min(range.end);
+            // What was never mapped (code around a wild pointer) is no loss.
+            if layout.segment(stopped).is_some() {
+                lost = lost.saturating_add(next.offset_from(stopped).unwrap_or(0));
+            }
+            at = if deadline_passed() { range.end } else { next };
         }
-        let mut bytes = vec![0; usize::try_from(range.len()).unwrap_or(0)];
-        let got = read_memory(memory, range.start, &mut bytes);
-        // What is not there at all (code around a wild pointer) is no loss.
-        lost = lost.saturating_add(if got == 0 { 0 } else { range.len().saturating_sub(got as u64) });
-        bytes.truncate(got);
-        pieces.push((range.start, bytes));
     }
     let gaps = (lost > 0).then(|| Gap::counted(Stage::Memory, "bytes that could not be read", lost));
     (Image::new(pieces), gaps.into_iter().collect())
@@ -152,12 +162,12 @@ pub fn live(memory: &File, plan: &Plan) -> (Image, Vec<Gap>) {
 /// Reads as far as memory is there; returns how far that was.
 fn read_memory(memory: &File, start: Addr, buffer: &mut [u8]) -> usize {
     let mut got = 0usize;
-    while let Some(rest) = buffer.get_mut(got..).filter(|rest| !rest.is_empty()) {
+    while let Some(rest) = buffer.get_mut(got..).filter(|rest| !rest.is_empty() && !deadline_passed()) {
         let Some(at) = start.add(got as u64) else { break };
         match memory.read_at(rest, at.0) {
             Ok(0) => break,
             Ok(count) => got = got.saturating_add(count),
-            Err(error) if error.kind() == ErrorKind::Interrupted && !deadline_passed() => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(_) => break,
         }
     }
@@ -185,7 +195,8 @@ pub fn from_stream<R: Read>(stream: &mut Stream<R>, head: &Head, plan: &Plan) ->
                 Kept::Passed => gaps.push(Gap::counted(Stage::Memory, "segments out of order", wanted.len())),
                 Kept::Ended(bytes) => {
                     pieces.push((wanted.start, bytes));
-                    gaps.push(Gap::new(Stage::Memory, "the stream ended in the segments"));
+                    let why = if deadline_passed() { "deadline" } else { "the stream ended in the segments" };
+                    gaps.push(Gap::new(Stage::Memory, why));
                     break 'segments;
                 }
             }

@@ -46,6 +46,17 @@ impl Modules {
         symbols.name(&module.source, &module.headers, start)
     }
 
+    /// The function that covers a linked address by any symbol: .dynsym, else
+    /// .symtab, which a stripped file does not have.
+    pub fn symbol(&self, index: usize, offset: u64) -> Option<Vec<u8>> {
+        self.dynamic_symbol(index, offset).or_else(|| {
+            let module = self.list.get(index)?;
+            let full = module.full.get_or_init(|| Symbols::full(&module.source, &module.headers));
+            let (start, _) = full.covering(offset)?;
+            full.name(&module.source, &module.headers, start)
+        })
+    }
+
     /// What the function at a linked address is, over builds and over strip
     /// (the written rule is in identity.rs). `length` is the FDE's.
     pub fn function_identity(&self, index: usize, start: u64, length: u64, image: &Image) -> Option<u64> {

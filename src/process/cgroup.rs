@@ -9,8 +9,11 @@
 pub struct Cgroup {
     /// The path of the unified hierarchy, else of name=systemd.
     pub path: Option<Vec<u8>>,
-    /// systemd unit.
+    /// systemd unit: below a user's own manager, which may call its units
+    /// anything, the manager's.
     pub unit: Option<Vec<u8>>,
+    /// Unit of a user's own manager.
+    pub user_unit: Option<Vec<u8>>,
     /// Container id.
     pub container: Option<String>,
 }
@@ -30,9 +33,12 @@ pub(super) fn parse(text: &[u8]) -> Cgroup {
     let components = || path.rsplit(|byte| *byte == b'/');
     let ends = |component: &&[u8], with: &[&[u8]]| with.iter().any(|end| component.ends_with(end));
     let unit = components().find(|c| ends(c, &UNITS)).or_else(|| components().find(|c| ends(c, &[SLICE])));
+    let is_manager = |c: &&[u8]| c.starts_with(b"user@") && c.ends_with(b".service");
+    let manager = path.split(|byte| *byte == b'/').find(is_manager);
     Cgroup {
         path: Some(path.to_vec()),
-        unit: unit.map(<[u8]>::to_vec),
+        unit: manager.or(unit).map(<[u8]>::to_vec),
+        user_unit: unit.filter(|unit| manager.is_some_and(|manager| manager != *unit)).map(<[u8]>::to_vec),
         container: components().find_map(container),
     }
 }
@@ -63,6 +69,13 @@ mod tests {
         let cgroup = parse(b"5:cpu:/\n1:name=systemd:/system.slice/a@b.service\n0::/\n");
         assert_eq!(cgroup.unit.as_deref(), Some(&b"a@b.service"[..]));
         assert_eq!(parse(b"0::/\n").unit, None);
+    }
+
+    #[test]
+    fn a_user_cannot_name_a_unit_of_the_system() {
+        let cgroup = parse(b"0::/user.slice/user-1000.slice/user@1000.service/app.slice/sshd.service\n");
+        assert_eq!(cgroup.unit.as_deref(), Some(&b"user@1000.service"[..]));
+        assert_eq!(cgroup.user_unit.as_deref(), Some(&b"sshd.service"[..]));
         assert_eq!(parse(b""), Cgroup::default());
     }
 }

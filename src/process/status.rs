@@ -10,8 +10,9 @@ pub struct Status {
     pub ppid: Option<u32>,
     /// Uid: real, effective.
     pub uid: Option<(u32, u32)>,
-    /// Gid: real, effective.
-    pub gid: Option<(u32, u32)>,
+    /// Real, effective, saved and file system ids are not all the same, of
+    /// users or of groups.
+    pub ids_differ: bool,
     /// Last entry of NStgid: the pid in the innermost namespace.
     pub namespace_pid: Option<u32>,
     /// VmSize, KiB.
@@ -35,8 +36,11 @@ pub(super) fn parse(text: &[u8]) -> Status {
         match key {
             b"Tgid" => status.tgid = number(words.next()),
             b"PPid" => status.ppid = number(words.next()),
-            b"Uid" => status.uid = number(words.next()).zip(number(words.next())),
-            b"Gid" => status.gid = number(words.next()).zip(number(words.next())),
+            b"Uid" => {
+                status.ids_differ |= differ(value);
+                status.uid = number(words.next()).zip(number(words.next()));
+            }
+            b"Gid" => status.ids_differ |= differ(value),
             b"NStgid" => status.namespace_pid = number(words.last()),
             b"VmSize" => status.vsize_kib = number(words.next()),
             b"VmRSS" => status.rss_kib = number(words.next()),
@@ -55,6 +59,12 @@ fn split_key(line: &[u8]) -> Option<(&[u8], &str)> {
     Some((key, std::str::from_utf8(rest.get(1..)?).ok()?))
 }
 
+fn differ(ids: &str) -> bool {
+    let mut words = ids.split_ascii_whitespace();
+    let first = words.next();
+    words.any(|word| Some(word) != first)
+}
+
 fn number<T: std::str::FromStr>(word: Option<&str>) -> Option<T> {
     word?.parse().ok()
 }
@@ -69,6 +79,9 @@ mod tests {
         let status = parse(text);
         assert_eq!(status.tgid, Some(42));
         assert_eq!(status.uid, Some((1000, 0)));
+        assert!(status.ids_differ);
+        assert!(!parse(b"Uid:\t5\t5\t5\t5\nGid:\t6\t6\t6\t6\n").ids_differ);
+        assert!(parse(b"Gid:\t6\t6\t0\t6\n").ids_differ);
         assert_eq!(status.namespace_pid, Some(7));
         assert!(status.core_dumping);
     }

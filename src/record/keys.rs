@@ -11,7 +11,8 @@
 //! reporter) says nothing and is skipped, with every frame inside it; library
 //! code that a program calls with its own arguments (memcpy, malloc, the throw
 //! machinery, all of the C and C++ runtime) says less than its caller and is
-//! taken along; the first frame of the program's own ends the key. Hashes are
+//! taken along, Rust's standard library too; the first frame of the program's
+//! own ends the key. Hashes are
 //! SipHash-2-4 under a key that never changes: keys are compared across
 //! versions of epicore.
 
@@ -48,6 +49,19 @@ const CARRIERS: [&[u8]; 22] = [
     b"_ZSt9terminatev",
     b"_ZN10__cxxabiv111__terminateEPFvvE",
     b"__cxa_call_terminate",
+];
+
+/// The same of Rust's standard library, whose names are mangled: parts of them.
+const RUST_CARRIERS: [&[u8]; 9] = [
+    b"4core9panicking",
+    b"3std9panicking",
+    b"3std7process5abort",
+    b"14abort_internal",
+    b"17rust_begin_unwind",
+    b"rust_panic",
+    b"__rust_start_panic",
+    b"__rust_abort",
+    b"26__rust_end_short_backtrace",
 ];
 
 /// Modules that a program calls into, by the start of their file name.
@@ -101,8 +115,21 @@ impl FrameKey<'_> {
         self.file_name().is_some_and(|name| RUNTIME.iter().any(|runtime| name.starts_with(runtime)))
     }
 
+    /// Code that a program calls into: of a runtime's module, or of Rust's
+    /// standard library, which is linked into the program's own.
+    fn is_library(&self) -> bool {
+        let rust = |symbol: &[u8]| {
+            let legacy = [&b"_ZN4core"[..], b"_ZN3std", b"_ZN5alloc"].iter().any(|start| symbol.starts_with(start));
+            let part = |part: &[u8]| symbol.windows(part.len()).any(|window| window == part);
+            legacy || symbol.starts_with(b"_R") && [&b"_4core"[..], b"_3std", b"_5alloc"].iter().any(|name| part(name))
+        };
+        self.is_runtime() || self.symbol.is_some_and(rust)
+    }
+
     fn is_carrier(&self) -> bool {
-        self.symbol.is_some_and(|symbol| CARRIERS.contains(&symbol))
+        let has = |symbol: &[u8], part: &[u8]| symbol.windows(part.len()).any(|window| window == part);
+        let rust = |symbol: &[u8]| RUST_CARRIERS.iter().any(|part| has(symbol, part));
+        self.symbol.is_some_and(|symbol| CARRIERS.contains(&symbol) || rust(symbol))
     }
 
     /// The file name without what changes from version to version:
@@ -139,26 +166,45 @@ fn add_number(hasher: &mut SipHasher24, number: Option<u64>) {
     }
 }
 
+/// How many frames without a telling name may lie between two carriers:
+/// static functions of the C library, closures of the panic machinery.
+const BETWEEN: usize = 2;
+
+/// How many innermost frames only carry the signal out. A process that aborted
+/// is inside that machinery for certain, whatever its frames are called.
+fn carried(frames: &[FrameKey<'_>], aborted: bool) -> usize {
+    let mut behind = 0usize;
+    for (index, frame) in frames.iter().enumerate() {
+        if frame.is_carrier() {
+            behind = index.saturating_add(1);
+        } else if aborted {
+            if index.saturating_sub(behind) >= BETWEEN {
+                break;
+            }
+        } else if frame.module.is_some() && !frame.is_library() {
+            break;
+        }
+    }
+    behind
+}
+
 /// The frames that make a key.
-fn telling<'a, 'b>(frames: &'a [FrameKey<'b>]) -> Vec<&'a FrameKey<'b>> {
-    let leading =
-        frames.iter().take_while(|frame| frame.is_runtime() || frame.module.is_none() || frame.is_carrier());
-    let carried = leading.enumerate().filter(|(_, frame)| frame.is_carrier()).last();
-    let skip = carried.map_or(0, |(index, _)| index.saturating_add(1));
+fn telling<'a, 'b>(frames: &'a [FrameKey<'b>], aborted: bool) -> Vec<&'a FrameKey<'b>> {
     let mut telling = Vec::new();
     // Code outside every module (a wild jump, a JIT) is the symptom's affair.
-    for frame in frames.iter().skip(skip).filter(|frame| frame.module.is_some()) {
+    for frame in frames.iter().skip(carried(frames, aborted)).filter(|frame| frame.module.is_some()) {
         telling.push(frame);
-        if !frame.is_runtime() || telling.len() >= limits::KEY_FRAMES {
+        if !frame.is_library() || telling.len() >= limits::KEY_FRAMES {
             break;
         }
     }
     telling
 }
 
-/// Computes the keys of a crashing thread's stack.
-pub fn location_keys(frames: &[FrameKey<'_>]) -> Keys {
-    let telling = telling(frames);
+/// Computes the keys of a crashing thread's stack. `aborted`: the process sent
+/// itself SIGABRT.
+pub fn location_keys(frames: &[FrameKey<'_>], aborted: bool) -> Keys {
+    let telling = telling(frames, aborted);
     let Some(leaf) = telling.first() else { return Keys::default() };
     let module = |frame: &FrameKey<'_>| frame.build_id.or(frame.file_name()).unwrap_or(b"").to_vec();
     let mut l0 = hasher(b"L0");
@@ -213,7 +259,7 @@ mod tests {
                 frame(1, LIBC, 2, Some("raise")),
                 frame(2, LIBC, 3, Some("abort")),
                 frame(3, "/bin/app", caller, None),
-            ])
+            ], true)
         };
         assert_eq!(abort(10).frames, vec![3]);
         assert_ne!(abort(10).functions, abort(11).functions);
@@ -226,16 +272,16 @@ mod tests {
             frame(0, LIBC, 1, Some("memcpy")),
             frame(1, "/bin/app", 10, None),
             frame(2, "/bin/app", 11, None),
-        ]);
+        ], false);
         assert_eq!(keys.frames, vec![0, 1]);
     }
 
     #[test]
     fn offsets_inside_a_function_change_only_the_leaf_key() {
         let mut one = frame(0, "/bin/app", 10, None);
-        let first = location_keys(&[one]);
+        let first = location_keys(&[one], false);
         one.offset += 1;
-        let second = location_keys(&[one]);
+        let second = location_keys(&[one], false);
         assert_ne!(first.leaf, second.leaf);
         assert_eq!((first.functions, first.portable), (second.functions, second.portable));
     }
@@ -245,13 +291,54 @@ mod tests {
         let old = FrameKey { module: Some(b"/usr/lib/libx-1.2.so"), ..frame(0, "a", 10, None) };
         let new =
             FrameKey { module: Some(b"/opt/libx-1.3.so"), build_id: Some(b"b"), function: Some(99), ..old };
-        assert_eq!(location_keys(&[old]).portable, location_keys(&[new]).portable);
-        assert_ne!(location_keys(&[old]).functions, location_keys(&[new]).functions);
+        assert_eq!(location_keys(&[old], false).portable, location_keys(&[new], false).portable);
+        assert_ne!(location_keys(&[old], false).functions, location_keys(&[new], false).functions);
+    }
+
+    #[test]
+    fn two_panics_of_one_rust_program_are_two_keys() {
+        let panic = |caller| {
+            location_keys(
+                &[
+                    frame(0, LIBC, 1, None),
+                    frame(1, LIBC, 2, Some("abort")),
+                    frame(2, "/bin/app", 3, Some("_RNvNtCs1_3std7process5abort")),
+                    frame(3, "/bin/app", 4, Some("_RNvCs1_7___rustc10rust_panic")),
+                    frame(4, "/bin/app", 5, Some("_RNCNvNtCs1_3std9panicking13panic_handler0Bb_")),
+                    frame(5, "/bin/app", 6, Some("_RNvNtCs1_4core9panicking9panic_fmt")),
+                    frame(6, "/bin/app", 7, Some("_RNvNtCs1_4core6option13unwrap_failed")),
+                    frame(7, "/bin/app", caller, Some("_ZN3app4work17h0E")),
+                ],
+                true,
+            )
+        };
+        assert_eq!(panic(10).frames, vec![6, 7]);
+        assert_ne!(panic(10).functions, panic(11).functions);
+    }
+
+    #[test]
+    fn a_static_program_that_aborts_is_known_by_who_called_abort() {
+        let app = "/bin/app";
+        let keys = location_keys(
+            &[frame(0, app, 1, Some("__pthread_kill_implementation")), frame(1, app, 2, Some("raise")), frame(2, app, 3, Some("abort")), frame(3, app, 4, Some("check"))],
+            true,
+        );
+        assert_eq!(keys.frames, vec![3]);
+    }
+
+    #[test]
+    fn keys_never_change_from_version_to_version() {
+        // Old and new records are compared by these: another value here is a
+        // new generation of keys, to be said in the changelog.
+        let keys = location_keys(&[frame(0, LIBC, 1, Some("memcpy")), frame(1, "/bin/app", 10, None)], false);
+        let hex = |key: Option<Hex>| key.map(|key| format!("{:x}", key.0));
+        let all = [hex(keys.leaf), hex(keys.functions), hex(keys.portable)].map(Option::unwrap_or_default);
+        assert_eq!(all, ["45742929787b3f33", "1975967b5acbac20", "a31ad9e357f3e16e"]);
     }
 
     #[test]
     fn nothing_is_a_key_of_nothing() {
-        assert_eq!(location_keys(&[]), Keys::default());
-        assert_eq!(location_keys(&[FrameKey::default()]), Keys::default());
+        assert_eq!(location_keys(&[], false), Keys::default());
+        assert_eq!(location_keys(&[FrameKey::default()], true), Keys::default());
     }
 }

@@ -237,11 +237,20 @@ pub struct Crash {
     pub core_limit: Option<u64>,
 }
 
+impl Crash {
+    /// True when the process sent itself SIGABRT: abort, an assertion, a panic.
+    pub fn is_abort(&self) -> bool {
+        const SIGABRT: u32 = 6;
+        const SI_TKILL: i32 = -6;
+        self.signal == Some(SIGABRT) && self.code == Some(SI_TKILL)
+    }
+}
+
 /// Facts of the process, from /proc and the core's notes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Process {
-    /// comm of the process (PRPSINFO pr_fname, else /proc/PID/comm).
+    /// comm of the process (PRPSINFO pr_fname: the thread group leader's).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comm: Option<String>,
     /// comm of the crashing thread (/proc/TID/comm).
@@ -268,9 +277,13 @@ pub struct Process {
     /// cgroup v2 path.
     #[serde(rename = "cg", skip_serializing_if = "Option::is_none")]
     pub cgroup: Option<String>,
-    /// systemd unit, from the cgroup path.
+    /// systemd unit, from the cgroup path: the innermost one that root made. Of
+    /// a user's own manager it is user@UID.service.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
+    /// Unit of a user's own manager, which that user named.
+    #[serde(rename = "uunit", skip_serializing_if = "Option::is_none")]
+    pub user_unit: Option<String>,
     /// Container id, from the cgroup path.
     #[serde(rename = "ctr", skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
@@ -342,7 +355,7 @@ pub struct Module {
     /// Path as mapped, " (deleted)" taken off; "[vdso]" for the vdso.
     #[serde(rename = "p", skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
-    /// Build-id, from the mapped ELF headers.
+    /// Build-id, from the mapped ELF headers, else from the file.
     #[serde(rename = "b", skip_serializing_if = "Option::is_none")]
     pub build_id: Option<Id>,
     /// Load bias: the address of the module's virtual address 0.

@@ -72,6 +72,11 @@ impl Tally {
     /// until the next count.
     pub(super) fn note(&self, bytes: u64, replaces: bool) {
         let flag = if replaces { REPLACES } else { 0 };
+        // Overlong already means "count now"; more entries say no more.
+        let most = limits::SPOOL_TALLY.saturating_add(2).saturating_mul(8).saturating_add(BASE);
+        if fstat(&self.0).is_ok_and(|stat| usize::try_from(stat.st_size).is_ok_and(|size| size > most)) {
+            return;
+        }
         let _ = write_all(self.0.as_fd(), &(bytes | flag).to_le_bytes());
     }
 

@@ -117,7 +117,11 @@ impl Spool {
             if left.records <= least(quota.records) && left.bytes <= least(quota.bytes) {
                 break;
             }
-            unlink(kept.part, kept.id.file_name().as_str()).map_err(SpoolError::at(Step::Remove))?;
+            // One that cannot be removed (somebody made it immutable) stays, and
+            // the next one goes.
+            if unlink(kept.part, kept.id.file_name().as_str()).is_err() {
+                continue;
+            }
             left.records = left.records.saturating_sub(1);
             left.bytes = left.bytes.saturating_sub(kept.bytes);
             done.records = done.records.saturating_add(1);

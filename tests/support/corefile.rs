@@ -1,6 +1,8 @@
 //! A small reader of core files, for tests of the unwinder: it shares no code
 //! with src/elfcore on purpose, and trusts its input.
 
+#![allow(unreachable_pub)]
+
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::Path;
@@ -14,6 +16,7 @@ use epicore::process::Mapping;
 use epicore::unwind::{Cache, Stacks, Walk, interrupted_stacks, walk};
 
 /// A core file in memory.
+#[allow(unreachable_pub)]
 pub struct Core {
     pub threads: Vec<(u32, Registers)>,
     pub mappings: Vec<Mapping>,
@@ -182,9 +185,9 @@ impl Core {
             let path = modules.get(index).unwrap().path.clone();
             let first = modules.get(index).unwrap().first.start.0;
             if let Ok(file) = File::open(folder.join(format!("mapped-{first:x}"))) {
-                modules.attach(index, file, true);
+                modules.attach(index, file, Origin::Mapped);
             } else if let Ok(file) = File::open(String::from_utf8(path).unwrap()) {
-                modules.attach(index, file, false);
+                modules.attach(index, file, Origin::CleanPath);
             }
         }
         modules

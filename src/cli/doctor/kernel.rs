@@ -47,7 +47,7 @@ pub(super) fn settings(host: &Host) -> Vec<Check> {
             "sysctl fs.suid_dumpable=2, or 0",
         ),
         Some(_) => {
-            Check::ok("suid_dumpable", "2: crashes of privileged programs leave records that only root reads")
+            Check::ok("suid_dumpable", "2: crashes of privileged programs leave records in the private part of the spool")
         }
         None => Check::unknown("suid_dumpable", "could not be read"),
     });
