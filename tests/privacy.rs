@@ -16,6 +16,7 @@ use std::process::{Command, Stdio};
 
 use support::canaries::{Canaries, PLACES};
 use support::handler_place::SPECIFIERS;
+use support::mount::Mount;
 use support::observe::{Observatory, Seen, Watch, dumped, records};
 use support::trace::Call;
 
@@ -171,20 +172,13 @@ fn nothing_leaves_when_the_record_cannot_be_written() {
 fn nothing_leaves_when_the_disk_is_full() {
     let Some(observatory) = Observatory::with_strace() else { return };
     let spool = observatory.place.path("s");
-    std::fs::create_dir(&spool).expect("a mount point");
-    let mounted =
-        Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k,mode=750", "tmpfs"]).arg(&spool).status();
-    if !mounted.is_ok_and(|status| status.success()) {
-        println!("skipped: a tmpfs cannot be mounted");
-        return;
-    }
+    let Some(_mount) = Mount::tmpfs(&spool, "size=64k,mode=750") else { return };
     observatory.spool("s");
     let _ = std::fs::write(spool.join("fill"), vec![1; 128 << 10]);
     let canaries = Canaries::new();
     let mut command = victim(&canaries, "fault", &observatory.place.path(""));
     let seen = observatory.crash(Watch::Calls, &spool, &mut command);
     let (found, opened) = (leaks(&canaries, &seen, &spool), opened_elsewhere(&seen, &spool));
-    let _ = Command::new("umount").arg("-l").arg(&spool).status();
     assert_eq!((found, opened), (Vec::new(), Vec::<String>::new()));
     assert!(
         seen.trace

@@ -5,9 +5,9 @@ mod support;
 
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
+use support::mount::Mount;
 use support::observe::{Observatory, Seen, Watch, dumped, records, victim};
 
 /// The kernel log from here on.
@@ -36,32 +36,6 @@ impl KernelLog {
             }
         }
         lines
-    }
-}
-
-/// A mounted tmpfs; unmounted with this value.
-struct Mount(PathBuf);
-
-impl Mount {
-    fn tmpfs(path: &Path, options: &str) -> Option<Mount> {
-        std::fs::create_dir_all(path).expect("a mount point");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(path).status();
-        if !mounted.is_ok_and(|status| status.success()) {
-            println!("skipped: a tmpfs cannot be mounted");
-            return None;
-        }
-        Some(Mount(path.to_owned()))
-    }
-
-    fn read_only(&self) {
-        let status = Command::new("mount").args(["-o", "remount,ro"]).arg(&self.0).status().expect("mount");
-        assert!(status.success());
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
     }
 }
 

@@ -60,9 +60,12 @@ int main(int argc, char **argv) {
     fill(heap, 1 << 16, lines[0]);
     fill(data, sizeof data, lines[2]);
     fill(bss, sizeof bss, lines[3]);
+    pthread_attr_t small; // a core of 8 MiB stacks would be long to search
+    pthread_attr_init(&small);
+    pthread_attr_setstacksize(&small, 128 << 10);
     for (int i = 0; i < 3; i++) {
         pthread_t thread;
-        if (pthread_create(&thread, 0, wait_for_ever, 0)) return 92;
+        if (pthread_create(&thread, &small, wait_for_ever, 0)) return 92;
     }
     usleep(50000);
     if (argc > 1 && strcmp(argv[1], "assert") == 0) {

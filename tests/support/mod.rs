@@ -12,6 +12,7 @@ pub(crate) mod handler_place;
 pub(crate) mod judge_eu_stack;
 pub(crate) mod judge_gdb;
 pub(crate) mod launch;
+pub(crate) mod mount;
 pub(crate) mod observe;
 pub(crate) mod pattern_guard;
 pub(crate) mod record_json;

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,7 +26,7 @@ static void line(FILE *f, char *text, size_t size) {
 
 // Attached to the stopped handler: as its parent, strace would hold the pipe.
 static pid_t trace(pid_t handler_pid) {
-    char number[16], out[4300], path[64], status[4096];
+    char number[16], out[4300];
     snprintf(number, sizeof number, "%d", handler_pid);
     snprintf(out, sizeof out, "%s/strace", dir);
     int stopped;
@@ -39,16 +40,10 @@ static pid_t trace(pid_t handler_pid) {
         execl(strace, strace, "-f", "-ttt", "-y", "-xx", "-v", "-s", "1000000", "-o", out, "-p", number, (char *)0);
         _exit(127);
     }
-    snprintf(path, sizeof path, "/proc/%d/status", handler_pid);
-    for (int i = 0; i < 5000; i++) {
-        int fd = open(path, O_RDONLY | O_CLOEXEC);
-        ssize_t n = read(fd, status, sizeof status - 1);
-        close(fd);
-        status[n > 0 ? n : 0] = 0;
-        char *tracer = strstr(status, "TracerPid:\t");
-        if (tracer && atoi(tracer + 11) != 0) break;
-        usleep(1000);
-    }
+    // It has attached, and would see the next call, only when it has said
+    // "stopped by SIGSTOP"; TracerPid is set a moment earlier.
+    struct stat written = {0};
+    for (int i = 0; i < 30000 && (stat(out, &written) < 0 || written.st_size == 0); i++) usleep(1000);
     kill(handler_pid, SIGCONT);
     return pid;
 }

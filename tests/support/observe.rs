@@ -125,13 +125,16 @@ impl Observatory {
             let line = done.lines().find_map(|line| line.strip_prefix(key)?.trim().parse::<u64>().ok());
             line.unwrap_or_else(|| panic!("no {key} in {done:?}"))
         };
+        let trace = Trace::parse(&std::fs::read(out.join("strace")).unwrap_or_default());
+        let whole = trace.calls.first().is_some_and(|call| call.name == "execve");
+        assert!(whole || watch != Watch::Calls, "strace did not see the handler's beginning");
         Seen {
             status,
             returned,
             handler_status: i32::try_from(number("status")).expect("a status"),
             maxrss_kib: number("maxrss"),
             cpu: Duration::from_micros(number("user") + number("system")),
-            trace: Trace::parse(&std::fs::read(out.join("strace")).unwrap_or_default()),
+            trace,
             pid,
         }
     }
