@@ -86,7 +86,11 @@ fn run(file: &[u8], stack: Vec<u8>, registers: &Registers, mappings: &[Mapping],
     let mut handle = tempfile::tempfile().expect("a file");
     std::io::Write::write_all(&mut handle, file).expect("written");
     for index in 0..modules.len() {
-        modules.attach(index, handle.try_clone().expect("a handle"), if index % 2 == 0 { Origin::Mapped } else { Origin::CleanPath });
+        modules.attach(
+            index,
+            handle.try_clone().expect("a handle"),
+            if index % 2 == 0 { Origin::Mapped } else { Origin::CleanPath },
+        );
     }
     let stacks = Stacks::new([AddrRange { start: Addr(STACK), end: Addr(STACK + length + 4096) }]);
     let walk = walk(registers, &stacks, &image, &modules, &mut Cache::new());

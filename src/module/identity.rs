@@ -63,8 +63,14 @@ mod tests {
         // share their L2: a new key version, not a fix of this test.
         assert_eq!(by_name(b"main"), 0x5927_4e45_233d_882e);
         let code = Code { start: 0x1000, fixed: None };
-        assert_eq!(by_code(Machine::X86_64, code, vec![0x55, 0x48, 0x89, 0xe5, 0xe8, 1, 2, 3, 4, 0x5d, 0xc3]), 0x8825_0e3d_e3a0_1762);
-        assert_eq!(by_code(Machine::Aarch64, code, vec![0xfd, 0x7b, 0xbf, 0xa9, 1, 2, 0, 0x94]), 0xc1e2_e321_d551_3e81);
+        assert_eq!(
+            by_code(Machine::X86_64, code, vec![0x55, 0x48, 0x89, 0xe5, 0xe8, 1, 2, 3, 4, 0x5d, 0xc3]),
+            0x8825_0e3d_e3a0_1762
+        );
+        assert_eq!(
+            by_code(Machine::Aarch64, code, vec![0xfd, 0x7b, 0xbf, 0xa9, 1, 2, 0, 0x94]),
+            0xc1e2_e321_d551_3e81
+        );
         assert_ne!(by_name(b"main"), by_name(b"main2"));
     }
 

@@ -119,9 +119,12 @@ impl FrameKey<'_> {
     /// standard library, which is linked into the program's own.
     fn is_library(&self) -> bool {
         let rust = |symbol: &[u8]| {
-            let legacy = [&b"_ZN4core"[..], b"_ZN3std", b"_ZN5alloc"].iter().any(|start| symbol.starts_with(start));
+            let legacy =
+                [&b"_ZN4core"[..], b"_ZN3std", b"_ZN5alloc"].iter().any(|start| symbol.starts_with(start));
             let part = |part: &[u8]| symbol.windows(part.len()).any(|window| window == part);
-            legacy || symbol.starts_with(b"_R") && [&b"_4core"[..], b"_3std", b"_5alloc"].iter().any(|name| part(name))
+            legacy
+                || symbol.starts_with(b"_R")
+                    && [&b"_4core"[..], b"_3std", b"_5alloc"].iter().any(|name| part(name))
         };
         self.is_runtime() || self.symbol.is_some_and(rust)
     }
@@ -254,12 +257,15 @@ mod tests {
     #[test]
     fn two_places_that_abort_are_two_keys() {
         let abort = |caller| {
-            location_keys(&[
-                frame(0, LIBC, 1, None),
-                frame(1, LIBC, 2, Some("raise")),
-                frame(2, LIBC, 3, Some("abort")),
-                frame(3, "/bin/app", caller, None),
-            ], true)
+            location_keys(
+                &[
+                    frame(0, LIBC, 1, None),
+                    frame(1, LIBC, 2, Some("raise")),
+                    frame(2, LIBC, 3, Some("abort")),
+                    frame(3, "/bin/app", caller, None),
+                ],
+                true,
+            )
         };
         assert_eq!(abort(10).frames, vec![3]);
         assert_ne!(abort(10).functions, abort(11).functions);
@@ -268,11 +274,14 @@ mod tests {
 
     #[test]
     fn a_library_frame_is_taken_along_and_the_programs_own_ends_the_key() {
-        let keys = location_keys(&[
-            frame(0, LIBC, 1, Some("memcpy")),
-            frame(1, "/bin/app", 10, None),
-            frame(2, "/bin/app", 11, None),
-        ], false);
+        let keys = location_keys(
+            &[
+                frame(0, LIBC, 1, Some("memcpy")),
+                frame(1, "/bin/app", 10, None),
+                frame(2, "/bin/app", 11, None),
+            ],
+            false,
+        );
         assert_eq!(keys.frames, vec![0, 1]);
     }
 
@@ -320,7 +329,12 @@ mod tests {
     fn a_static_program_that_aborts_is_known_by_who_called_abort() {
         let app = "/bin/app";
         let keys = location_keys(
-            &[frame(0, app, 1, Some("__pthread_kill_implementation")), frame(1, app, 2, Some("raise")), frame(2, app, 3, Some("abort")), frame(3, app, 4, Some("check"))],
+            &[
+                frame(0, app, 1, Some("__pthread_kill_implementation")),
+                frame(1, app, 2, Some("raise")),
+                frame(2, app, 3, Some("abort")),
+                frame(3, app, 4, Some("check")),
+            ],
             true,
         );
         assert_eq!(keys.frames, vec![3]);

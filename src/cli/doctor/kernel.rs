@@ -46,9 +46,10 @@ pub(super) fn settings(host: &Host) -> Vec<Check> {
             "1: setuid programs dump core as their user, for every handler; unsafe",
             "sysctl fs.suid_dumpable=2, or 0",
         ),
-        Some(_) => {
-            Check::ok("suid_dumpable", "2: crashes of privileged programs leave records in the private part of the spool")
-        }
+        Some(_) => Check::ok(
+            "suid_dumpable",
+            "2: crashes of privileged programs leave records in the private part of the spool",
+        ),
         None => Check::unknown("suid_dumpable", "could not be read"),
     });
     match number("/proc/sys/kernel/yama/ptrace_scope") {
