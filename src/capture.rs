@@ -80,15 +80,16 @@ pub fn from_kernel(arguments: Arguments) -> Result<(), String> {
         assembly::payload(record).and_then(|bytes| write(&spool, quota, record, &bytes))
     };
     let say = |error: String| kmsg.say(&arguments, &error);
-    let mut minimal = assembly::minimal(&evidence, &arguments, record::new_id());
-    let first = keep(&mut minimal).map_err(say);
-
-    let _ = confine::analysis_deadline();
+    let minimal = assembly::minimal(&evidence, &arguments, record::new_id());
+    let first = keep(&mut minimal.clone()).map_err(say);
     let mut full = analysis::run(minimal, &evidence, machine.ok().as_ref());
     full.capture.total_us = assembly::micros(started.elapsed());
     // The same disk refuses twice: one line a crash is enough.
-    let second = if first.is_ok() { keep(&mut full).map_err(say) } else { keep(&mut full) };
-    first.and(second)
+    match (keep(&mut full), first) {
+        (Ok(()), _) => Ok(()),
+        (Err(_), Err(said)) => Err(said),
+        (Err(error), Ok(())) => Err(say(error)),
+    }
 }
 
 /// The minimal record makes room for itself, the full one takes its place.

@@ -179,10 +179,9 @@ fn json_has_documented_keys_and_addresses_in_hexadecimal() {
     let text = out(&place.run(&["list", "--json"]));
     assert_eq!(text.lines().count(), 2);
     let first: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
-    assert_eq!(first["signal"], "SIGSEGV");
-    assert_eq!(first["at"], "2026-11-22T14:05:09Z");
-    assert_eq!(first["where"]["offset"], "0x4134");
-    assert_eq!(first["l1"], "0x9c1185a5c5e9fc54");
+    assert_eq!(first["crash"]["sig"], 11);
+    assert_eq!(first["st"][0]["f"][0]["o"], "0x4134");
+    assert_eq!(first["keys"]["l1"], "0x9c1185a5c5e9fc54");
     let text = out(&place.run(&["show", "41f7a2c3", "--json"]));
     let record: Record = serde_json::from_str(&text).unwrap();
     assert_eq!(record, null_read());

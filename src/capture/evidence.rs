@@ -1,6 +1,6 @@
 //! What was gathered of a crash, before anything is made of it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
@@ -9,6 +9,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::address::AddrRange;
 use crate::config::Release;
 use crate::elfcore::{FileMapping, Head};
 use crate::gap::{Gap, Stage};
@@ -229,15 +230,34 @@ fn from_notes(head: &Head, files: &[FileMapping], layout: &Layout) -> Vec<Mappin
 /// thousands, and reading one may ask a disk, or a device (reading the
 /// registers of a mapped device can change its state).
 fn forget_data_files(mappings: &mut [Mapping]) {
-    let code = |path: &[u8]| {
-        let device = [&b"/dev/"[..], b"/sys/", b"/proc/"].iter().any(|place| path.starts_with(place));
-        !device || path.starts_with(b"/dev/shm/")
-    };
-    let executable = mappings.iter().filter(|mapping| mapping.executable && code(&mapping.path));
-    let paths: HashSet<Vec<u8>> = executable.map(|mapping| mapping.path.clone()).collect();
+    let code = code_files(mappings);
     for mapping in mappings.iter_mut().filter(|mapping| mapping.path.starts_with(b"/")) {
-        if !paths.contains(&mapping.path) {
+        if !code.contains(&mapping.path) {
             mapping.path.clear();
         }
     }
+}
+
+/// Files with an executable mapping, or with executable memory of no file
+/// between their mappings: text that was moved to huge pages.
+fn code_files(mappings: &[Mapping]) -> HashSet<Vec<u8>> {
+    let anonymous: Vec<AddrRange> =
+        mappings.iter().filter(|mapping| mapping.executable && mapping.path.is_empty()).map(|m| m.range).collect();
+    let mut spans: HashMap<&[u8], (AddrRange, bool)> = HashMap::new();
+    for mapping in mappings.iter().filter(|mapping| is_code_path(&mapping.path)) {
+        let (span, executable) = spans.entry(&mapping.path).or_insert((mapping.range, false));
+        span.end = span.end.max(mapping.range.end);
+        *executable |= mapping.executable;
+    }
+    let moved = |span: &AddrRange| {
+        let first = anonymous.partition_point(|range| range.end <= span.start);
+        anonymous.get(first).is_some_and(|range| range.intersect(span).is_some())
+    };
+    let code = spans.into_iter().filter(|(_, (span, executable))| *executable || moved(span));
+    code.map(|(path, _)| path.to_vec()).collect()
+}
+
+fn is_code_path(path: &[u8]) -> bool {
+    let device = [&b"/dev/"[..], b"/sys/", b"/proc/"].iter().any(|place| path.starts_with(place));
+    path.starts_with(b"/") && (!device || path.starts_with(b"/dev/shm/"))
 }
