@@ -10,15 +10,16 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## every program, ready to install, in target/dist/
+	@tests/setup.sh build
 	cargo build --profile dist --bin epicore
 	packaging/build-handler.sh "$(DIST)/epicore-handler"
 
 demo: build ## crash five programs and look at their records (root)
 	$(DIST)/epicore demo --handler $(DIST)/epicore-handler
 
-test: ## all tests; says or installs what they need
-	tests/setup.sh
-	cargo test
+test: build ## all tests; says or installs what they need
+	@tests/setup.sh
+	cargo test --no-fail-fast
 
 lint: ## formatting, clippy for both builds, dependencies
 	cargo fmt --check

@@ -17,6 +17,7 @@ mod assembly;
 mod evidence;
 mod kmsg;
 mod machine;
+mod mappings;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};

@@ -41,11 +41,7 @@ fn five_programs_crash_and_leave_five_records() {
         .collect();
     let mut sorted = signals.clone();
     sorted.sort();
-    assert_eq!(
-        sorted,
-        ["11", "11", "11", "6", "8"],
-        "{signals:?}"
-    );
+    assert_eq!(sorted, ["11", "11", "11", "6", "8"], "{signals:?}");
 }
 
 #[test]

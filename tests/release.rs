@@ -281,3 +281,47 @@ fn a_record_says_how_it_was_made() {
     let (read, core) = (capture.stream_bytes.expect("cap.read"), capture.core_bytes.expect("cap.core"));
     assert!(0 < read && read < core, "{read} of {core} bytes are read");
 }
+
+/// A JVM or a database reserves far more than it touches; the kernel walks the
+/// holes page by page and does not notice that nobody reads any more.
+fn sparse() -> Option<Command> {
+    let mut command = victim(std::path::Path::new("/usr/bin/python3"));
+    if !std::path::Path::new("/usr/bin/python3").exists() {
+        println!("skipped: python3 is not installed");
+        return None;
+    }
+    let program = "import ctypes, mmap\n\
+                   flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000\n\
+                   reserved = mmap.mmap(-1, 64 << 30, flags=flags)\n\
+                   ctypes.string_at(0)";
+    command.args(["-c", program]);
+    Some(command)
+}
+
+#[test]
+fn a_walk_of_empty_mappings_is_ended_only_where_the_site_has_chosen_so() {
+    let Some(observatory) = Observatory::open() else { return };
+    for (choice, killed) in [("wait", false), ("kill", true)] {
+        let Some(mut command) = sparse() else { return };
+        let spool = observatory.spool(&format!("s{killed}"));
+        let config = observatory.place.path("c");
+        let text = format!("[release]\nsparse = \"{choice}\"\nsparse_threshold = 1073741824\n");
+        std::fs::write(&config, text).expect("a configuration");
+        let arguments = format!(
+            "{} --spool {} --config {}",
+            support::handler_place::SPECIFIERS,
+            spool.display(),
+            config.display()
+        );
+        let handler = support::handler_place::handler();
+        let began = std::time::Instant::now();
+        let seen = observatory.crash_with(Watch::Usage, &handler, &arguments, &mut command);
+        let record = records(&spool).remove(0);
+        assert_eq!(record.capture.killed, killed, "{choice}");
+        assert_eq!(record.kind, Kind::Full);
+        assert_eq!(dumped(seen.status, 11), !killed, "{choice}: {:?}", seen.status);
+        let signal = std::os::unix::process::ExitStatusExt::signal(&seen.status);
+        assert_eq!(signal, Some(if killed { 9 } else { 11 }), "{choice}");
+        println!("{choice}: {:?} until everything was over", began.elapsed());
+    }
+}

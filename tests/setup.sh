@@ -1,11 +1,21 @@
 #!/bin/bash
-# What the tests need beyond Rust: installed when this is root on Debian, else
-# said. Tests that lack a tool say so themselves.
+# setup.sh [build]: what building (a linker) and testing need beyond Rust:
+# installed when this is root on Debian, else said. Tests that lack a tool say
+# so themselves.
 set -euo pipefail
 
-declare -A package=(
-    [cc]=gcc [g++]=g++ [gdb]=gdb [eu-readelf]=elfutils [strace]=strace [objcopy]=binutils
-)
+command -v cargo >/dev/null || {
+    echo "setup: cargo is missing; Rust 1.89 or later is needed: https://rustup.rs" >&2
+    exit 1
+}
+
+declare -A package=([cc]=gcc)
+if [[ ${1:-tests} != build ]]; then
+    package+=(
+        [g++]=g++ [gdb]=gdb [eu-stack]=elfutils [strace]=strace [objcopy]=binutils
+        [musl-gcc]=musl-tools [perl]=perl [python3]=python3
+    )
+fi
 missing=()
 for tool in "${!package[@]}"; do
     command -v "$tool" >/dev/null || missing+=("${package[$tool]}")
@@ -13,12 +23,14 @@ done
 [[ ${#missing[@]} -eq 0 ]] && exit 0
 
 if [[ $(id -u) -eq 0 ]] && command -v apt-get >/dev/null; then
-    echo "tests/setup.sh: installing ${missing[*]}"
+    echo "setup: installing ${missing[*]}"
     apt-get update -qq
+    # gcc alone is no compiler without the C library's headers.
+    [[ " ${missing[*]} " == *" gcc "* ]] && missing+=(libc6-dev)
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}"
 else
-    echo "tests/setup.sh: missing: ${missing[*]}" >&2
+    echo "setup: missing: ${missing[*]}" >&2
     echo "  Debian, Ubuntu:  sudo apt-get install ${missing[*]}" >&2
-    echo "  Fedora, RHEL:    sudo dnf install gcc gcc-c++ gdb elfutils strace binutils" >&2
+    echo "  Fedora, RHEL:    sudo dnf install gcc gcc-c++ gdb elfutils strace binutils musl-gcc" >&2
     exit 1
 fi

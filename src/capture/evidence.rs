@@ -1,6 +1,5 @@
 //! What was gathered of a crash, before anything is made of it.
 
-use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::Read;
@@ -9,9 +8,9 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::address::AddrRange;
+use super::mappings;
 use crate::config::Release;
-use crate::elfcore::{FileMapping, Head};
+use crate::elfcore::Head;
 use crate::gap::{Gap, Stage};
 use crate::invocation::Arguments;
 use crate::limits;
@@ -89,7 +88,7 @@ impl Evidence {
         mut gaps: Vec<Gap>,
     ) -> Evidence {
         let layout = Layout::new(&head);
-        let mappings = mappings(&head, &layout, dying, &mut gaps);
+        let mappings = mappings::of(&head, &layout, dying, &mut gaps);
         let plan = Plan::new(&head, &layout, &mappings);
         let (image, lost) = match live {
             Some(memory) => memory::live(memory, &plan, &layout),
@@ -180,84 +179,4 @@ fn open_dying(arguments: &Arguments, proc_root: Option<Directory>, gaps: &mut Ve
         Ok(dying) => Some(dying),
         Err(error) => lost(format!("/proc/TID could not be used: {}", error.desc())),
     }
-}
-
-/// Mappings from the core's own words, else from /proc: the same record must
-/// come from both sources.
-fn mappings(head: &Head, layout: &Layout, dying: Option<&Dying>, gaps: &mut Vec<Gap>) -> Vec<Mapping> {
-    let told = match &head.files {
-        Some(files) => Some(from_notes(head, files, layout)),
-        None => dying.and_then(Dying::mappings).map(|(mappings, cut)| {
-            if cut {
-                gaps.push(Gap::new(Stage::Process, "maps beyond the limit"));
-            }
-            mappings
-        }),
-    };
-    let mut mappings = told.unwrap_or_else(|| from_notes(head, &[], layout));
-    forget_data_files(&mut mappings);
-    mappings
-}
-
-fn from_notes(head: &Head, files: &[FileMapping], layout: &Layout) -> Vec<Mapping> {
-    let file_backed = files.iter().map(|file| {
-        // The kernel writes a segment for every mapping; gdb's gcore leaves out
-        // file text that nobody changed.
-        let segment = layout.segment(file.range.start);
-        Mapping {
-            range: file.range,
-            offset: file.offset,
-            path: file.path.clone(),
-            executable: segment.is_none_or(|segment| segment.is_executable()),
-            writable: segment.is_some_and(|segment| segment.is_writable()),
-            identity: None,
-        }
-    });
-    let named: HashSet<_> = files.iter().map(|file| file.range.start).collect();
-    let unnamed = head.segments.iter().filter(|segment| !named.contains(&segment.range.start));
-    let anonymous = unnamed.map(|segment| Mapping {
-        range: segment.range,
-        executable: segment.is_executable(),
-        writable: segment.is_writable(),
-        ..Mapping::default()
-    });
-    let mut all: Vec<Mapping> = file_backed.chain(anonymous).collect();
-    all.sort_by_key(|mapping| mapping.range.start);
-    all
-}
-
-/// A file of which nothing is executable is no module: a database maps
-/// thousands, and reading one may ask a disk, or a device (reading the
-/// registers of a mapped device can change its state).
-fn forget_data_files(mappings: &mut [Mapping]) {
-    let code = code_files(mappings);
-    for mapping in mappings.iter_mut().filter(|mapping| mapping.path.starts_with(b"/")) {
-        if !code.contains(&mapping.path) {
-            mapping.path.clear();
-        }
-    }
-}
-
-/// Files with an executable mapping, or with executable memory of no file
-/// between their mappings: text that was moved to huge pages.
-fn code_files(mappings: &[Mapping]) -> HashSet<Vec<u8>> {
-    let anonymous: Vec<AddrRange> =
-        mappings.iter().filter(|mapping| mapping.executable && mapping.path.is_empty()).map(|m| m.range).collect();
-    let mut spans: HashMap<&[u8], (AddrRange, bool)> = HashMap::new();
-    for mapping in mappings.iter().filter(|mapping| is_code_path(&mapping.path)) {
-        let (span, executable) = spans.entry(&mapping.path).or_insert((mapping.range, false));
-        span.end = span.end.max(mapping.range.end);
-        *executable |= mapping.executable;
-    }
-    let moved = |span: &AddrRange| {
-        let first = anonymous.partition_point(|range| range.end <= span.start);
-        anonymous.get(first).is_some_and(|range| range.intersect(span).is_some())
-    };
-    let code = spans.into_iter().filter(|(_, (span, executable))| *executable || moved(span));
-    code.map(|(path, _)| path.to_vec()).collect()
-}
-
-fn is_code_path(path: &[u8]) -> bool {
-    let device = [&b"/dev/"[..], b"/sys/", b"/proc/"].iter().any(|place| path.starts_with(place));
-    path.starts_with(b"/") && (!device || path.starts_with(b"/dev/shm/"))
 }

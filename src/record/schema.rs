@@ -550,7 +550,8 @@ pub struct Capture {
     /// Version of epicore.
     #[serde(rename = "ver", skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// Where memory came from: "live" or "stream".
+    /// Where memory came from: "live", "stream", or "none" when the process
+    /// turned out to be another one.
     #[serde(rename = "src", skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
     /// Microseconds from the handler's first instruction to the release.

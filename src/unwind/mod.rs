@@ -42,7 +42,6 @@ mod cfi;
 mod expression;
 mod frame;
 mod ground;
-mod interrupted;
 mod ladder;
 mod scan;
 mod stacks;
@@ -53,6 +52,5 @@ mod x86_64;
 
 pub use cache::Cache;
 pub use frame::{Cut, End, Frame, FrameKind, How, Walk};
-pub use interrupted::interrupted_stacks;
 pub use stacks::Stacks;
 pub use walk::walk;

@@ -129,7 +129,6 @@ struct Keeper {
     dropped: usize,
     /// There are bytes in between that were not kept.
     jumped: bool,
-    jumped_at: usize,
 }
 
 impl Keeper {
@@ -152,7 +151,6 @@ impl Keeper {
         self.jumped = true;
         self.dropped = self.dropped.saturating_add(self.outer.len());
         self.outer.clear();
-        self.jumped_at = self.inner.len();
     }
 
     fn finish(self, end: End) -> Walk {

@@ -13,7 +13,11 @@ use epicore::elfcore::{Machine, Registers};
 use epicore::memory::Image;
 use epicore::module::{Modules, Origin};
 use epicore::process::Mapping;
-use epicore::unwind::{Cache, Stacks, Walk, interrupted_stacks, walk};
+use epicore::unwind::{Cache, Stacks, Walk, walk};
+
+#[path = "interrupted.rs"]
+mod interrupted;
+use interrupted::interrupted_stacks;
 
 /// A core file in memory.
 #[allow(unreachable_pub)]

@@ -162,7 +162,8 @@ impl FullCore {
     /// si_addr, for signals of a fault. With SI_KERNEL (0x80: general
     /// protection, a breakpoint) the kernel says nothing (siginfo_layout()).
     pub(crate) fn fault_address(&self) -> Option<u64> {
-        (matches!(self.signal, 4 | 5 | 7 | 8 | 11 | 31) && (1..0x80).contains(&self.code)).then_some(self.union)
+        (matches!(self.signal, 4 | 5 | 7 | 8 | 11 | 31) && (1..0x80).contains(&self.code))
+            .then_some(self.union)
     }
 
     /// si_pid, for signals that somebody sent (SI_USER, SI_TKILL).
