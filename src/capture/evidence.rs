@@ -120,12 +120,13 @@ impl Evidence {
     /// have been somebody else.
     fn ask(&mut self, dying: &Dying, pidfd: Option<&OwnedFd>) {
         let facts = dying.facts();
-        let tids: Vec<u32> =
-            self.head.threads.iter().take(limits::THREAD_CPUS).map(|thread| thread.tid).collect();
+        self.cpus = vec![facts.cpu];
         // Ids in the core are those of the process's own pid namespace; they
         // are ours only when that is ours.
-        let ours = !facts.namespaces.iter().any(|(name, _)| name == "pid");
-        self.cpus = if ours { dying.thread_cpus(&tids) } else { vec![facts.cpu] };
+        if !facts.namespaces.iter().any(|(name, _)| name == "pid") {
+            let others = self.head.threads.iter().skip(1).take(limits::THREAD_CPUS);
+            self.cpus.extend(dying.thread_cpus(&others.map(|thread| thread.tid).collect::<Vec<_>>()));
+        }
         let mapping = |module: &Module| Mapping {
             range: module.first,
             path: module.path.clone(),
@@ -135,12 +136,21 @@ impl Evidence {
         self.attach(|module| dying.open_mapped(&mapping(module)), Origin::Mapped);
         self.identity = Some(dying.still(pidfd));
         if self.identity == Some(Identity::Lost) {
-            self.gaps
-                .push(Gap::new(Stage::Process, "the process could not be verified: its facts are left out"));
-            self.cpus.clear();
+            self.believe_only_the_core();
         } else {
             self.facts = Some(facts);
         }
+    }
+
+    /// Somebody else's memory and files must not enter this record.
+    fn believe_only_the_core(&mut self) {
+        let reason = "the process could not be verified: only the core is believed";
+        self.gaps.push(Gap::new(Stage::Process, reason));
+        self.cpus.clear();
+        self.image = Image::default();
+        let mappings = mappings::of(&self.head, &Layout::new(&self.head), None, &mut self.gaps);
+        self.modules = Modules::assemble(&mappings, &self.image, None, self.modules.machine()).0;
+        self.source = "none";
     }
 
     /// Opens what unwinding will need, where it is not there yet.
