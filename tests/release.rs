@@ -283,7 +283,8 @@ fn a_record_says_how_it_was_made() {
 }
 
 /// A JVM or a database reserves far more than it touches; the kernel walks the
-/// holes page by page and does not notice that nobody reads any more.
+/// holes page by page and does not notice that nobody reads any more. (A
+/// mapping that nobody ever touched is not dumped at all.)
 fn sparse() -> Option<Command> {
     let mut command = victim(std::path::Path::new("/usr/bin/python3"));
     if !std::path::Path::new("/usr/bin/python3").exists() {
@@ -292,7 +293,8 @@ fn sparse() -> Option<Command> {
     }
     let program = "import ctypes, mmap\n\
                    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x4000\n\
-                   reserved = mmap.mmap(-1, 64 << 30, flags=flags)\n\
+                   reserved = mmap.mmap(-1, 16 << 30, flags=flags)\n\
+                   reserved[-1] = 1\n\
                    ctypes.string_at(0)";
     command.args(["-c", program]);
     Some(command)

@@ -76,13 +76,15 @@ fn live(arguments: &Arguments, out: &mut Output) -> Outcome {
     if !out.json {
         out.line("Five small programs crash; core_pattern is epicore's meanwhile.")?;
     }
+    let mut pids = Vec::new();
     for victim in Victim::ALL {
-        let status = sacrifice(victim)?;
+        let (pid, status) = sacrifice(victim)?;
+        pids.push(pid);
         if !out.json {
             out.line(&format!("  {:<15} {:<60} {}", victim.name(), victim.story(), death(status)))?;
         }
     }
-    let found = collect(&spool)?;
+    let found = collect(&spool, &pids)?;
     let before = guard.relieve()?;
     tell(&found, &before, arguments.keep.then_some(spool.as_path()), out)
 }
@@ -117,17 +119,19 @@ fn prepare(handler: &Path, guard: &mut Guard) -> Result<PathBuf, Failure> {
     Ok(spool)
 }
 
-/// Runs one victim to its end.
-fn sacrifice(victim: Victim) -> Result<ExitStatus, Failure> {
+/// Runs one victim to its end: its pid, and how it died.
+fn sacrifice(victim: Victim) -> Result<(u32, ExitStatus), Failure> {
     let failed = |error: std::io::Error| Failure::new(format!("a victim could not be started: {error}"), "");
     let exe = std::env::current_exe().map_err(failed)?;
-    Command::new(exe)
+    let mut child = Command::new(exe)
         .args(["demo", "--victim", victim.name()])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .status()
-        .map_err(failed)
+        .spawn()
+        .map_err(failed)?;
+    let pid = child.id();
+    Ok((pid, child.wait().map_err(failed)?))
 }
 
 fn death(status: ExitStatus) -> String {
@@ -137,14 +141,16 @@ fn death(status: ExitStatus) -> String {
     }
 }
 
-/// Waits until every victim has its full record.
-fn collect(path: &Path) -> Result<Vec<Record>, Failure> {
+/// Waits until every victim has its full record. Whoever else crashed meanwhile
+/// is not a part of the show.
+fn collect(path: &Path, pids: &[u32]) -> Result<Vec<Record>, Failure> {
     let records = Records::open(path)?;
     let until = Instant::now() + PATIENCE;
+    let ours = |record: &Record| record.crash.pid.is_some_and(|pid| pids.contains(&pid));
     loop {
         let entries = records.list()?.entries;
         let found: Vec<Record> =
-            entries.iter().filter_map(|entry| records.read(entry).ok().flatten()).collect();
+            entries.iter().filter_map(|entry| records.read(entry).ok().flatten()).filter(ours).collect();
         let full = found.iter().filter(|record| record.kind == Kind::Full).count();
         if full >= Victim::ALL.len() || Instant::now() > until {
             return Ok(found);
