@@ -249,6 +249,11 @@ fn every_victim_shows_the_call_chain_it_died_in() {
         let folder = tempfile::tempdir().expect("a folder");
         let label =
             format!("{} {}", victim.source.file_stem().unwrap().to_str().unwrap(), victim.flags.join(" "));
+        // Only map_files leads to a file that is gone, and that needs root.
+        if label.starts_with("deleted") && !nix::unistd::geteuid().is_root() {
+            eprintln!("skipped: {label} needs root");
+            continue;
+        }
         let Some((path, gdb)) = crash(&mut victim, folder.path()) else {
             eprintln!("NOT BUILT {label}");
             missed.push(label);
