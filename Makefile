@@ -19,7 +19,9 @@ demo: build ## crash five programs and look at their records (root)
 
 test: build ## all tests; says or installs what they need
 	@tests/setup.sh
-	cargo test --no-fail-fast
+	@mkdir -p $(TARGET)
+	set -o pipefail; cargo test --no-fail-fast -- --show-output 2>&1 | tee $(TARGET)/test.log; status=$$?; \
+	if grep -q '^skipped:' $(TARGET)/test.log; then echo; echo 'Skipped:'; grep '^skipped:' $(TARGET)/test.log | sort | uniq -c; fi; exit $$status
 
 lint: ## formatting, clippy for both builds, dependencies
 	cargo fmt --check

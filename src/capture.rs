@@ -19,11 +19,13 @@ mod kmsg;
 mod machine;
 mod mappings;
 
-use std::io::Read;
+use std::fs::File;
+use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::config::Config;
+use crate::elfcore::Head;
 use crate::gap::{Gap, Stage};
 use crate::hardware::Roots;
 use crate::invocation::{Arguments, pipe_inode, still_holds, take_stdin};
@@ -113,9 +115,27 @@ fn write(spool: &Spool, quota: Quota, record: &Record, payload: &[u8]) -> Result
 pub fn replay(input: impl Read, places: &[PathBuf]) -> Record {
     let started = Instant::now();
     let mut stream = Stream::new(input);
+    let head = stream.head();
+    replayed(&mut stream, head, places, started)
+}
+
+/// The same from a file, which can be read twice: gdb's gcore writes the notes
+/// behind the segments.
+pub fn replay_file(file: &File, places: &[PathBuf]) -> Record {
+    let started = Instant::now();
+    let mut stream = Stream::new(file);
+    let head = stream.head();
+    let behind = head.segments.iter().any(|segment| segment.file_size > 0 && segment.offset < head.position);
+    if behind && (&*file).rewind().is_ok() {
+        stream = Stream::new(file);
+    }
+    replayed(&mut stream, head, places, started)
+}
+
+fn replayed<R: Read>(stream: &mut Stream<R>, head: Head, places: &[PathBuf], started: Instant) -> Record {
     // Paths out of a core count only when they are absolute; so do these.
     let places: Vec<PathBuf> = places.iter().filter_map(|place| place.canonicalize().ok()).collect();
-    let evidence = Evidence::from_core(&mut stream, &places);
+    let evidence = Evidence::from_core(stream, head, &places);
     let minimal = assembly::minimal(&evidence, &Arguments::default(), record::new_id());
     let mut record = analysis::run(minimal, &evidence, None);
     record.kind = Kind::Replay;

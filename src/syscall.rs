@@ -68,8 +68,8 @@ pub fn set_deadline(seconds: u64, grace: u64) -> Result<(), Errno> {
         action.sa_flags = libc::SA_RESETHAND;
         Errno::result(libc::sigaction(libc::SIGALRM, &action, std::ptr::null_mut()))?;
         let timer = libc::itimerval {
-            it_value: libc::timeval { tv_sec: seconds as libc::time_t, tv_usec: 0 },
-            it_interval: libc::timeval { tv_sec: grace as libc::time_t, tv_usec: 0 },
+            it_value: libc::timeval { tv_sec: seconds as _, tv_usec: 0 },
+            it_interval: libc::timeval { tv_sec: grace as _, tv_usec: 0 },
         };
         Errno::result(libc::setitimer(libc::ITIMER_REAL, &timer, std::ptr::null_mut())).map(drop)
     }

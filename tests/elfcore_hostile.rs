@@ -192,6 +192,28 @@ fn segments_that_overlap_are_not_kept_more_often_than_planned() {
     assert!(image.len() <= planned);
 }
 
+#[test]
+fn a_core_with_its_notes_at_the_end_is_read_twice_from_a_file() {
+    // gdb's gcore writes the notes behind the segments.
+    let mut core = ordinary().build();
+    let notes_at = u64::from_le_bytes(core[64 + 8..64 + 16].try_into().unwrap()) as usize;
+    let size = u64::from_le_bytes(core[64 + 32..64 + 40].try_into().unwrap()) as usize;
+    let notes = core[notes_at..notes_at + size].to_vec();
+    let end = core.len() as u64;
+    core[64 + 8..64 + 16].copy_from_slice(&end.to_le_bytes());
+    core.extend(notes);
+    let mut file = tempfile::tempfile().unwrap();
+    std::io::Write::write_all(&mut file, &core).unwrap();
+    std::io::Seek::rewind(&mut file).unwrap();
+    let record = epicore::capture::replay_file(&file, &[]);
+    assert_eq!(record.threads.tid, [100, 101]);
+    assert!(record.capture.kept_bytes > Some(0x4000), "{:?}", record.capture);
+    // A stream cannot go back: the registers are there, the stacks a gap.
+    let record = epicore::capture::replay(core.as_slice(), &[]);
+    assert_eq!(record.threads.tid, [100, 101]);
+    assert!(record.gaps.iter().any(|gap| gap.reason == "segments out of order"), "{:?}", record.gaps);
+}
+
 proptest! {
     #[test]
     fn flipped_bits_never_panic_and_never_keep_more_than_the_budget(

@@ -66,8 +66,7 @@ impl Evidence {
 
     /// From a core that was kept. Module files are those at their paths, then
     /// those of the same name in `places`, when they are the same build.
-    pub(super) fn from_core<R: Read>(stream: &mut Stream<R>, places: &[PathBuf]) -> Evidence {
-        let head = stream.head();
+    pub(super) fn from_core<R: Read>(stream: &mut Stream<R>, head: Head, places: &[PathBuf]) -> Evidence {
         let mut evidence = Evidence::read(stream, head, None, None, Vec::new());
         evidence.attach(|module| process::open_by_path(&module.literal_path()), Origin::LiteralPath);
         evidence.attach(|module| process::open_by_path(&module.path), Origin::CleanPath);

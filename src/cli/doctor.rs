@@ -154,7 +154,8 @@ pub(super) fn run(arguments: &Arguments, common: &Common, out: &mut Output) -> O
     // The handler works with a broken configuration, so the doctor does too.
     let file = common.config.clone().unwrap_or_else(|| config::DEFAULT_FILE.into());
     let (mut settings, warnings) = config::load(&file);
-    settings.spool = common.spool.clone().or(settings.spool);
+    let typed = common.spool.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
+    settings.spool = typed.or(settings.spool);
     let mut checks = examine(&Host::this(), &settings, arguments.pid);
     checks.extend(warnings.iter().map(|w| Check::warn("configuration", w.to_string(), "Correct the file.")));
     print(&checks, out)?;

@@ -57,8 +57,11 @@ pub(super) struct Disable {
 
 /// Installs the pattern.
 pub(super) fn enable(arguments: &Enable, common: &Common, out: &mut Output) -> Outcome {
+    be_root()?;
     let settings = common.settings()?;
     let spool = settings.spool_directory();
+    let handler = std::path::absolute(&arguments.handler).unwrap_or_else(|_| arguments.handler.clone());
+    pattern::check_handler(&handler, 0).map_err(explain)?;
     if !spool.exists() {
         spool::initialise(spool, None)
             .map_err(|error| Failure::new(format!("{}: {error}", spool.display()), ROOT))?;
@@ -66,7 +69,7 @@ pub(super) fn enable(arguments: &Enable, common: &Common, out: &mut Output) -> O
     }
     let roots = Roots { state: arguments.state.clone(), ..Roots::default() };
     let pattern = Pattern {
-        handler: arguments.handler.clone(),
+        handler,
         // The handler reads the default configuration by itself.
         spool: common.spool.is_some().then(|| spool.to_owned()).filter(|p| p != config::DEFAULT_SPOOL),
         config: common.config.clone().and_then(|p| std::path::absolute(p).ok()),
@@ -84,8 +87,17 @@ pub(super) fn enable(arguments: &Enable, common: &Common, out: &mut Output) -> O
     out.line("Try it: `epicore doctor`, then `epicore demo`. This lasts until the next boot.")
 }
 
+/// Only root reads what was saved, and writes the kernel's settings.
+fn be_root() -> Outcome {
+    match nix::unistd::geteuid().is_root() {
+        true => Ok(()),
+        false => Err(Failure::new("kernel.core_pattern is for root to set", ROOT)),
+    }
+}
+
 /// Puts back what was there.
 pub(super) fn disable(arguments: &Disable, out: &mut Output) -> Outcome {
+    be_root()?;
     let roots = Roots { state: arguments.state.clone(), ..Roots::default() };
     let done = pattern::disable(&roots, arguments.force).map_err(explain)?;
     if out.json {

@@ -57,7 +57,7 @@ fn read(core: &Path, modules: &[PathBuf]) -> Result<Record, Failure> {
     let next = "Give the path of a core file, or - for standard input.";
     let file =
         File::open(core).map_err(|error| Failure::new(format!("{}: {error}", core.display()), next))?;
-    Ok(capture::replay(file, modules))
+    Ok(capture::replay_file(&file, modules))
 }
 
 fn store(record: &Record, path: &Path) -> Outcome {

@@ -173,5 +173,5 @@ fn line(record: &Record, names: &Names, frame: &Frame, number: u64, widths: Widt
     let place = place(record, frame);
     let after = widths.place.saturating_sub(columns(&place));
     let label = format!("#{number}");
-    format!("  {label:<4}{what}{:pad$}  {place}{:after$}  {}", "", "", paint.dim(how(frame.trust)))
+    format!("  {label:<3} {what}{:pad$}  {place}{:after$}  {}", "", "", paint.dim(how(frame.trust)))
 }
