@@ -72,6 +72,3 @@ pub use layout::{PRIVATE, Spool, initialise};
 pub use name::RecordId;
 pub use reader::{Entry, Listing, NotOne, Reader, RecordStatus, Refusal, read_file};
 pub use vacuum::{Quota, Vacuumed};
-
-/// Where the spool is unless the configuration says otherwise.
-pub const DEFAULT_DIRECTORY: &str = "/var/spool/epicore";
