@@ -14,6 +14,10 @@
 //! spool_records = 10000
 //! ```
 //!
+//! The further tables (collector, forward, retention, daemon, labels, fleet)
+//! belong to the daemon, the command line and the census; docs/configuration.md
+//! has every key. The handler reads over them.
+//!
 //! Reading never fails: a crash handler must work with a broken configuration.
 //! What could not be used keeps its default and is a [`Warning`]; the command
 //! line makes an error of it. Limits: limits::CONFIG_BYTES a file, 64 drop-ins.
@@ -31,8 +35,17 @@ use crate::limits;
 pub const DEFAULT_FILE: &str = "/etc/epicore/epicore.toml";
 /// The spool's directory.
 pub const DEFAULT_SPOOL: &str = "/var/spool/epicore";
+/// Where epicored answers `epicore status`.
+pub const DEFAULT_SOCKET: &str = "/run/epicore/epicored.sock";
+/// The tables; every other key stands alone.
+const TABLES: [&str; 8] =
+    ["release", "limits", "collector", "forward", "retention", "daemon", "labels", "fleet"];
 /// Drop-ins that are read.
 const DROP_INS: usize = 64;
+/// The longest name or text of a label.
+const LABEL: usize = 128;
+/// Labels of one host.
+const LABELS: usize = 32;
 
 /// What to do about a process whose mappings are mostly holes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,6 +89,81 @@ pub enum CoreLimitZero {
     Drop,
 }
 
+/// Where records go, and as whom.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Collector {
+    /// "https://collector.example:7464"; absent = nothing is forwarded.
+    pub url: Option<String>,
+    /// PEM of the authority that signed the collector; absent = the system's.
+    pub ca_file: Option<PathBuf>,
+    /// PEM of a client certificate, and its chain.
+    pub cert_file: Option<PathBuf>,
+    /// PEM of its key.
+    pub key_file: Option<PathBuf>,
+    /// A file with the bearer token.
+    pub token_file: Option<PathBuf>,
+    /// "http://proxy.example:3128"; "" = none, whatever the environment says;
+    /// absent = the environment's (HTTPS_PROXY, NO_PROXY).
+    pub proxy: Option<String>,
+}
+
+/// What of the general registers leaves the host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ForwardRegisters {
+    /// Their classes, low 12 bits and distance to a mapping.
+    #[default]
+    Classified,
+    /// Their values too.
+    Full,
+    /// Nothing.
+    None,
+}
+
+/// What leaves the host, and in which portions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forward {
+    /// General registers.
+    pub registers: ForwardRegisters,
+    /// Records of privileged processes leave too.
+    pub private: bool,
+    /// Records in a batch.
+    pub batch_records: u64,
+    /// Bytes in a batch, before compression.
+    pub batch_bytes: u64,
+    /// Batches on the way at once.
+    pub concurrency: u64,
+    /// Seconds until a request is given up.
+    pub timeout_seconds: u64,
+}
+
+impl Default for Forward {
+    fn default() -> Forward {
+        Forward {
+            registers: ForwardRegisters::default(),
+            private: false,
+            batch_records: 500,
+            batch_bytes: 4 << 20,
+            concurrency: 4,
+            timeout_seconds: 30,
+        }
+    }
+}
+
+/// What the daemon shows of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Daemon {
+    /// Unix socket of `epicore status`.
+    pub socket: PathBuf,
+    /// Prometheus text file (node_exporter's textfile collector), when wanted.
+    pub metrics_file: Option<PathBuf>,
+}
+
+impl Default for Daemon {
+    fn default() -> Daemon {
+        Daemon { socket: PathBuf::from(DEFAULT_SOCKET), metrics_file: None }
+    }
+}
+
 /// What the program needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
@@ -89,6 +177,21 @@ pub struct Config {
     pub spool_bytes: u64,
     /// Quota of the spool, records.
     pub spool_records: u64,
+    /// Days after which an acknowledged record (without a collector: any)
+    /// leaves the spool; 0 = only the quota counts.
+    pub retention_days: u64,
+    /// The collector.
+    pub collector: Collector,
+    /// Forwarding.
+    pub forward: Forward,
+    /// The daemon.
+    pub daemon: Daemon,
+    /// Labels of this host (region, rack, role …), sorted by name.
+    pub labels: Vec<(String, String)>,
+    /// A file with the fleet's key for hashed serial numbers.
+    pub fleet_key_file: Option<PathBuf>,
+    /// Mean seconds between two censuses.
+    pub census_mean_seconds: u64,
 }
 
 impl Default for Config {
@@ -99,6 +202,13 @@ impl Default for Config {
             release: Release::default(),
             spool_bytes: limits::SPOOL_BYTES,
             spool_records: limits::SPOOL_RECORDS,
+            retention_days: 30,
+            collector: Collector::default(),
+            forward: Forward::default(),
+            daemon: Daemon::default(),
+            labels: Vec::new(),
+            fleet_key_file: None,
+            census_mean_seconds: 3600,
         }
     }
 }
@@ -215,7 +325,7 @@ fn flatten(table: &Table) -> Vec<(String, &Value)> {
     let mut out = Vec::new();
     for (key, value) in table {
         match value {
-            Value::Table(inner) if matches!(key.as_str(), "release" | "limits") => {
+            Value::Table(inner) if TABLES.contains(&key.as_str()) => {
                 out.extend(inner.iter().map(|(name, value)| (format!("{key}.{name}"), value)));
             }
             _ => out.push((key.clone(), value)),
@@ -246,9 +356,80 @@ fn set(config: &mut Config, key: &str, value: &Value) -> Result<(), &'static str
         "release.sparse_threshold" => config.release.sparse_threshold = bytes(value)?,
         "limits.spool_bytes" => config.spool_bytes = bytes(value)?,
         "limits.spool_records" => config.spool_records = bytes(value)?,
-        _ => return Err(""),
+        "retention.days" => config.retention_days = days(value)?,
+        "collector.url" => config.collector.url = Some(url(value)?),
+        "collector.ca_file" => config.collector.ca_file = Some(path(value)?),
+        "collector.cert_file" => config.collector.cert_file = Some(path(value)?),
+        "collector.key_file" => config.collector.key_file = Some(path(value)?),
+        "collector.token_file" => config.collector.token_file = Some(path(value)?),
+        "collector.proxy" => config.collector.proxy = Some(text.ok_or("a URL or \"\"")?.to_owned()),
+        "forward.registers" => match text {
+            Some("classified") => config.forward.registers = ForwardRegisters::Classified,
+            Some("full") => config.forward.registers = ForwardRegisters::Full,
+            Some("none") => config.forward.registers = ForwardRegisters::None,
+            _ => return Err("\"classified\", \"full\" or \"none\""),
+        },
+        "forward.private" => config.forward.private = value.as_bool().ok_or("true or false")?,
+        "forward.batch_records" => config.forward.batch_records = within(value, 1..=1000, "1 to 1000")?,
+        "forward.batch_bytes" => {
+            config.forward.batch_bytes = within(value, 262_144..=16_000_000, "262144 to 16000000")?;
+        }
+        "forward.concurrency" => config.forward.concurrency = within(value, 1..=32, "1 to 32")?,
+        "forward.timeout_seconds" => {
+            config.forward.timeout_seconds = within(value, 1..=3600, "1 to 3600")?;
+        }
+        "daemon.socket" => config.daemon.socket = path(value)?,
+        "daemon.metrics_file" => config.daemon.metrics_file = Some(path(value)?),
+        "fleet.key_file" => config.fleet_key_file = Some(path(value)?),
+        "fleet.census_mean_seconds" => {
+            config.census_mean_seconds = within(value, 60..=86_400, "60 to 86400")?;
+        }
+        _ => match key.strip_prefix("labels.") {
+            Some(name) => label(config, name, text)?,
+            None => return Err(""),
+        },
     }
     Ok(())
+}
+
+/// A label; a later file's replaces it, so a drop-in of the provisioning
+/// (a cloud's physical host, say) may add to what the fleet's file says.
+fn label(config: &mut Config, name: &str, text: Option<&str>) -> Result<(), &'static str> {
+    const EXPECTED: &str = "a name and a text of at most 128 characters";
+    let text =
+        text.filter(|text| text.len() <= LABEL && !name.is_empty() && name.len() <= LABEL).ok_or(EXPECTED)?;
+    match config.labels.binary_search_by(|(known, _)| known.as_str().cmp(name)) {
+        Ok(at) => {
+            if let Some((_, known)) = config.labels.get_mut(at) {
+                *known = text.to_owned();
+            }
+        }
+        Err(_) if config.labels.len() >= LABELS => return Err("one of at most 32 labels"),
+        Err(at) => config.labels.insert(at, (name.to_owned(), text.to_owned())),
+    }
+    Ok(())
+}
+
+fn path(value: &Value) -> Result<PathBuf, &'static str> {
+    value.as_str().map(PathBuf::from).filter(|path| path.is_absolute()).ok_or("an absolute path")
+}
+
+fn url(value: &Value) -> Result<String, &'static str> {
+    let text = value.as_str().filter(|url| url.starts_with("https://") || url.starts_with("http://"));
+    text.map(|url| url.trim_end_matches('/').to_owned()).ok_or("a URL that begins with https://")
+}
+
+fn days(value: &Value) -> Result<u64, &'static str> {
+    within(value, 0..=36_500, "days, 0 to 36500")
+}
+
+fn within(
+    value: &Value,
+    range: std::ops::RangeInclusive<u64>,
+    expected: &'static str,
+) -> Result<u64, &'static str> {
+    let number = value.as_integer().and_then(|n| u64::try_from(n).ok());
+    number.filter(|n| range.contains(n)).ok_or(expected)
 }
 
 fn bytes(value: &Value) -> Result<u64, &'static str> {
@@ -280,8 +461,48 @@ mod tests {
             release: Release { sparse: Sparse::Kill, sparse_threshold: 1 },
             spool_bytes: 2,
             spool_records: 3,
+            ..Config::default()
         };
         assert_eq!(config, want);
+    }
+
+    #[test]
+    fn every_key_of_the_daemon_is_understood() {
+        let (config, warnings) = warned(
+            "[collector]\nurl='https://c.example:7464/'\nca_file='/ca'\ncert_file='/c'\nkey_file='/k'\n\
+             token_file='/t'\nproxy=''\n[forward]\nregisters='full'\nprivate=true\nbatch_records=7\n\
+             batch_bytes=300000\nconcurrency=2\ntimeout_seconds=9\n[retention]\ndays=0\n[daemon]\n\
+             socket='/s'\nmetrics_file='/m'\n[labels]\nregion='eu'\nrack='r7'\n[fleet]\nkey_file='/f'\n\
+             census_mean_seconds=60\n",
+        );
+        assert_eq!(warnings, Vec::<String>::new());
+        let want = Config {
+            retention_days: 0,
+            collector: Collector {
+                url: Some("https://c.example:7464".into()),
+                ca_file: Some("/ca".into()),
+                cert_file: Some("/c".into()),
+                key_file: Some("/k".into()),
+                token_file: Some("/t".into()),
+                proxy: Some(String::new()),
+            },
+            forward: Forward {
+                registers: ForwardRegisters::Full,
+                private: true,
+                batch_records: 7,
+                batch_bytes: 300_000,
+                concurrency: 2,
+                timeout_seconds: 9,
+            },
+            daemon: Daemon { socket: "/s".into(), metrics_file: Some("/m".into()) },
+            labels: vec![("rack".into(), "r7".into()), ("region".into(), "eu".into())],
+            fleet_key_file: Some("/f".into()),
+            census_mean_seconds: 60,
+            ..Config::default()
+        };
+        assert_eq!(config, want);
+        let (_, warnings) = warned("[forward]\nconcurrency=0\n[collector]\nurl='ftp://x'\n[labels]\nx=1\n");
+        assert_eq!(warnings.len(), 3, "{warnings:?}");
     }
 
     #[test]

@@ -43,6 +43,16 @@ pub mod spool;
 /// Who called whom, for every thread, and how each step is known.
 pub mod unwind;
 
+// Between host and collector.
+/// What both say to each other: a leaf.
+#[cfg(feature = "forward")]
+pub mod wire;
+
+// At the fleet's end.
+/// Every record of the fleet, once, and what can be counted of it.
+#[cfg(feature = "collector")]
+pub mod store;
+
 // For people. Never linked into the handler.
 /// What an SRE types.
 #[cfg(feature = "cli")]

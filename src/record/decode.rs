@@ -7,7 +7,7 @@
 
 use serde::Deserialize;
 
-use super::Record;
+use super::{Exposure, Record};
 use crate::limits;
 
 /// Maps and lists inside each other. A record has six; an unknown key of a
@@ -39,10 +39,24 @@ impl std::error::Error for DecodeError {}
 
 /// Decodes a record.
 pub fn decode(bytes: &[u8]) -> Result<Record, DecodeError> {
+    bounded(bytes)
+}
+
+/// Decodes an exposure report, under the same limits.
+pub fn decode_exposure(bytes: &[u8]) -> Result<Exposure, DecodeError> {
+    bounded(bytes)
+}
+
+/// Decodes what a reader needs of a record, or of anything shaped like one.
+pub fn decode_part<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, DecodeError> {
+    bounded(bytes)
+}
+
+fn bounded<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, DecodeError> {
     if bytes.len() > limits::RECORD_BYTES {
         return Err(DecodeError::TooLarge(bytes.len()));
     }
     let mut deserializer = rmp_serde::Deserializer::from_read_ref(bytes);
     deserializer.set_max_depth(DEPTH);
-    Record::deserialize(&mut deserializer).map_err(|error| DecodeError::Malformed(error.to_string()))
+    T::deserialize(&mut deserializer).map_err(|error| DecodeError::Malformed(error.to_string()))
 }

@@ -1,6 +1,6 @@
 //! Record → MessagePack, maps with named keys.
 
-use super::Record;
+use super::{Exposure, Record};
 
 /// A record that could not be written as MessagePack.
 #[derive(Debug)]
@@ -17,4 +17,9 @@ impl std::error::Error for EncodeError {}
 /// Encodes a record.
 pub fn encode(record: &Record) -> Result<Vec<u8>, EncodeError> {
     rmp_serde::to_vec_named(record).map_err(EncodeError)
+}
+
+/// Encodes an exposure report.
+pub fn encode_exposure(exposure: &Exposure) -> Result<Vec<u8>, EncodeError> {
+    rmp_serde::to_vec_named(exposure).map_err(EncodeError)
 }

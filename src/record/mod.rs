@@ -19,6 +19,7 @@
 mod budget;
 mod decode;
 mod encode;
+mod exposure;
 mod id;
 mod keys;
 mod schema;
@@ -26,8 +27,9 @@ mod text;
 mod texts;
 
 pub use budget::fit;
-pub use decode::{DecodeError, decode};
-pub use encode::{EncodeError, encode};
+pub use decode::{DecodeError, decode, decode_exposure, decode_part};
+pub use encode::{EncodeError, encode, encode_exposure};
+pub use exposure::*;
 pub use id::new_id;
 pub use keys::{FrameKey, location_keys};
 pub use schema::*;

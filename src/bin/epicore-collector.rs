@@ -1,0 +1,3 @@
+//! The door of epicore-collector.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The door of epicored.
+
+fn main() {}

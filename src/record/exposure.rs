@@ -1,0 +1,178 @@
+//! The exposure report: the denominators. One is written by each census of a
+//! host (at random times, mean one hour), so that crashes can be divided by
+//! the hours in which they could have happened.
+//!
+//! A report says what it saw at one moment and since when nobody had looked
+//! (`since`): the collector lets it stand for that span, which is unbiased
+//! because the moments are random (they meet the system as it is on average).
+//! Absent is unknown, as in a record.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Hardware, Host, Id, Process};
+use crate::gap::Gap;
+
+/// The version of the exposure schema that this code writes.
+pub const EXPOSURE_SCHEMA: u16 = 1;
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// One census of one host.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Exposure {
+    /// Schema version ([`EXPOSURE_SCHEMA`] of the writer).
+    pub v: u16,
+    /// UUIDv7 of the census.
+    pub id: Id,
+    /// CLOCK_REALTIME, nanoseconds since the epoch.
+    #[serde(rename = "at", skip_serializing_if = "Option::is_none")]
+    pub realtime_ns: Option<u64>,
+    /// CLOCK_BOOTTIME, nanoseconds since boot.
+    #[serde(rename = "bt", skip_serializing_if = "Option::is_none")]
+    pub boottime_ns: Option<u64>,
+    /// CLOCK_BOOTTIME of the census before, of the same boot; 0 for the first.
+    #[serde(rename = "since", skip_serializing_if = "Option::is_none")]
+    pub since_ns: Option<u64>,
+    /// Which machine, boot and kernel.
+    #[serde(skip_serializing_if = "is_default")]
+    pub host: Host,
+    /// The machine and its counters; no crash CPU.
+    #[serde(rename = "hw", skip_serializing_if = "is_default")]
+    pub hardware: Hardware,
+    /// Hashed serials, when there is a fleet key.
+    #[serde(rename = "hwid", skip_serializing_if = "is_default")]
+    pub serials: Serials,
+    /// Labels of the configuration (region, rack, role …), sorted.
+    #[serde(rename = "lab", skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<(String, String)>,
+    /// Online CPUs and their time.
+    #[serde(rename = "cpus", skip_serializing_if = "is_default")]
+    pub cpus: CpuTime,
+    /// What runs, by workload and build.
+    #[serde(rename = "run", skip_serializing_if = "Vec::is_empty")]
+    pub running: Vec<Running>,
+    /// Containers seen: id and image. Joins a crash's container with a name
+    /// that means something elsewhere too.
+    #[serde(rename = "img", skip_serializing_if = "Vec::is_empty")]
+    pub images: Vec<(String, String)>,
+    /// Crashes of this boot that left no record.
+    #[serde(rename = "lost", skip_serializing_if = "is_default")]
+    pub lost: Lost,
+    /// One living process, drawn uniformly: the control of a case-control
+    /// contrast.
+    #[serde(rename = "ctl", skip_serializing_if = "Option::is_none")]
+    pub control: Option<Control>,
+    /// What the census cost.
+    #[serde(rename = "cost", skip_serializing_if = "is_default")]
+    pub cost: Cost,
+    /// What could not be learned, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<Gap>,
+}
+
+/// Serial numbers under an HMAC with the fleet's key: equal on every host and
+/// boot, worthless without the key.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Serials {
+    /// Protected processor identification number, by package.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ppin: Vec<Id>,
+    /// DMI board_serial.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub board: Option<Id>,
+    /// DMI product_serial.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub product: Option<Id>,
+}
+
+/// CPU time of the online CPUs since boot (/proc/stat): equal indices belong
+/// together.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CpuTime {
+    /// Logical CPU.
+    pub cpu: Vec<u32>,
+    /// Its physical core: package × 65536 + core_id.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub core: Vec<u32>,
+    /// Milliseconds since boot in which it was not idle.
+    #[serde(rename = "busy", skip_serializing_if = "Vec::is_empty")]
+    pub busy_ms: Vec<u64>,
+}
+
+/// Processes of one workload and build.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Running {
+    /// systemd unit, as a crash record's.
+    #[serde(rename = "u", skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    /// Container image.
+    #[serde(rename = "i", skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// Path of the executable.
+    #[serde(rename = "x", skip_serializing_if = "Option::is_none")]
+    pub exe: Option<String>,
+    /// Its build-id.
+    #[serde(rename = "b", skip_serializing_if = "Option::is_none")]
+    pub build_id: Option<Id>,
+    /// Processes.
+    pub n: u32,
+    /// Their threads.
+    #[serde(rename = "t", skip_serializing_if = "is_default")]
+    pub threads: u32,
+}
+
+/// Crashes of this boot that left no record. Absent = unknown.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Lost {
+    /// Dropped by the kernel (core_pipe_limit), as far as its log shows.
+    #[serde(rename = "drop", skip_serializing_if = "Option::is_none")]
+    pub dropped: Option<u64>,
+    /// `dropped` is a lower bound (the log line is rate-limited).
+    #[serde(rename = "least", skip_serializing_if = "is_default")]
+    pub at_least: bool,
+    /// Suppressed by the handler's own limits.
+    #[serde(rename = "sup", skip_serializing_if = "Option::is_none")]
+    pub suppressed: Option<u64>,
+    /// Records that gave way to the spool's quota before they were forwarded.
+    #[serde(rename = "evict", skip_serializing_if = "Option::is_none")]
+    pub evicted: Option<u64>,
+}
+
+/// A living process with a crash's attributes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Control {
+    /// Facts, as of a crashed one.
+    #[serde(rename = "proc")]
+    pub process: Process,
+    /// CPU it ran on last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<u32>,
+    /// It is one of so many processes.
+    pub of: u32,
+}
+
+/// What the census cost.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Cost {
+    /// CPU time, microseconds.
+    #[serde(rename = "us")]
+    pub cpu_us: u64,
+    /// Processes looked at.
+    #[serde(rename = "n")]
+    pub processes: u32,
+    /// Kernel threads passed over.
+    #[serde(rename = "kt", skip_serializing_if = "is_default")]
+    pub kernel_threads: u32,
+    /// Processes that went away or could not be read.
+    #[serde(rename = "gone", skip_serializing_if = "is_default")]
+    pub unread: u32,
+}
