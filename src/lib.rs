@@ -48,6 +48,10 @@ pub mod unwind;
 #[cfg(feature = "forward")]
 pub mod wire;
 
+/// Fleets that never were, with the truth beside them.
+#[cfg(feature = "forward")]
+pub mod simulate;
+
 // At the fleet's end.
 /// Every record of the fleet, once, and what can be counted of it.
 #[cfg(feature = "collector")]
