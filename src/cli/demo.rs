@@ -166,10 +166,10 @@ fn tell(found: &[Record], before: &Setting, kept: Option<&Path>, out: &mut Outpu
         return Err(Failure::new("five programs crashed and left no record", next));
     }
     if out.json {
-        return list::print(found, &ids, &[], out);
+        return list::print(found, &ids, &[], true, out);
     }
     out.line("\n$ epicore list")?;
-    list::print(found, &ids, &[], out)?;
+    list::print(found, &ids, &[], true, out)?;
     if let Some(first) = found.first() {
         out.line("\n$ epicore show")?;
         show::print(first, false, &[], out)?;
@@ -207,7 +207,7 @@ fn stored(out: &mut Output) -> Outcome {
         out.line(&format!("Without root: {} stored cores, replayed.", found.len()))?;
     }
     let ids: Vec<String> = found.iter().map(|record| record.id.hex()).collect();
-    list::print(&found, &ids, &places, out)?;
+    list::print(&found, &ids, &places, true, out)?;
     if out.json {
         return Ok(());
     }
