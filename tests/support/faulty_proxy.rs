@@ -6,7 +6,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -118,7 +118,8 @@ fn draw(faults: &Faults, state: &mut u64) -> Fate {
         left -= i64::from(share);
         left < 0
     };
-    let falls = [faults.refuse, faults.hang, faults.reset_request, faults.cut_answer, faults.delay].map(|s| falls(s));
+    let falls =
+        [faults.refuse, faults.hang, faults.reset_request, faults.cut_answer, faults.delay].map(|s| falls(s));
     match falls.iter().position(|f| *f) {
         Some(0) => Fate::Refuse,
         Some(1) => Fate::Hang,
@@ -155,13 +156,16 @@ fn serve(client: TcpStream, port: u16, fate: Fate, count: &Count) {
     let request_limit = if let Fate::ResetRequest(bytes) = fate { bytes } else { u64::MAX };
     let answer_limit = if let Fate::CutAnswer(bytes) = fate { bytes } else { u64::MAX };
     let (Ok(client2), Ok(server2)) = (client.try_clone(), server.try_clone()) else { return };
+    let aborted = Arc::new(AtomicBool::new(false));
+    let told = aborted.clone();
     let up = std::thread::spawn(move || {
-        if !pump(&client2, &server2, request_limit, delay) {
+        if !pump(&client2, &server2, request_limit, delay, &told) {
+            told.store(true, Ordering::SeqCst);
             reset(&client2);
             reset(&server2);
         }
     });
-    if !pump(&server, &client, answer_limit, delay) {
+    if !pump(&server, &client, answer_limit, delay, &aborted) {
         let _ = client.shutdown(Shutdown::Both);
         let _ = server.shutdown(Shutdown::Both);
     }
@@ -169,13 +173,16 @@ fn serve(client: TcpStream, port: u16, fate: Fate, count: &Count) {
 }
 
 /// Copies until the end (true) or the limit (false).
-fn pump(mut from: &TcpStream, mut to: &TcpStream, limit: u64, delay: Duration) -> bool {
+fn pump(mut from: &TcpStream, mut to: &TcpStream, limit: u64, delay: Duration, aborted: &AtomicBool) -> bool {
     let mut buffer = [0; 16 << 10];
     let mut passed = 0u64;
     loop {
         let read = match from.read(&mut buffer) {
             Ok(0) | Err(_) => {
-                let _ = to.shutdown(Shutdown::Write);
+                // A FIN now would take the place of the reset.
+                if !aborted.load(Ordering::SeqCst) {
+                    let _ = to.shutdown(Shutdown::Write);
+                }
                 return true;
             }
             Ok(read) => read,
@@ -193,9 +200,10 @@ fn pump(mut from: &TcpStream, mut to: &TcpStream, limit: u64, delay: Duration) -
     }
 }
 
-/// Closes with a reset instead of a FIN (SO_LINGER 0).
+/// Whoever closes it last sends a reset instead of a FIN (SO_LINGER 0); whoever
+/// reads from it wakes up.
 fn reset(stream: &TcpStream) {
     let linger = nix::libc::linger { l_onoff: 1, l_linger: 0 };
     let _ = nix::sys::socket::setsockopt(stream, nix::sys::socket::sockopt::Linger, &linger);
-    let _ = stream.shutdown(Shutdown::Both);
+    let _ = stream.shutdown(Shutdown::Read);
 }
