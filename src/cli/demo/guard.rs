@@ -158,7 +158,6 @@ pub(super) fn stand(directory: &Path) -> Outcome {
         outcome = restore(directory, true);
     }
     children.into_iter().for_each(|pid| drop(kill(pid, Signal::SIGTERM)));
-    }
     clear(directory);
     outcome
 }
