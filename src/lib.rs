@@ -47,6 +47,9 @@ pub mod unwind;
 /// What both say to each other: a leaf.
 #[cfg(feature = "forward")]
 pub mod wire;
+/// Host → collector: batch, retry, transport.
+#[cfg(feature = "forward")]
+pub mod forward;
 
 // At the fleet's end.
 /// Every record of the fleet, once, and what can be counted of it.
