@@ -22,7 +22,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
 use super::auth::Peer;
-use super::desk::{Desk, Swap};
+use super::desk::{Desk, Swap, stopped};
 use super::stall::Stall;
 use super::tls;
 
@@ -49,7 +49,7 @@ pub(super) struct Door {
 pub(super) async fn accept(
     door: Arc<Door>,
     listener: TcpListener,
-    mut stopping: watch::Receiver<bool>,
+    stopping: watch::Receiver<bool>,
     watcher: impl Fn() -> Watcher,
 ) {
     loop {
@@ -59,7 +59,7 @@ pub(super) async fn accept(
         };
         let (room, accepted) = tokio::select! {
             next = next => next,
-            _ = stopping.wait_for(|stopping| *stopping) => return,
+            () = stopped(stopping.clone()) => return,
         };
         let (stream, address) = match accepted {
             Ok(accepted) => accepted,
@@ -85,7 +85,7 @@ async fn greet(
     stream: TcpStream,
     address: SocketAddr,
     watcher: Watcher,
-    mut stopping: watch::Receiver<bool>,
+    stopping: watch::Receiver<bool>,
 ) {
     let _ = stream.set_nodelay(true);
     let limits = &door.desk.limits;
@@ -98,7 +98,7 @@ async fn greet(
     let handshake = TlsAcceptor::from(Arc::clone(config)).accept(stream);
     let shaken = tokio::select! {
         shaken = tokio::time::timeout(patience, handshake) => shaken,
-        _ = stopping.wait_for(|stopping| *stopping) => return,
+        () = stopped(stopping.clone()) => return,
     };
     match shaken {
         Ok(Ok(stream)) => {

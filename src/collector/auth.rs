@@ -123,7 +123,9 @@ fn revoked(file: &Path) -> Result<HashSet<String>, Failure> {
     let revoked: HashSet<String> =
         files::lines(&text).take(REVOKED.saturating_add(1)).map(str::to_owned).collect();
     match revoked.len() > REVOKED {
-        true => Err(Failure::new(format!("{}: more than {REVOKED} lines; change the secret", file.display()))),
+        true => {
+            Err(Failure::new(format!("{}: more than {REVOKED} lines; change the secret", file.display())))
+        }
         false => Ok(revoked),
     }
 }

@@ -53,7 +53,11 @@ impl Share {
     }
 
     /// Waits for `bytes`, first come first served; refuses after `patience`.
-    pub(super) async fn admit(&self, bytes: usize, patience: Duration) -> Result<OwnedSemaphorePermit, Trouble> {
+    pub(super) async fn admit(
+        &self,
+        bytes: usize,
+        patience: Duration,
+    ) -> Result<OwnedSemaphorePermit, Trouble> {
         let units = u32::try_from(bytes.div_ceil(UNIT).min(self.all)).unwrap_or(u32::MAX);
         let asked = Arc::clone(&self.units).acquire_many_owned(units);
         match tokio::time::timeout(patience, asked).await {
@@ -171,6 +175,11 @@ impl Desk {
         let permit = self.memory.answers.admit(bytes.len(), TURN).await?;
         Ok(format.reply(bytes, Some(permit)))
     }
+}
+
+/// Ends when the collector is being stopped.
+pub(super) async fn stopped(mut stopping: watch::Receiver<bool>) {
+    let _ = stopping.wait_for(|stopping| *stopping).await;
 }
 
 /// Runs what blocks. A panic there is an answer of 500 and no more.

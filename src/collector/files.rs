@@ -37,7 +37,10 @@ pub(super) fn secret(file: &Path) -> Result<String, Failure> {
     let mode = std::fs::metadata(file).map_or(0, |m| m.mode());
     if mode & OTHERS != 0 {
         let file = file.display();
-        return Err(Failure::new(format!("{file}: everybody may read it (mode {:o}): chmod o= {file}", mode & 0o777)));
+        return Err(Failure::new(format!(
+            "{file}: everybody may read it (mode {:o}): chmod o= {file}",
+            mode & 0o777
+        )));
     }
     text(file)
 }

@@ -23,9 +23,9 @@ pub(super) async fn ready(State(desk): State<Arc<Desk>>) -> Result<&'static str,
     let ready = desk.ask(|store| Ok(store.ingest(&crate::store::Origin::default(), Vec::new())?)).await;
     match ready {
         Ok(_) => Ok("ready\n"),
-        Err(trouble) => {
-            Err(Trouble::new(StatusCode::SERVICE_UNAVAILABLE, trouble.error()).after(10).next("look at the collector's log"))
-        }
+        Err(trouble) => Err(Trouble::new(StatusCode::SERVICE_UNAVAILABLE, trouble.error())
+            .after(10)
+            .next("look at the collector's log")),
     }
 }
 

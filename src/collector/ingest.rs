@@ -41,7 +41,12 @@ pub(super) async fn batches(
     Ok(format.reply(format.encode(&answer)?, None))
 }
 
-async fn take(desk: &Arc<Desk>, peer: &Peer, headers: &HeaderMap, body: &mut Body) -> Result<Answer, Trouble> {
+async fn take(
+    desk: &Arc<Desk>,
+    peer: &Peer,
+    headers: &HeaderMap,
+    body: &mut Body,
+) -> Result<Answer, Trouble> {
     let caller = desk.admit(headers, peer, Role::Ingest)?;
     if let Some(name) = caller.only_name() {
         pace(desk, name)?;

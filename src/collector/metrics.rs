@@ -92,7 +92,11 @@ impl Metrics {
         registry.register("auth_failures", "Requests that were not let in", self.auth.clone());
         registry.register("tls_failures", "Connections without a handshake", self.tls.clone());
         registry.register("connections", "Connections that are open", self.connections.clone());
-        registry.register("in_flight_bytes", "Memory admitted for bodies and answers", self.in_flight.clone());
+        registry.register(
+            "in_flight_bytes",
+            "Memory admitted for bodies and answers",
+            self.in_flight.clone(),
+        );
         registry.register("reloads", "SIGHUPs by what came of them", self.reloads.clone());
         let told = [
             ("store_records", "Crash records in the store"),

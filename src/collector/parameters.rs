@@ -3,8 +3,8 @@
 //! A parameter that a route does not have is an error: a misspelt filter would
 //! answer another question than the one that was asked.
 
-use axum::http::Uri;
 use axum::extract::Query;
+use axum::http::Uri;
 
 use super::answer::Trouble;
 use crate::store::{Search, Window};
@@ -27,8 +27,9 @@ pub(super) struct Parameters(Vec<(String, String)>);
 impl Parameters {
     /// Those of `uri`, of which a route knows `known`.
     pub(super) fn of(uri: &Uri, known: &[&str]) -> Result<Parameters, Trouble> {
-        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
-            .map_err(|_| Trouble::malformed("the parameters are not readable").next("NAME=VALUE, joined by &"))?;
+        let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri).map_err(|_| {
+            Trouble::malformed("the parameters are not readable").next("NAME=VALUE, joined by &")
+        })?;
         if pairs.len() > MOST || pairs.iter().any(|(_, value)| value.len() > LONGEST) {
             return Err(Trouble::malformed("too many parameters, or one that is too long"));
         }

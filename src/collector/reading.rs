@@ -42,10 +42,7 @@ where
 {
     type Rejection = Trouble;
 
-    async fn from_request_parts(
-        parts: &mut axum::http::request::Parts,
-        state: &S,
-    ) -> Result<Asker, Trouble> {
+    async fn from_request_parts(parts: &mut axum::http::request::Parts, state: &S) -> Result<Asker, Trouble> {
         let State(desk) = State::<Arc<Desk>>::from_request_parts(parts, state)
             .await
             .map_err(|_: std::convert::Infallible| Trouble::malformed("no state"))?;
@@ -53,7 +50,12 @@ where
             .await
             .map_err(|_| Trouble::malformed("no peer"))?;
         let caller = desk.admit(&parts.headers, &peer, Role::Read)?;
-        Ok(Asker { desk, caller, format: Format::accepted(&parts.headers, Format::Json), uri: parts.uri.clone() })
+        Ok(Asker {
+            desk,
+            caller,
+            format: Format::accepted(&parts.headers, Format::Json),
+            uri: parts.uri.clone(),
+        })
     }
 }
 
@@ -84,24 +86,35 @@ impl Asker {
         Some(AuditRow { at: now(), who, action, what, count: ids.len() as u64 })
     }
 
-    /// Encodes and sends, behind the line in the audit log.
-    async fn send<'a, T: Serialize>(
-        &self,
-        value: &T,
-        shown: impl Iterator<Item = &'a Summary>,
-    ) -> Result<Response, Trouble> {
-        if let Some(row) = self.audit(shown) {
+    /// Sends what was written, behind its line in the audit log.
+    async fn send(&self, row: Option<AuditRow>, bytes: Vec<u8>) -> Result<Response, Trouble> {
+        if let Some(row) = row {
             self.desk.ask(move |store| Ok(store.note(&row)?)).await?;
         }
-        self.desk.send(self.format, self.format.encode(value)?).await
+        self.desk.send(self.format, bytes).await
+    }
+
+    async fn send_page(&self, page: &Page) -> Result<Response, Trouble> {
+        self.send(self.audit(page.records.iter()), self.format.encode(page)?).await
     }
 }
 
 /// GET /v1/records
 pub(super) async fn records(asker: Asker) -> Result<Response, Trouble> {
     let known = [
-        "since", "until", "host", "unit", "exe", "signal", "signature", "build", "after", "order", "limit",
-        "wait", "private",
+        "since",
+        "until",
+        "host",
+        "unit",
+        "exe",
+        "signal",
+        "signature",
+        "build",
+        "after",
+        "order",
+        "limit",
+        "wait",
+        "private",
     ];
     let parameters = Parameters::of(&asker.uri, &known)?;
     let wait = parameters.number("wait")?.unwrap_or(0);
@@ -113,7 +126,7 @@ pub(super) async fn records(asker: Asker) -> Result<Response, Trouble> {
         return Err(Trouble::malformed("wait is up to 60 seconds, with after=POSITION, and order=oldest"));
     }
     let page = tail::page(&asker.desk, search, Duration::from_secs(wait)).await?;
-    asker.send(&page, page.records.iter()).await
+    asker.send_page(&page).await
 }
 
 fn only_admin() -> Trouble {
@@ -131,9 +144,12 @@ pub(super) async fn record(asker: Asker, Path(id): Path<String>) -> Result<Respo
     let admin = asker.is_admin();
     match asker.desk.ask(move |store| find(store, &digits, admin)).await? {
         Found::One(one) if one.summary.private && !admin => Err(only_admin()),
-        Found::One(one) => asker.send(&*one, std::iter::once(&one.summary)).await,
+        Found::One(one) => {
+            let row = asker.audit(std::iter::once(&one.summary));
+            asker.send(row, asker.format.encode(&*one)?).await
+        }
         Found::Several(page) => {
-            let mut response = asker.send(&page, page.records.iter()).await?;
+            let mut response = asker.send_page(&page).await?;
             *response.status_mut() = StatusCode::CONFLICT;
             Ok(response)
         }
@@ -147,7 +163,8 @@ enum Found {
 
 /// The record that a whole id or a part of one names.
 fn find(store: &dyn Store, digits: &str, admin: bool) -> Result<Found, Trouble> {
-    let missing = || Trouble::new(StatusCode::NOT_FOUND, "there is no such record").next("GET /v1/records lists them");
+    let missing =
+        || Trouble::new(StatusCode::NOT_FOUND, "there is no such record").next("GET /v1/records lists them");
     let whole = crate::record::Id::from_hex(digits).and_then(|id| <[u8; 16]>::try_from(id.0.as_slice()).ok());
     if let Some(id) = whole {
         return store.one(&id)?.map(|one| Found::One(Box::new(one))).ok_or_else(missing);

@@ -37,7 +37,11 @@ pub(super) async fn purge(
     let (address, said) = (peer.address, purge.clone());
     let format = Format::accepted(&head.headers, Format::Json);
     let answer = desk.answer(format, move |store| store.purge(&purge, &who)).await?;
-    tracing::info!("{address}: {} purged {}", super::log::clean(caller.who()), super::log::clean(&format!("{said:?}")));
+    tracing::info!(
+        "{address}: {} purged {}",
+        super::log::clean(caller.who()),
+        super::log::clean(&format!("{said:?}"))
+    );
     Ok(answer)
 }
 
@@ -48,7 +52,8 @@ fn conditions(bytes: &[u8], msgpack: bool) -> Result<Purge, Trouble> {
         true => {
             let mut deserializer = rmp_serde::Deserializer::new(bytes);
             deserializer.set_max_depth(8);
-            serde::Deserialize::deserialize(&mut deserializer).map_err(|e: rmp_serde::decode::Error| malformed(e.to_string()))?
+            serde::Deserialize::deserialize(&mut deserializer)
+                .map_err(|e: rmp_serde::decode::Error| malformed(e.to_string()))?
         }
         false => serde_json::from_slice(bytes).map_err(|e| malformed(e.to_string()))?,
     };

@@ -181,7 +181,9 @@ fn addresses<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<SocketAdd
         return Err(D::Error::custom("listen is an address, or a list of addresses"));
     }
     let parse = |text: &String| {
-        let hint = format!("listen: {text:?} is not an address; \"[::]:7464\" is every one, \"127.0.0.1:7464\" this host");
+        let hint = format!(
+            "listen: {text:?} is not an address; \"[::]:7464\" is every one, \"127.0.0.1:7464\" this host"
+        );
         text.parse().map_err(|_| D::Error::custom(hint))
     };
     texts.iter().map(parse).collect()
@@ -199,7 +201,8 @@ impl Settings {
         for drop_in in drop_ins(path)? {
             merge(&mut table, read(&drop_in)?);
         }
-        let settings: Settings = table.try_into().map_err(|e| Failure::new(format!("{}: {e}", path.display())))?;
+        let settings: Settings =
+            table.try_into().map_err(|e| Failure::new(format!("{}: {e}", path.display())))?;
         settings.check()?;
         Ok(settings)
     }
@@ -265,8 +268,10 @@ fn drop_ins(file: &Path) -> Result<Vec<PathBuf>, Failure> {
     directory.push(".d");
     let Ok(entries) = std::fs::read_dir(&directory) else { return Ok(Vec::new()) };
     let paths = entries.flatten().map(|entry| entry.path());
-    let mut files: Vec<PathBuf> =
-        paths.filter(|p| p.extension().is_some_and(|e| e == "toml")).take(DROP_INS.saturating_add(1)).collect();
+    let mut files: Vec<PathBuf> = paths
+        .filter(|p| p.extension().is_some_and(|e| e == "toml"))
+        .take(DROP_INS.saturating_add(1))
+        .collect();
     if files.len() > DROP_INS {
         return Err(Failure::new(format!("{}: more than {DROP_INS} files", directory.display())));
     }
@@ -302,7 +307,8 @@ mod tests {
     #[test]
     fn a_drop_in_changes_its_keys_and_no_others() {
         let text = "listen = '127.0.0.1:1'\n[limits]\nconnections = 7\nconcurrent_ingest = 3\n";
-        let settings = load(text, "listen = ['127.0.0.1:2', '[::1]:3']\n[limits]\nconnections = 9\n").unwrap();
+        let settings =
+            load(text, "listen = ['127.0.0.1:2', '[::1]:3']\n[limits]\nconnections = 9\n").unwrap();
         assert_eq!(settings.listen.len(), 2);
         assert_eq!((settings.limits.connections, settings.limits.concurrent_ingest), (9, 3));
     }
@@ -319,7 +325,9 @@ mod tests {
     #[test]
     fn a_value_that_cannot_be_is_an_error() {
         assert!(load("listen = 'localhost'\n", "").unwrap_err().contains("[::]:7464"));
-        assert!(load("listen = '127.0.0.1:1'\n[limits]\nconnections = 0\n", "").unwrap_err().contains("1 to"));
+        assert!(
+            load("listen = '127.0.0.1:1'\n[limits]\nconnections = 0\n", "").unwrap_err().contains("1 to")
+        );
         assert!(load("listen = []\n", "").is_err());
     }
 

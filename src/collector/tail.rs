@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::answer::Trouble;
-use super::desk::Desk;
+use super::desk::{Desk, stopped};
 use crate::store::Search;
 use crate::wire::api::Page;
 
@@ -20,12 +20,11 @@ const BREATH: Duration = Duration::from_millis(200);
 pub(super) async fn page(desk: &Desk, search: Search, wait: Duration) -> Result<Page, Trouble> {
     let deadline = Instant::now().checked_add(wait).unwrap_or_else(Instant::now);
     let mut tide = desk.tide.subscribe();
-    let mut stopping = desk.stopping.clone();
     loop {
         tide.mark_unchanged();
         let asked = search.clone();
         let page = desk.ask(move |store| Ok(store.search(&asked)?)).await?;
-        if !page.records.is_empty() || Instant::now() >= deadline || *stopping.borrow() {
+        if !page.records.is_empty() || Instant::now() >= deadline || *desk.stopping.borrow() {
             return Ok(page);
         }
         tokio::select! {
@@ -33,7 +32,7 @@ pub(super) async fn page(desk: &Desk, search: Search, wait: Duration) -> Result<
                 Ok(Ok(())) => sleep(BREATH.min(deadline.saturating_duration_since(Instant::now()))).await,
                 _ => return Ok(page),
             },
-            _ = stopping.wait_for(|stopping| *stopping) => return Ok(page),
+            () = stopped(desk.stopping.clone()) => return Ok(page),
         }
     }
 }
