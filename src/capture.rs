@@ -33,7 +33,7 @@ use crate::invocation::{Arguments, pipe_inode, still_holds, take_stdin};
 use crate::memory::Stream;
 use crate::process::Directory;
 use crate::record::{Kind, Record};
-use crate::spool::{Quota, Spool};
+use crate::spool::{Quota, Spool, Stamp};
 use crate::{confine, record, syscall};
 
 use evidence::Evidence;
@@ -99,13 +99,14 @@ pub fn from_kernel(arguments: Arguments) -> Result<(), String> {
 /// The minimal record makes room for itself, the full one takes its place.
 fn write(spool: &Spool, quota: Quota, record: &Record, payload: &[u8]) -> Result<(), String> {
     let id = <[u8; 16]>::try_from(record.id.0.as_slice()).unwrap_or_default();
+    let stamp = Stamp { id: id.into(), private: record.private, group: record::group(record) };
     let result = match record.kind {
         Kind::Minimal => {
-            let written = spool.write_minimal(id, record.private, payload);
+            let written = spool.write_minimal(stamp, payload);
             let _ = spool.make_room(quota, id);
             written
         }
-        Kind::Full | Kind::Replay => spool.replace_with_full(id, record.private, payload),
+        Kind::Full | Kind::Replay => spool.replace_with_full(stamp, payload),
     };
     result.map_err(|error| error.to_string())
 }

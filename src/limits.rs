@@ -173,6 +173,23 @@ pub const SPOOL_HEADER: usize = 512;
 /// Directory entries of one part of the spool that are looked at: the quota
 /// ten times over. More means that something else fills the directory.
 pub const SPOOL_ENTRIES: usize = 100_000;
+/// Exposure reports that the spool keeps, whatever their state. One an hour
+/// is what a host writes: these are 83 days without a collector.
+pub const SPOOL_EXPOSURES: u64 = 2000;
+/// The share of the spool's bytes that exposure reports may take (1/8): they
+/// must never push out crashes.
+pub const SPOOL_EXPOSURES_SHARE: u64 = 8;
+/// Files that one pass of a count remembers for removal: 1/16 of a quota of a
+/// million records. What is still too much goes in the next pass.
+pub const SPOOL_VICTIMS: usize = 1 << 16;
+/// Executables whose records a count tells apart; further ones count as one.
+pub const SPOOL_GROUPS: usize = 1 << 14;
+/// Refusals that are explained.
+pub const SPOOL_REFUSALS: usize = 256;
+/// Bytes of one refusal's reason.
+pub const SPOOL_REASON: usize = 256;
+/// Bytes of the audit log before it is rotated: some 10,000 deeds.
+pub const SPOOL_AUDIT: u64 = 1 << 20;
 /// Records written between two counts of the whole spool, at most (the tally
 /// of a longer time is thrown away and the spool is counted again).
 pub const SPOOL_TALLY: usize = 4096;

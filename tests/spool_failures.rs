@@ -24,9 +24,9 @@ fn a_full_disk_is_told_and_the_minimal_record_stays() {
     let Some(_mounted) = Mounted::new(&["-t", "tmpfs", "-o", "size=64k", "tmpfs"], &path) else { return };
     initialise(&path, None).unwrap();
     let spool = Spool::open(&path).unwrap();
-    spool.write_minimal(id(1), false, b"minimal").unwrap();
+    spool.write_minimal((id(1), false), b"minimal").unwrap();
     fs::write(path.join("somebody else's"), vec![0; 40 << 10]).unwrap();
-    let error = spool.replace_with_full(id(1), false, &vec![7; 32 << 10]).unwrap_err();
+    let error = spool.replace_with_full((id(1), false), &vec![7; 32 << 10]).unwrap_err();
     assert!(matches!(error, SpoolError::Full(..)), "{error:?}");
     println!("the line for the kernel log: {error}");
     assert_eq!(payload_of(&path, 1), b"minimal");
@@ -41,8 +41,8 @@ fn on_a_full_disk_the_oldest_records_give_way() {
     initialise(&path, None).unwrap();
     let spool = Spool::open(&path).unwrap();
     for n in 1..=40 {
-        spool.write_minimal(id(n), n % 3 == 0, b"minimal").unwrap();
-        spool.replace_with_full(id(n), n % 3 == 0, &vec![7; 6 << 10]).unwrap();
+        spool.write_minimal((id(n), n % 3 == 0), b"minimal").unwrap();
+        spool.replace_with_full((id(n), n % 3 == 0), &vec![7; 6 << 10]).unwrap();
     }
     let left = numbers(&path);
     println!("of 40 records 64 KiB hold {left:?}");
@@ -53,12 +53,12 @@ fn on_a_full_disk_the_oldest_records_give_way() {
 #[test]
 fn a_read_only_mount_is_told_and_can_be_read() {
     let (parent, path, spool) = fresh();
-    spool.write_minimal(id(1), false, b"x").unwrap();
+    spool.write_minimal((id(1), false), b"x").unwrap();
     let at = parent.path().join("read-only");
     let Some(_mounted) = Mounted::new(&["--bind", "-o", "ro", path.to_str().unwrap()], &at) else { return };
     let spool = Spool::open(&at).unwrap();
-    assert!(matches!(spool.write_minimal(id(2), false, b"x"), Err(SpoolError::ReadOnly(_))));
-    assert!(matches!(spool.replace_with_full(id(1), false, b"y"), Err(SpoolError::ReadOnly(_))));
+    assert!(matches!(spool.write_minimal((id(2), false), b"x"), Err(SpoolError::ReadOnly(_))));
+    assert!(matches!(spool.replace_with_full((id(1), false), b"y"), Err(SpoolError::ReadOnly(_))));
     assert_eq!(payload_of(&at, 1), b"x");
 }
 
@@ -66,8 +66,8 @@ fn a_read_only_mount_is_told_and_can_be_read() {
 fn a_spool_that_was_removed_is_an_error_and_not_a_new_directory() {
     let (_parent, path, spool) = fresh();
     fs::remove_dir_all(&path).unwrap();
-    assert!(matches!(spool.write_minimal(id(1), false, b"x"), Err(SpoolError::Io(..))));
-    assert!(spool.replace_with_full(id(1), false, b"x").is_err());
+    assert!(matches!(spool.write_minimal((id(1), false), b"x"), Err(SpoolError::Io(..))));
+    assert!(spool.replace_with_full((id(1), false), b"x").is_err());
     assert!(!path.exists());
 }
 
@@ -210,7 +210,7 @@ fn writer_process() {
     let mut line = String::new();
     std::io::stdin().read_line(&mut line).unwrap();
     for (n, private) in [(1, false), (2, true)] {
-        spool.write_minimal(id(n), private, &[b'm'; 300]).unwrap();
-        spool.replace_with_full(id(n), private, &vec![b'f'; 9000]).unwrap();
+        spool.write_minimal((id(n), private), &[b'm'; 300]).unwrap();
+        spool.replace_with_full((id(n), private), &vec![b'f'; 9000]).unwrap();
     }
 }

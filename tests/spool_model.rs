@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use epicore::spool::{Entry, Quota, Reader, RecordStatus, SpoolError};
+use epicore::spool::{Entry, Quota, Reader, RecordStatus, SpoolError, State};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -48,15 +48,15 @@ proptest! {
             match step {
                 Step::Minimal(n) => {
                     let expected = if model.contains_key(&n) { Err(SpoolError::Exists) } else { Ok(()) };
-                    prop_assert_eq!(spool.write_minimal(id(n), private(n), &payload), expected);
+                    prop_assert_eq!(spool.write_minimal((id(n), private(n)), &payload), expected);
                     model.entry(n).or_insert(payload);
                 }
                 Step::Full(n) => {
-                    spool.replace_with_full(id(n), private(n), &payload).unwrap();
+                    spool.replace_with_full((id(n), private(n)), &payload).unwrap();
                     model.insert(n, payload);
                 }
                 Step::Remove(n) => {
-                    spool.remove(&Entry { id: id(n), private: private(n) }).unwrap();
+                    spool.remove(&Entry { id: id(n), private: private(n), state: State::Pending }).unwrap();
                     model.remove(&n);
                 }
                 Step::Room(newest, records) => {
@@ -95,8 +95,8 @@ fn a_reader_beside_a_writer_never_sees_half_a_record() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             for n in 0..300 {
-                spool.write_minimal(id(n), private(n), &[b'm'; 700]).unwrap();
-                spool.replace_with_full(id(n), private(n), &vec![b'f'; 60_000]).unwrap();
+                spool.write_minimal((id(n), private(n)), &[b'm'; 700]).unwrap();
+                spool.replace_with_full((id(n), private(n)), &vec![b'f'; 60_000]).unwrap();
             }
             done.store(true, std::sync::atomic::Ordering::Release);
         });

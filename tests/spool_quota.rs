@@ -17,10 +17,12 @@ const MANY: u64 = u64::MAX;
 fn the_oldest_records_of_either_part_go_first() {
     let (_parent, path, spool) = fresh();
     for n in 1..=10 {
-        spool.write_minimal(id(n), n % 2 == 0, b"x").unwrap();
+        spool.write_minimal((id(n), n % 2 == 0), b"x").unwrap();
     }
     let done = spool.make_room(Quota { bytes: MANY, records: 4 }, id(10)).unwrap();
-    assert_eq!(done, Vacuumed { counted: true, records: 6, bytes: 6 * limits::SPOOL_BLOCK, temporaries: 0 });
+    let bytes = 6 * limits::SPOOL_BLOCK;
+    assert_eq!(done, Vacuumed { counted: true, records: 6, evicted: 6, bytes, ..Vacuumed::default() });
+    assert_eq!(spool.evicted(), 6);
     assert_eq!(numbers(&path), [7, 8, 9, 10]);
 }
 
@@ -28,7 +30,7 @@ fn the_oldest_records_of_either_part_go_first() {
 fn bytes_are_counted_as_the_disk_counts_them() {
     let (_parent, path, spool) = fresh();
     for n in 1..=4 {
-        spool.write_minimal(id(n), false, &[0; 5000]).unwrap();
+        spool.write_minimal((id(n), false), &[0; 5000]).unwrap();
     }
     let quota = Quota { bytes: 5 * limits::SPOOL_BLOCK, records: MANY };
     spool.make_room(quota, id(4)).unwrap();
@@ -40,7 +42,7 @@ fn bytes_are_counted_as_the_disk_counts_them() {
 fn the_record_just_written_stays_even_when_its_clock_is_wrong() {
     let (_parent, path, spool) = fresh();
     for n in 0..=5 {
-        spool.write_minimal(id(n), false, b"x").unwrap();
+        spool.write_minimal((id(n), false), b"x").unwrap();
     }
     spool.make_room(Quota { bytes: MANY, records: 2 }, id(0)).unwrap();
     assert_eq!(numbers(&path), [0, 5]);
@@ -49,11 +51,11 @@ fn the_record_just_written_stays_even_when_its_clock_is_wrong() {
 #[test]
 fn within_the_quota_nobody_lists_the_directory() {
     let (_parent, _path, spool) = fresh();
-    spool.write_minimal(id(1), false, b"x").unwrap();
+    spool.write_minimal((id(1), false), b"x").unwrap();
     assert!(spool.make_room(Quota::default(), id(1)).unwrap().counted, "there was no tally yet");
     let mut counts = 0;
     for n in 2..=1000 {
-        spool.write_minimal(id(n), false, b"x").unwrap();
+        spool.write_minimal((id(n), false), b"x").unwrap();
         counts += u64::from(spool.make_room(Quota { bytes: MANY, records: 500 }, id(n)).unwrap().counted);
     }
     println!("1,000 records into a quota of 500: counted {counts} times");
@@ -64,7 +66,7 @@ fn within_the_quota_nobody_lists_the_directory() {
 fn the_quota_holds_after_every_single_write() {
     let (_parent, path, spool) = fresh();
     for n in 1..=300 {
-        spool.write_minimal(id(n), n % 7 == 0, b"x").unwrap();
+        spool.write_minimal((id(n), n % 7 == 0), b"x").unwrap();
         spool.make_room(Quota { bytes: MANY, records: 48 }, id(n)).unwrap();
         assert!(numbers(&path).len() <= 48, "after {n}");
     }
@@ -75,12 +77,12 @@ fn the_quota_holds_after_every_single_write() {
 fn writers_that_died_before_making_room_were_counted() {
     let (_parent, path, spool) = fresh();
     let quota = Quota { bytes: MANY, records: 10 };
-    spool.write_minimal(id(0), false, b"x").unwrap();
+    spool.write_minimal((id(0), false), b"x").unwrap();
     spool.make_room(quota, id(0)).unwrap();
     for n in 1..=50 {
-        spool.write_minimal(id(n), false, b"x").unwrap();
+        spool.write_minimal((id(n), false), b"x").unwrap();
     }
-    spool.replace_with_full(id(51), false, b"x").unwrap();
+    spool.replace_with_full((id(51), false), b"x").unwrap();
     spool.make_room(quota, id(51)).unwrap();
     assert_eq!(numbers(&path), Vec::from_iter(42..=51));
 }
@@ -89,8 +91,8 @@ fn writers_that_died_before_making_room_were_counted() {
 fn a_full_record_is_the_same_record_in_the_tally() {
     let (_parent, path, spool) = fresh();
     for n in 0..20 {
-        spool.write_minimal(id(n), false, b"x").unwrap();
-        spool.replace_with_full(id(n), false, b"x").unwrap();
+        spool.write_minimal((id(n), false), b"x").unwrap();
+        spool.replace_with_full((id(n), false), b"x").unwrap();
         let done = spool.make_room(Quota { bytes: MANY, records: 20 }, id(n)).unwrap();
         assert_eq!(done.counted, n == 0, "{n}");
     }
@@ -102,7 +104,7 @@ fn a_destroyed_tally_costs_one_count_and_no_record() {
     let (_parent, path, spool) = fresh();
     let tally = path.join(".tally");
     let write = |n| {
-        spool.write_minimal(id(n), false, b"x").unwrap();
+        spool.write_minimal((id(n), false), b"x").unwrap();
         spool.make_room(Quota::default(), id(n)).unwrap().counted
     };
     assert!(write(1));
@@ -125,7 +127,7 @@ fn a_long_crash_loop_does_not_grow_the_tally_without_end() {
     let (_parent, path, spool) = fresh();
     let mut longest = 0;
     for n in 1..=limits::SPOOL_TALLY as u64 + 10 {
-        spool.write_minimal(id(n), false, b"x").unwrap();
+        spool.write_minimal((id(n), false), b"x").unwrap();
         spool.make_room(Quota { bytes: MANY, records: 100 }, id(n)).unwrap();
         longest = longest.max(fs::metadata(path.join(".tally")).unwrap().len());
     }
@@ -150,7 +152,7 @@ fn a_dead_writers_temporary_files_go_when_the_spool_is_counted() {
 fn strangers_are_never_removed() {
     let (_parent, path, spool) = fresh();
     fs::write(path.join("README"), b"x").unwrap();
-    spool.write_minimal(id(1), false, b"x").unwrap();
+    spool.write_minimal((id(1), false), b"x").unwrap();
     spool.make_room(Quota { bytes: 0, records: 0 }, id(2)).unwrap();
     assert!(numbers(&path).is_empty() && path.join("README").exists());
 }
@@ -164,8 +166,8 @@ fn concurrent_writers_keep_the_quota_and_lose_nothing_new() {
             scope.spawn(move || {
                 for n in 0..50 {
                     let id = id(n * 8 + writer);
-                    spool.write_minimal(id, false, b"minimal").unwrap();
-                    spool.replace_with_full(id, false, b"full").unwrap();
+                    spool.write_minimal((id, false), b"minimal").unwrap();
+                    spool.replace_with_full((id, false), b"full").unwrap();
                     spool.make_room(Quota { bytes: MANY, records: 64 }, id).unwrap();
                 }
             });
@@ -190,9 +192,9 @@ fn a_count_of_ten_thousand_records_is_printed() {
     timed("without a tally", 9_999);
     timed("with one", 9_999);
     let begun = Instant::now();
-    spool.write_minimal(id(10_000), false, &[0; 1000]).unwrap();
+    spool.write_minimal((id(10_000), false), &[0; 1000]).unwrap();
     println!("one minimal record: {:?}", begun.elapsed());
     let begun = Instant::now();
-    spool.replace_with_full(id(10_000), false, &[0; 6000]).unwrap();
+    spool.replace_with_full((id(10_000), false), &[0; 6000]).unwrap();
     println!("one full record, synced: {:?}", begun.elapsed());
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use epicore::limits;
-use epicore::spool::{Damage, Entry, Header, NotOne, Reader, RecordId, RecordStatus, Refusal};
+use epicore::spool::{Damage, Entry, Header, NotOne, Reader, RecordId, RecordStatus, Refusal, State};
 use proptest::prelude::*;
 
 #[path = "support/spool.rs"]
@@ -12,14 +12,14 @@ mod support;
 use support::{fresh, id, numbers};
 
 fn entry(n: u64) -> Entry {
-    Entry { id: id(n), private: false }
+    Entry { id: id(n), private: false, state: State::Pending }
 }
 
 #[test]
 fn records_are_listed_by_time_whichever_part_they_lie_in() {
     let (_parent, path, spool) = fresh();
     for n in [5, 1, 4, 2, 3] {
-        spool.write_minimal(id(n), n % 2 == 0, b"x").unwrap();
+        spool.write_minimal((id(n), n % 2 == 0), b"x").unwrap();
     }
     assert_eq!(numbers(&path), [1, 2, 3, 4, 5]);
     assert_eq!(Reader::open(&path).unwrap().find("last").unwrap(), entry(5));
@@ -29,13 +29,13 @@ fn records_are_listed_by_time_whichever_part_they_lie_in() {
 fn a_record_is_found_by_id_by_its_first_digits_and_by_its_last() {
     let (_parent, path, spool) = fresh();
     let other = RecordId([0xee; 16]);
-    spool.write_minimal(id(1), false, b"x").unwrap();
-    spool.write_minimal(id(2), false, b"x").unwrap();
-    spool.write_minimal(other, true, b"x").unwrap();
+    spool.write_minimal((id(1), false), b"x").unwrap();
+    spool.write_minimal((id(2), false), b"x").unwrap();
+    spool.write_minimal((other, true), b"x").unwrap();
     let reader = Reader::open(&path).unwrap();
     assert_eq!(reader.find(&id(1).to_string()), Ok(entry(1)));
     assert_eq!(reader.find("018F0000-0001"), Ok(entry(1)));
-    assert_eq!(reader.find("eeee"), Ok(Entry { id: other, private: true }));
+    assert_eq!(reader.find("eeee"), Ok(Entry { id: other, private: true, state: State::Pending }));
     assert_eq!(reader.find("018f"), Err(NotOne::Several(vec![entry(1), entry(2)])));
     assert_eq!(reader.find("00000001"), Err(NotOne::Several(vec![entry(1), entry(2)])));
     assert_eq!(reader.find("abc"), Err(NotOne::None));
@@ -55,7 +55,7 @@ fn the_last_of_an_empty_spool_is_none() {
 fn reader_reports_a_corrupted_record_and_continues() {
     let (_parent, path, spool) = fresh();
     for n in 1..=3 {
-        spool.write_minimal(id(n), false, b"payload").unwrap();
+        spool.write_minimal((id(n), false), b"payload").unwrap();
     }
     let second = path.join(id(2).file_name());
     let mut bytes = fs::read(&second).unwrap();
@@ -79,7 +79,7 @@ fn a_name_without_bytes_is_corrupted_and_not_an_error() {
 #[test]
 fn a_record_copied_to_another_name_is_corrupted() {
     let (_parent, path, spool) = fresh();
-    spool.write_minimal(id(1), false, b"x").unwrap();
+    spool.write_minimal((id(1), false), b"x").unwrap();
     fs::copy(path.join(id(1).file_name()), path.join(id(2).file_name())).unwrap();
     assert_eq!(Reader::open(&path).unwrap().read(&entry(2)), RecordStatus::Corrupted(Damage::OtherId));
 }
@@ -91,7 +91,7 @@ fn what_is_not_a_plain_file_is_refused_without_reading_it() {
     symlink("/etc/shadow", at(1)).unwrap();
     nix::unistd::mkfifo(&at(2), nix::sys::stat::Mode::S_IRWXU).unwrap();
     fs::create_dir(at(3)).unwrap();
-    spool.write_minimal(id(4), false, b"x").unwrap();
+    spool.write_minimal((id(4), false), b"x").unwrap();
     fs::hard_link(at(4), path.join("second name")).unwrap();
     let size = (limits::SPOOL_PAYLOAD + limits::SPOOL_HEADER) as u64 + 1;
     fs::File::create(at(5)).unwrap().set_len(size).unwrap();
@@ -115,7 +115,7 @@ fn what_is_not_a_plain_file_is_refused_without_reading_it() {
 #[test]
 fn a_record_that_vanished_since_it_was_listed_is_gone() {
     let (_parent, path, spool) = fresh();
-    spool.write_minimal(id(1), false, b"x").unwrap();
+    spool.write_minimal((id(1), false), b"x").unwrap();
     let reader = Reader::open(&path).unwrap();
     spool.remove(&entry(1)).unwrap();
     spool.remove(&entry(1)).unwrap();
@@ -125,7 +125,7 @@ fn a_record_that_vanished_since_it_was_listed_is_gone() {
 #[test]
 fn a_later_header_that_is_longer_is_still_read() {
     let payload = b"from the future";
-    let mut file = Header { id: id(1), full: true, private: false }.frame(payload).unwrap();
+    let mut file = Header { id: id(1), full: true, ..Header::default() }.frame(payload).unwrap();
     let mut longer = file.split_off(64);
     file.truncate(60);
     file[10] = 80;
@@ -177,7 +177,7 @@ proptest! {
         flip in 1u8..,
         cut in any::<prop::sample::Index>(),
     ) {
-        let file = Header { id: id(1), full: true, private: false }.frame(&payload).unwrap();
+        let file = Header { id: id(1), full: true, ..Header::default() }.frame(&payload).unwrap();
         let mut flipped = file.clone();
         flipped[at.index(file.len())] ^= flip;
         prop_assert!(Header::open(&flipped).is_err());

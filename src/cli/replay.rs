@@ -21,7 +21,7 @@ use super::output::Output;
 use super::show;
 use crate::capture;
 use crate::record::{self, Record};
-use crate::spool::Spool;
+use crate::spool::{Spool, Stamp};
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -71,5 +71,6 @@ fn store(record: &Record, path: &Path) -> Outcome {
     let payload = record::fit(&mut record.clone()).map_err(|error| failed(error.to_string()))?;
     let id = <[u8; 16]>::try_from(record.id.0.as_slice())
         .map_err(|_| failed("the record has no id".to_owned()))?;
-    spool.replace_with_full(id, record.private, &payload).map_err(|error| failed(error.to_string()))
+    let stamp = Stamp { id: id.into(), private: record.private, group: record::group(record) };
+    spool.replace_with_full(stamp, &payload).map_err(|error| failed(error.to_string()))
 }

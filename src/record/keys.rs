@@ -19,7 +19,7 @@
 use siphasher::sip::SipHasher24;
 use std::hash::Hasher;
 
-use super::schema::{Hex, Keys};
+use super::schema::{Hex, Keys, Record};
 use crate::limits;
 
 /// Never changes (16 bytes).
@@ -229,6 +229,19 @@ pub fn location_keys(frames: &[FrameKey<'_>], aborted: bool) -> Keys {
         portable: portable.then(|| Hex(l2.finish())),
         frames: telling.iter().map(|frame| frame.index).collect(),
     }
+}
+
+/// Whose crash it is, for a fair quota of the spool: the executable's
+/// build-id, else its path, else the process's name. A number, so that the
+/// spool learns nothing else about a crash.
+pub fn group(record: &Record) -> u64 {
+    let process = &record.process;
+    let text = |text: &Option<String>| text.as_ref().map(|text| text.clone().into_bytes());
+    let build_id = process.build_id.as_ref().map(|id| id.0.clone());
+    let name = build_id.or_else(|| text(&process.exe)).or_else(|| text(&process.comm));
+    let mut hasher = hasher(b"group");
+    add(&mut hasher, &name.unwrap_or_default());
+    hasher.finish()
 }
 
 #[cfg(test)]

@@ -31,6 +31,6 @@ pub use decode::{DecodeError, decode, decode_exposure, decode_part};
 pub use encode::{EncodeError, encode, encode_exposure};
 pub use exposure::*;
 pub use id::new_id;
-pub use keys::{FrameKey, location_keys};
+pub use keys::{FrameKey, group, location_keys};
 pub use schema::*;
 pub use text::{app_specific, text};

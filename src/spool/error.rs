@@ -27,6 +27,10 @@ pub enum Step {
     List,
     /// Removing a record.
     Remove,
+    /// Locking a file.
+    Lock,
+    /// Reading one of the spool's own files.
+    Read,
 }
 
 impl std::fmt::Display for Step {
@@ -41,6 +45,8 @@ impl std::fmt::Display for Step {
             Step::SyncDirectory => "fsync directory",
             Step::List => "list directory",
             Step::Remove => "remove",
+            Step::Lock => "lock",
+            Step::Read => "read",
         })
     }
 }

@@ -1,8 +1,8 @@
 //! The first 64 bytes of a spool file, and the judgement of a whole one.
 //!
-//! What it gives: [`Header::frame`] (a whole file from a payload) and
+//! What it gives: [`Header::frame`] (a whole file from a payload),
 //! [`Header::open`] (the payload from a whole file, or what is wrong with
-//! it). What it trusts: nothing; both checksums must hold and the lengths
+//! it) and [`Header::peek`] (what the beginning alone says). What it trusts: nothing; both checksums must hold and the lengths
 //! must add up to the file. Limits: limits::SPOOL_PAYLOAD.
 
 use super::RecordId;
@@ -26,6 +26,32 @@ pub struct Header {
     pub full: bool,
     /// Of a privileged process.
     pub private: bool,
+    /// Whose crash it is, for a fair quota: equal numbers are one executable.
+    /// 0: the writer did not say.
+    pub group: u64,
+}
+
+/// What a writer says of a record besides its payload.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stamp {
+    /// The record's id.
+    pub id: RecordId,
+    /// Of a privileged process: it goes to the private part.
+    pub private: bool,
+    /// See [`Header::group`].
+    pub group: u64,
+}
+
+impl<I: Into<RecordId>> From<(I, bool)> for Stamp {
+    fn from((id, private): (I, bool)) -> Stamp {
+        Stamp { id: id.into(), private, group: 0 }
+    }
+}
+
+impl Stamp {
+    pub(super) fn header(self, full: bool) -> Header {
+        Header { id: self.id, full, private: self.private, group: self.group }
+    }
 }
 
 /// What is wrong with the bytes of a spool file.
@@ -89,7 +115,8 @@ impl Header {
         file.extend_from_slice(&self.id.0);
         file.extend_from_slice(&length.to_le_bytes());
         file.extend_from_slice(&crc32c::crc32c(payload).to_le_bytes());
-        file.extend_from_slice(&[0; 20]);
+        file.extend_from_slice(&self.group.to_le_bytes());
+        file.extend_from_slice(&[0; 12]);
         file.extend_from_slice(&crc32c::crc32c(&file).to_le_bytes());
         file.extend_from_slice(payload);
         Some(file)
@@ -98,41 +125,13 @@ impl Header {
     /// Reads a whole file: what the header says, and the payload.
     pub fn open(file: &[u8]) -> Result<(Header, &[u8]), Damage> {
         let bytes = Bytes::new(file);
-        if bytes.is_empty() {
-            return Err(Damage::Empty);
-        }
-        let beginning = MAGIC.len().min(bytes.len());
-        if bytes.range(0, beginning).map(|b| b.as_slice()) != MAGIC.get(..beginning) {
-            return Err(Damage::Magic);
-        }
-        let version = bytes.u16(8).ok_or(Damage::HeaderTruncated)?;
-        if version != VERSION {
-            return Err(Damage::Version(version));
-        }
-        let length = usize::from(bytes.u16(10).ok_or(Damage::HeaderTruncated)?);
-        if !(HEADER..=limits::SPOOL_HEADER).contains(&length) {
-            return Err(Damage::HeaderValues);
-        }
-        let header = bytes.range(0, length).ok_or(Damage::HeaderTruncated)?;
-        Self::fields(header, bytes)
-    }
-
-    /// The fields of a header whose length is known. Its checksum is its last
-    /// four bytes, whatever a later version put before them.
-    fn fields<'a>(header: Bytes<'_>, file: Bytes<'a>) -> Result<(Header, &'a [u8]), Damage> {
-        let sum_at = header.len().checked_sub(4).ok_or(Damage::HeaderTruncated)?;
-        let covered = header.range(0, sum_at).ok_or(Damage::HeaderTruncated)?;
-        if header.u32(sum_at) != Some(crc32c::crc32c(covered.as_slice())) {
-            return Err(Damage::HeaderChecksum);
-        }
-        let flags = header.u32(0x0c).ok_or(Damage::HeaderTruncated)?;
-        let id = header.range(0x10, 16).and_then(|b| b.as_slice().try_into().ok());
+        let header = whole(bytes)?;
         let length = header.u32(0x20).and_then(|n| usize::try_from(n).ok()).ok_or(Damage::HeaderTruncated)?;
         let sum = header.u32(0x24).ok_or(Damage::HeaderTruncated)?;
         if length > limits::SPOOL_PAYLOAD {
             return Err(Damage::HeaderValues);
         }
-        let rest = file.tail(header.len()).ok_or(Damage::HeaderTruncated)?;
+        let rest = bytes.tail(header.len()).ok_or(Damage::HeaderTruncated)?;
         match rest.len().cmp(&length) {
             std::cmp::Ordering::Less => return Err(Damage::PayloadTruncated),
             std::cmp::Ordering::Greater => return Err(Damage::TrailingBytes),
@@ -141,16 +140,59 @@ impl Header {
         if crc32c::crc32c(rest.as_slice()) != sum {
             return Err(Damage::PayloadChecksum);
         }
-        let id = RecordId(id.ok_or(Damage::HeaderTruncated)?);
-        Ok((Header { id, full: flags & FULL != 0, private: flags & PRIVATE != 0 }, rest.as_slice()))
+        Ok((fields(header)?, rest.as_slice()))
     }
+
+    /// What the header says, from the first bytes of a file; its payload may be
+    /// damaged all the same. limits::SPOOL_HEADER bytes are always enough.
+    pub fn peek(beginning: &[u8]) -> Result<Header, Damage> {
+        fields(whole(Bytes::new(beginning))?)
+    }
+}
+
+/// The bytes of the header, when they are all there and their checksum holds.
+/// It is their last four bytes, whatever a later version put before them.
+fn whole(bytes: Bytes<'_>) -> Result<Bytes<'_>, Damage> {
+    if bytes.is_empty() {
+        return Err(Damage::Empty);
+    }
+    let beginning = MAGIC.len().min(bytes.len());
+    if bytes.range(0, beginning).map(|b| b.as_slice()) != MAGIC.get(..beginning) {
+        return Err(Damage::Magic);
+    }
+    let version = bytes.u16(8).ok_or(Damage::HeaderTruncated)?;
+    if version != VERSION {
+        return Err(Damage::Version(version));
+    }
+    let length = usize::from(bytes.u16(10).ok_or(Damage::HeaderTruncated)?);
+    if !(HEADER..=limits::SPOOL_HEADER).contains(&length) {
+        return Err(Damage::HeaderValues);
+    }
+    let header = bytes.range(0, length).ok_or(Damage::HeaderTruncated)?;
+    let sum_at = length.checked_sub(4).ok_or(Damage::HeaderTruncated)?;
+    let covered = header.range(0, sum_at).ok_or(Damage::HeaderTruncated)?;
+    if header.u32(sum_at) != Some(crc32c::crc32c(covered.as_slice())) {
+        return Err(Damage::HeaderChecksum);
+    }
+    Ok(header)
+}
+
+fn fields(header: Bytes<'_>) -> Result<Header, Damage> {
+    let flags = header.u32(0x0c).ok_or(Damage::HeaderTruncated)?;
+    let id = header.range(0x10, 16).and_then(|b| b.as_slice().try_into().ok()).map(RecordId);
+    Ok(Header {
+        id: id.ok_or(Damage::HeaderTruncated)?,
+        full: flags & FULL != 0,
+        private: flags & PRIVATE != 0,
+        group: header.u64(0x28).ok_or(Damage::HeaderTruncated)?,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const HEAD: Header = Header { id: RecordId([7; 16]), full: true, private: false };
+    const HEAD: Header = Header { id: RecordId([7; 16]), full: true, private: false, group: 7 << 60 };
 
     #[test]
     fn what_was_framed_is_what_is_opened() {

@@ -6,6 +6,7 @@
 //! everybody may write to is refused. Owner and group are those of the
 //! directory itself, never looked up by name.
 
+use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
@@ -95,6 +96,17 @@ impl Spool {
             return Ok(&self.public);
         }
         self.private.as_ref().ok_or(SpoolError::Unsafe("it has no private part"))
+    }
+
+    /// Opens one of the spool's own files: a regular one, of its owner.
+    pub(super) fn own_file(&self, name: &str, flags: OFlag, mode: u32) -> Result<File, Errno> {
+        let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        let fd = openat(&self.public.dir, name, flags, Mode::from_bits_truncate(mode))?;
+        if !is_regular(&fstat(&fd)?) {
+            return Err(Errno::EINVAL);
+        }
+        self.give_to_owner(fd.as_fd());
+        Ok(File::from(fd))
     }
 
     /// A file made by root belongs to the spool's owner all the same.

@@ -57,18 +57,31 @@
     )
 )]
 
+mod audit;
+mod claim;
 mod error;
+mod escape;
+mod evicted;
+mod fair;
 mod header;
 mod layout;
+mod ledger;
 mod name;
+mod oldest;
+mod pending;
 mod reader;
+mod refusals;
+mod sweep;
 mod tally;
 mod vacuum;
 mod writer;
 
+pub use audit::AuditLine;
+pub use claim::{Claim, ClaimError};
 pub use error::{SpoolError, Step};
-pub use header::{Damage, HEADER, Header};
+pub use header::{Damage, HEADER, Header, Stamp};
 pub use layout::{PRIVATE, Spool, initialise};
-pub use name::RecordId;
+pub use name::{Kind, RecordId, State};
+pub use pending::{Counts, Item, Pending, Totals};
 pub use reader::{Entry, Listing, NotOne, Reader, RecordStatus, Refusal, read_file};
-pub use vacuum::{Quota, Vacuumed};
+pub use vacuum::{Quota, Retention, Vacuumed};

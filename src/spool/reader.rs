@@ -7,7 +7,7 @@
 //! oversize files are refused without reading a byte. Limits:
 //! limits::SPOOL_PAYLOAD, SPOOL_HEADER, SPOOL_ENTRIES.
 
-use std::ffi::CString;
+use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
@@ -19,7 +19,7 @@ use nix::sys::uio::pread;
 
 use super::layout::{DIRECTORY, PRIVATE, is_regular};
 use super::name::{Name, classify};
-use super::{Damage, Header, RecordId, Spool, SpoolError, Step};
+use super::{Damage, Header, Item, Kind, RecordId, Spool, SpoolError, State, Step};
 use crate::limits;
 
 /// Why a file was not even read.
@@ -73,13 +73,18 @@ pub struct Entry {
     pub id: RecordId,
     /// It lies in the private part.
     pub private: bool,
+    /// How far it has come.
+    pub state: State,
 }
 
 /// What is in the spool.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Listing {
-    /// Records, oldest first.
+    /// Crash records of every state, oldest first, each once: one that became
+    /// pending again after it was acknowledged is pending.
     pub entries: Vec<Entry>,
+    /// Exposure reports, in the same way.
+    pub exposures: Vec<Entry>,
     /// Records being written, or left by writers that died.
     pub temporaries: u64,
     /// Files that are nobody's here.
@@ -141,31 +146,42 @@ impl Reader {
 
     /// Everything that is there, oldest first. Only names are read.
     pub fn list(&self) -> Result<Listing, SpoolError> {
-        let mut listing = Listing {
-            private_denied: self.private.as_ref().is_err_and(|errno| *errno != Errno::ENOENT),
-            ..Listing::default()
-        };
-        listing.add(self.public.as_fd(), false)?;
-        if let Ok(private) = &self.private {
-            listing.add(private.as_fd(), true)?;
+        let mut listing = Listing { private_denied: self.private_denied(), ..Listing::default() };
+        for (dir, private) in self.parts() {
+            listing.add(dir, private)?;
         }
-        listing.entries.sort_unstable();
+        for entries in [&mut listing.entries, &mut listing.exposures] {
+            entries.sort_unstable();
+            entries.dedup_by_key(|entry| (entry.id, entry.private));
+        }
         Ok(listing)
     }
 
-    /// Reads one record.
+    /// Reads one crash record, wherever it has come to since it was listed.
     pub fn read(&self, entry: &Entry) -> RecordStatus {
-        let dir = match (entry.private, &self.private) {
-            (false, _) => &self.public,
-            (true, Ok(private)) => private,
-            (true, Err(errno)) => return RecordStatus::Unreadable(*errno),
-        };
-        match judge(openat(dir, entry.id.file_name().as_str(), READ, Mode::empty())) {
-            RecordStatus::Valid { header, .. } if header.id != entry.id => {
-                RecordStatus::Corrupted(Damage::OtherId)
-            }
-            status => status,
+        let item =
+            |state| Item { id: entry.id, private: entry.private, kind: Kind::Crash, state, full: false };
+        let states = [entry.state, State::Sent, State::Refused, State::Pending];
+        let statuses = states.into_iter().map(|state| self.read_item(&item(state)));
+        statuses.into_iter().find(|status| *status != RecordStatus::Gone).unwrap_or(RecordStatus::Gone)
+    }
+
+    /// The directories that may be read, and whether they are the private one.
+    pub(super) fn parts(&self) -> impl Iterator<Item = (BorrowedFd<'_>, bool)> {
+        let private = self.private.as_ref().ok().map(|dir| (dir.as_fd(), true));
+        std::iter::once((self.public.as_fd(), false)).chain(private)
+    }
+
+    pub(super) fn part(&self, private: bool) -> Result<BorrowedFd<'_>, Errno> {
+        if private {
+            self.private.as_ref().map(AsFd::as_fd).map_err(|errno| *errno)
+        } else {
+            Ok(self.public())
         }
+    }
+
+    pub(super) fn public(&self) -> BorrowedFd<'_> {
+        self.public.as_fd()
     }
 
     /// The one record that `selector` means: "last", an id (with or without
@@ -194,17 +210,21 @@ impl Reader {
 
 impl Listing {
     fn add(&mut self, dir: BorrowedFd<'_>, private: bool) -> Result<(), SpoolError> {
-        let (names, truncated) = names(dir)?;
-        self.truncated |= truncated;
-        for (_, name) in names {
+        let mut seen = 0usize;
+        each_name(dir, |_, name| {
+            seen = seen.saturating_add(1);
+            if seen > limits::SPOOL_ENTRIES {
+                self.truncated = true;
+                return;
+            }
             match name {
-                Name::Record(id) => self.entries.push(Entry { id, private }),
-                Name::Temporary(_) => self.temporaries = self.temporaries.saturating_add(1),
+                Name::File(id, Kind::Crash, state) => self.entries.push(Entry { id, private, state }),
+                Name::File(id, Kind::Exposure, state) => self.exposures.push(Entry { id, private, state }),
+                Name::Temporary => self.temporaries = self.temporaries.saturating_add(1),
                 Name::Stranger => self.strangers = self.strangers.saturating_add(1),
                 Name::Own => {}
             }
-        }
-        Ok(())
+        })
     }
 }
 
@@ -217,6 +237,34 @@ const READ: OFlag = OFlag::O_RDONLY
 /// Reads one spool file by its path.
 pub fn read_file(path: &Path) -> RecordStatus {
     judge(open(path, READ, Mode::empty()))
+}
+
+/// Reads one file of a directory, which must hold this id.
+pub(super) fn read_named(dir: BorrowedFd<'_>, name: &str, id: RecordId) -> RecordStatus {
+    match judge(openat(dir, name, READ, Mode::empty())) {
+        RecordStatus::Valid { header, .. } if header.id != id => RecordStatus::Corrupted(Damage::OtherId),
+        status => status,
+    }
+}
+
+/// What the beginning of a file says; nothing, when it is no spool file.
+pub(super) fn peek(dir: BorrowedFd<'_>, name: &str) -> Option<Header> {
+    let file = openat(dir, name, READ, Mode::empty()).ok()?;
+    let mut beginning = [0; limits::SPOOL_HEADER];
+    let length = pread(&file, &mut beginning, 0).ok()?;
+    Header::peek(beginning.get(..length)?).ok()
+}
+
+/// One of the spool's own files, whole; `EFBIG` when it has more than `most`
+/// bytes.
+pub(super) fn read_own(dir: BorrowedFd<'_>, name: &str, most: usize) -> Result<Vec<u8>, Errno> {
+    let file = openat(dir, name, READ, Mode::empty())?;
+    let stat = fstat(&file)?;
+    if !is_regular(&stat) {
+        return Err(Errno::EINVAL);
+    }
+    let size = usize::try_from(stat.st_size).ok().filter(|size| *size <= most).ok_or(Errno::EFBIG)?;
+    read_whole(&file, size)
 }
 
 fn judge(opened: Result<OwnedFd, Errno>) -> RecordStatus {
@@ -275,22 +323,20 @@ fn read_whole(file: &OwnedFd, size: usize) -> Result<Vec<u8>, Errno> {
     Ok(bytes)
 }
 
-/// The names in a directory, and whether there were more than may be.
-pub(super) fn names(dir: BorrowedFd<'_>) -> Result<(Vec<(CString, Name)>, bool), SpoolError> {
+/// Calls `see` with each name in a directory. It may rename and remove what it
+/// is shown.
+pub(super) fn each_name(dir: BorrowedFd<'_>, mut see: impl FnMut(&CStr, Name)) -> Result<(), SpoolError> {
     let mut listing = Dir::openat(dir, ".", DIRECTORY, Mode::empty()).map_err(SpoolError::at(Step::List))?;
-    let mut names = Vec::new();
     for entry in listing.iter() {
         let entry = entry.map_err(SpoolError::at(Step::List))?;
-        if names.len() >= limits::SPOOL_ENTRIES {
-            return Ok((names, true));
-        }
-        let name = entry.file_name();
-        names.push((name.to_owned(), classify(name.to_bytes())));
+        see(entry.file_name(), classify(entry.file_name().to_bytes()));
     }
-    Ok((names, false))
+    Ok(())
 }
 
 /// How many names are not the spool's.
 pub(super) fn strangers(dir: BorrowedFd<'_>) -> Result<usize, SpoolError> {
-    Ok(names(dir)?.0.iter().filter(|(_, name)| *name == Name::Stranger).count())
+    let mut count = 0usize;
+    each_name(dir, |_, name| count = count.saturating_add(usize::from(name == Name::Stranger)))?;
+    Ok(count)
 }

@@ -21,12 +21,12 @@ use std::fs::File;
 use std::os::fd::AsFd;
 
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg, OFlag, openat};
-use nix::sys::stat::{Mode, fstat};
+use nix::fcntl::{Flock, FlockArg, OFlag};
+use nix::sys::stat::fstat;
 use nix::sys::uio::pread;
 use nix::unistd::ftruncate;
 
-use super::layout::{Part, Spool, is_regular};
+use super::Spool;
 use super::writer::write_all;
 use crate::{bytes::Bytes, limits};
 
@@ -53,19 +53,8 @@ impl Amount {
 pub(super) struct Tally(File);
 
 impl Tally {
-    pub(super) fn open(spool: &Spool, part: &Part) -> Result<Tally, Errno> {
-        let flags = OFlag::O_RDWR
-            | OFlag::O_APPEND
-            | OFlag::O_CREAT
-            | OFlag::O_NOFOLLOW
-            | OFlag::O_NONBLOCK
-            | OFlag::O_CLOEXEC;
-        let fd = openat(&part.dir, FILE, flags, Mode::S_IRUSR | Mode::S_IWUSR)?;
-        if !is_regular(&fstat(&fd)?) {
-            return Err(Errno::EINVAL);
-        }
-        spool.give_to_owner(fd.as_fd());
-        Ok(Tally(File::from(fd)))
+    pub(super) fn open(spool: &Spool) -> Result<Tally, Errno> {
+        spool.own_file(FILE, OFlag::O_RDWR | OFlag::O_APPEND | OFlag::O_CREAT, 0o600).map(Tally)
     }
 
     /// Notes one write. A full disk may refuse it: then the sum is too small

@@ -113,7 +113,7 @@ pub fn spool(path: &Path, records: &[Record]) {
     let spool = Spool::open(path).unwrap();
     for record in records {
         let id = RecordId::from(<[u8; 16]>::try_from(record.id.0.as_slice()).unwrap());
-        spool.replace_with_full(id, record.private, &encode(record).unwrap()).unwrap();
+        spool.replace_with_full((id, record.private), &encode(record).unwrap()).unwrap();
     }
 }
 
