@@ -22,14 +22,13 @@ mod registers;
 
 use std::fs::File;
 use std::io::{Read, Seek};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::config::Config;
 use crate::elfcore::Head;
 use crate::gap::{Gap, Stage};
-use crate::hardware::{HOST_FILE, Roots};
+use crate::hardware::{HOST_FILE, Roots, Serials};
 use crate::invocation::{Arguments, pipe_inode, still_holds, take_stdin};
 use crate::memory::Stream;
 use crate::process::Directory;
@@ -65,7 +64,7 @@ pub fn from_kernel(arguments: Arguments) -> Result<(), String> {
         .map_err(|error| kmsg.say(&arguments, &error.to_string()))?;
     let (proc_root, machine) =
         (Directory::open(Path::new("/proc")), Roots::open(Path::new("/proc"), Path::new("/sys")));
-    let host_file = open_host_file();
+    let host_file = Serials::open(Path::new(HOST_FILE));
     let needs = confine::Needs { owner: spool.owner(), kill: config.release.kills() };
     let mut unconfined = confine::before_first_byte(needs);
 
@@ -114,12 +113,6 @@ fn write(spool: &Spool, quota: Quota, record: &Record, payload: &[u8]) -> Result
         Kind::Full | Kind::Replay => spool.replace_with_full(stamp, payload),
     };
     result.map_err(|error| error.to_string())
-}
-
-/// What the census of this boot left; a FIFO in its place does not block.
-fn open_host_file() -> Option<File> {
-    let flags = nix::fcntl::OFlag::O_NONBLOCK | nix::fcntl::OFlag::O_NOFOLLOW;
-    std::fs::OpenOptions::new().read(true).custom_flags(flags.bits()).open(HOST_FILE).ok()
 }
 
 /// Makes the record of a core that somebody kept: the same code, fed from a

@@ -22,7 +22,11 @@ impl Builds {
     /// The build-id of what a process runs; `None` when it has none, or could
     /// not be read.
     pub(super) fn of(&mut self, process: &Living<'_>, exe: &Exe) -> Option<Vec<u8>> {
-        if let Some(known) = self.known.get(&exe.identity) {
+        let Some(identity) = exe.identity else {
+            self.remote = self.remote.saturating_add(1);
+            return None;
+        };
+        if let Some(known) = self.known.get(&identity) {
             return known.clone();
         }
         if self.known.len() >= limits::CENSUS_BUILDS {
@@ -39,7 +43,7 @@ impl Builds {
             }
             Err(_) => None,
         };
-        self.known.insert(exe.identity, found.clone());
+        self.known.insert(identity, found.clone());
         found
     }
 }

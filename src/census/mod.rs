@@ -163,7 +163,7 @@ fn serials(
     let Some(key_file) = &config.fleet_key_file else { return Serials::default() };
     let name = Path::new(HOST_FILE).file_name().unwrap_or_default();
     let file = arguments.run.join(name);
-    let left = File::open(&file).ok().and_then(|file| Serials::from_file(&file, &boot));
+    let left = Serials::open(&file).and_then(|file| Serials::from_file(&file, &boot));
     if let Some(serials) = left.filter(|serials| !serials.is_empty()) {
         return serials;
     }

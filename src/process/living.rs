@@ -3,7 +3,9 @@
 //! Gives: few answers, each one system call or two, because a thousand
 //! processes are asked. Trusts: nothing; the process may end between two
 //! questions, and then every further one fails, because the directory is that
-//! process's and never a later one's of the same number.
+//! process's and never a later one's of the same number. Limit: a dead file
+//! server can hold a stat of its executables for as long as the deadline lets
+//! it; then there is no census, and the next one stands for its time too.
 
 use std::fs::File;
 
@@ -30,8 +32,9 @@ pub struct Living<'a> {
 pub struct Exe {
     /// The link as it stands, " (deleted)" included.
     pub link: Vec<u8>,
-    /// Device and inode.
-    pub identity: (u64, u64),
+    /// Device and inode; `None` where the file system does not tell us (a FUSE
+    /// of somebody else's).
+    pub identity: Option<(u64, u64)>,
 }
 
 impl<'a> Living<'a> {
@@ -44,8 +47,12 @@ impl<'a> Living<'a> {
     pub fn exe(&self) -> Result<Exe, Errno> {
         use std::os::unix::ffi::OsStringExt;
         let link = readlinkat(&self.directory, "exe")?.into_vec();
-        let stat = fstatat(&self.directory, "exe", AtFlags::empty())?;
-        Ok(Exe { link, identity: (stat.st_dev, stat.st_ino) })
+        let identity = match fstatat(&self.directory, "exe", AtFlags::empty()) {
+            Ok(stat) => Some((stat.st_dev, stat.st_ino)),
+            Err(gone @ (Errno::ENOENT | Errno::ESRCH)) => return Err(gone),
+            Err(_) => None,
+        };
+        Ok(Exe { link, identity })
     }
 
     /// True for a thread of the kernel's own.
@@ -59,7 +66,7 @@ impl<'a> Living<'a> {
     ///
     /// [`exe`]: Living::exe
     pub fn executable(&self, exe: &Exe) -> Result<File, Errno> {
-        files::executable(&self.directory, exe.identity)
+        files::executable(&self.directory, exe.identity.ok_or(Errno::EREMOTE)?)
     }
 
     /// Where it belongs.
