@@ -51,6 +51,10 @@ pub mod wire;
 #[cfg(feature = "forward")]
 pub mod forward;
 
+/// epicored on one screen.
+#[cfg(feature = "daemon")]
+pub mod daemon;
+
 // At the fleet's end.
 /// Every record of the fleet, once, and what can be counted of it.
 #[cfg(feature = "collector")]
