@@ -57,6 +57,10 @@ pub mod wire;
 #[cfg(feature = "forward")]
 pub mod simulate;
 
+/// epicored on one screen.
+#[cfg(feature = "daemon")]
+pub mod daemon;
+
 // At the fleet's end.
 /// The fleet's end: hosts hand in, people ask.
 #[cfg(feature = "collector")]
