@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::failure::{self, Failure};
-use super::{audit, demo, doctor, enable, list, purge, replay, show, tail};
+use super::{audit, demo, doctor, enable, list, purge, replay, show, status, tail};
 use crate::config::{self, Config};
 
 const AFTER: &str = "\
@@ -72,6 +72,8 @@ pub(super) enum Command {
     Disable(enable::Disable),
     /// Crashes as they come
     Tail(tail::Arguments),
+    /// What epicored does, and what keeps it from doing it
+    Status(status::Arguments),
     /// Remove records of a user, a unit or a time, and write down who did
     Purge(purge::Arguments),
     /// Who purged, and who read records of privileged processes

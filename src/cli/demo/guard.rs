@@ -157,7 +157,9 @@ pub(super) fn stand(directory: &Path) -> Outcome {
     if lock.is_some() {
         outcome = restore(directory, true);
     }
-    children.into_iter().for_each(|pid| drop(kill(pid, Signal::SIGTERM)));
+    for pid in children {
+        let _ = kill(pid, Signal::SIGTERM);
+    }
     clear(directory);
     outcome
 }
