@@ -2,9 +2,10 @@
 //! keys, the machine.
 
 use std::collections::HashMap;
+use std::fs::File;
 
 use super::evidence::Evidence;
-use super::machine;
+use super::{machine, registers};
 use crate::gap::{Gap, Stage};
 use crate::hardware::Roots;
 use crate::limits;
@@ -13,11 +14,16 @@ use crate::syscall::deadline_passed;
 use crate::unwind::{self, Cache, FrameKind, How, Stacks, Walk};
 
 /// Completes a minimal record.
-pub(super) fn run(minimal: Record, evidence: &Evidence, roots: Option<&Roots>) -> Record {
+pub(super) fn run(
+    minimal: Record,
+    evidence: &Evidence,
+    roots: Option<&Roots>,
+    host_file: Option<&File>,
+) -> Record {
     let mut record = Record { kind: Kind::Full, ..minimal };
     // First what takes a known time.
     if let Some(roots) = roots {
-        machine::ask(&mut record, evidence, roots);
+        machine::ask(&mut record, evidence, roots, host_file);
     }
     let mut walks = Walks::default();
     walks.all(evidence);
@@ -31,6 +37,8 @@ pub(super) fn run(minimal: Record, evidence: &Evidence, roots: Option<&Roots>) -
         // Static and stripped: nothing tells abort() from the program.
         walks.gaps.push(Gap::new(Stage::Unwind, "abort was not recognised: the keys name its machinery"));
     }
+    record.register_classes =
+        registers::classify(evidence, executable(evidence), |index| chosen.place.get(&index).copied());
     record.process.build_id = executable(evidence).and_then(|module| module.build_id.clone()).map(Id);
     let path = executable(evidence).map(|module| text(&module.path));
     record.process.exe = record.process.exe.take().or(path);

@@ -8,12 +8,13 @@ use serde_json::Value;
 
 /// Keys of a record that only the living process or the machine can give, or
 /// that tell how the record was made. A path stands for all below it.
-pub(crate) const LIVE_ONLY: [&str; 12] = [
+pub(crate) const LIVE_ONLY: [&str; 13] = [
     "id",       // each record has its own
     "kind",     // full, replay
     "at",       // when
     "bt",       // when
     "host",     // which machine replays
+    "hwid",     // the same
     "hw",       // the same
     "cap",      // how it was made
     "gaps",     // what could not be known: more, in a replay
