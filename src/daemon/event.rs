@@ -80,7 +80,7 @@ pub(super) enum Came {
 pub(super) struct Report {
     /// When it began.
     pub(super) began: Instant,
-    /// Each of its items, once.
+    /// Each of its items, once; those that were sent, as they were read.
     pub(super) items: Vec<(Item, Came)>,
     /// Whether anything was posted at all.
     pub(super) posted: bool,

@@ -56,6 +56,8 @@ pub(super) struct Forwarder {
     scan_wanted: bool,
     /// Something left since the last scan, so another one finds other names.
     moved: bool,
+    /// What the collector has and the spool could not note, as it was read.
+    unmarked: Vec<Item>,
     outages: Outages,
     lines: Seldom,
     ahead: Option<i64>,
@@ -100,6 +102,7 @@ impl Forwarder {
             idle_since: Instant::now(),
             scan_wanted: true,
             moved: true,
+            unmarked: Vec::new(),
             outages: Outages::default(),
             lines: Seldom::new(LINES),
             ahead: None,
@@ -136,14 +139,13 @@ impl Forwarder {
     /// marked.
     pub(super) fn look_again(&mut self) {
         self.want_scan();
-        let unmarked = self.queue.release(|hold| hold == Hold::Unmarked);
+        let unmarked = std::mem::take(&mut self.unmarked);
         if unmarked.is_empty() {
             return;
         }
-        // What was read of them is not known any more; said to be minimal, a
-        // full one that came meanwhile is kept and sent.
-        if self.spool.acknowledge(&unmarked).is_err() {
-            unmarked.into_iter().for_each(|item| self.queue.hold(item, Hold::Unmarked));
+        match self.spool.acknowledge(&unmarked) {
+            Ok(()) => self.queue.release(|hold| hold == Hold::Unmarked),
+            Err(_) => self.unmarked = unmarked,
         }
     }
 
@@ -386,14 +388,17 @@ impl Forwarder {
             Came::Young(left) => Settled::Young(now.checked_add(left).unwrap_or(now)),
             Came::Refused(why) => self.refuse(&item, &why),
             Came::Held(hold, why) => {
-                if hold != Hold::Unmarked {
-                    self.line(format!("{} stays here: {}", item.file_name(), plain(&why, TEXT)));
-                }
                 self.moved = true;
+                match hold {
+                    Hold::Unmarked if self.unmarked.len() < queue::MOST => self.unmarked.push(item),
+                    Hold::Unmarked => {}
+                    _ => self.line(format!("{} stays here: {}", item.file_name(), plain(&why, TEXT))),
+                }
                 Settled::Held(hold)
             }
         };
-        self.queue.settle(item, settled);
+        // The queue knows names only: what was read of them is forgotten.
+        self.queue.settle(Item { full: false, ..item }, settled);
     }
 
     fn refuse(&mut self, item: &Item, why: &str) -> Settled {

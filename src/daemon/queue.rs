@@ -169,13 +169,6 @@ impl Queue {
         std::mem::take(&mut self.overflowed)
     }
 
-    /// A name that is nowhere stays.
-    pub(super) fn hold(&mut self, item: Item, hold: Hold) {
-        if !self.knows(&item) && self.held.len() < MOST {
-            self.held.insert(item, hold);
-        }
-    }
-
     /// How many stay, by reason.
     pub(super) fn held(&self) -> Held {
         let mut held = Held::default();
@@ -191,12 +184,9 @@ impl Queue {
         held
     }
 
-    /// Forgets those that are held for this reason, and names them.
-    pub(super) fn release(&mut self, which: impl Fn(Hold) -> bool) -> Vec<Item> {
-        let released: Vec<Item> =
-            self.held.iter().filter(|(_, hold)| which(**hold)).map(|(i, _)| *i).collect();
+    /// Forgets those that are held for this reason.
+    pub(super) fn release(&mut self, which: impl Fn(Hold) -> bool) {
         self.held.retain(|_, hold| !which(*hold));
-        released
     }
 
     fn grow_up(&mut self, item: &Item) -> Option<Instant> {

@@ -201,9 +201,7 @@ impl Kit {
             (Fate::Refused(why), _) => Came::Refused(why),
             (Fate::Later, _) => Came::Again,
         };
-        // The queue knows names only: what was read of them is forgotten.
-        let named = |item: &Item| Item { full: false, ..*item };
-        report.items.extend(items.iter().map(named).zip(delivery.fates.into_iter().map(came)));
+        report.items.extend(items.iter().copied().zip(delivery.fates.into_iter().map(came)));
     }
 }
 

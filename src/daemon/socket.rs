@@ -145,7 +145,7 @@ impl Listener {
             }
             Some(request) => {
                 if matches!(request, Request::Flush | Request::Retry) {
-                    tracing::info!(uid, "{line}, asked by user {uid}");
+                    tracing::info!("{line}, asked by user {uid}");
                 }
                 self.answer(request, events)
             }

@@ -301,9 +301,14 @@ fn io(error: &(dyn Error + 'static)) -> Option<Trouble> {
 }
 
 fn tls(error: &(dyn Error + 'static)) -> Option<Trouble> {
-    let found = match error.downcast_ref::<rustls::Error>() {
-        Some(found) => found,
-        None => error.downcast_ref::<std::io::Error>()?.get_ref()?.downcast_ref::<rustls::Error>()?,
+    // Each layer wraps an io::Error around the one below, and an io::Error
+    // does not name what it wraps as its source.
+    let mut error = error;
+    let found = loop {
+        match error.downcast_ref::<rustls::Error>() {
+            Some(found) => break found,
+            None => error = error.downcast_ref::<std::io::Error>()?.get_ref()?,
+        }
     };
     Some(match found {
         rustls::Error::InvalidCertificate(why) => certificate(why),

@@ -1,0 +1,231 @@
+//! epicored's life: one for a spool, started, reloaded, ended, and asleep.
+
+#[path = "support/daemon.rs"]
+mod daemon;
+#[path = "support/fake_collector.rs"]
+mod fake_collector;
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::time::Duration;
+
+use daemon::{Place, run};
+use epicore::daemon::{Activity, AskError, STATUS_VERSION, Status};
+use epicore::spool::RecordId;
+use fake_collector::{Act, Collector};
+use nix::sys::signal::Signal;
+
+/// Voluntary and involuntary switches of every thread: what wakes up, switches.
+fn switches(pid: u32) -> Vec<(String, u64)> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
+    let count = |text: &str| -> u64 {
+        let lines = text.lines().filter(|line| line.contains("ctxt_switches"));
+        lines.filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).sum()
+    };
+    let mut all: Vec<_> = tasks
+        .map(|task| {
+            let status = std::fs::read_to_string(task.path().join("status")).unwrap();
+            (task.file_name().to_string_lossy().into_owned(), count(&status))
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn it_sleeps_while_nothing_happens() {
+    let (place, collector) = (Place::new(), Collector::start());
+    place.configure(Some(&collector.url()), "");
+    let mut daemon = place.start();
+    // Both as it started and with a connection that has just been used.
+    for n in 0..2 {
+        daemon.wait("it rests", |daemon| daemon.status().activity == Activity::Idle);
+        std::thread::sleep(Duration::from_millis(500));
+        let before = switches(daemon.child.id());
+        std::thread::sleep(Duration::from_secs(3));
+        assert_eq!(switches(daemon.child.id()), before, "a thread woke up");
+        let id = place.crash(n);
+        collector.until("it is stored", |state| state.stored.contains_key(&id.0));
+        daemon.wait("it is acknowledged", |_| place.named(".rec.sent") == usize::try_from(n).unwrap() + 1);
+    }
+}
+
+#[test]
+fn the_second_daemon_says_who_has_the_spool() {
+    let place = Place::new();
+    place.configure(None, "");
+    let daemon = place.start();
+    let (code, text) = run(place.command());
+    assert_eq!(code, Some(1));
+    assert!(text.contains(&format!("process {}", daemon.child.id())), "{text}");
+    assert!(daemon.try_status().is_ok(), "the first one goes on");
+}
+
+#[test]
+fn a_wrong_configuration_is_not_half_used() {
+    let place = Place::new();
+    place.configure(Some("http://collector.example"), "tokenfile = \"/x\"\n[forward]\nconcurrency = 0\n");
+    let (code, text) = run(place.command());
+    assert_eq!(code, Some(2), "{text}");
+    for wrong in ["tokenfile", "concurrency", "plain_http"] {
+        assert!(text.contains(wrong), "{wrong}: {text}");
+    }
+    let mut command = place.command();
+    command.arg("--nonsense");
+    assert_eq!(run(command).0, Some(2));
+}
+
+#[test]
+fn a_spool_that_is_not_there_is_told_in_words() {
+    let place = Place::new();
+    place.configure(None, "");
+    let mut command = place.command();
+    command.arg("--spool").arg(place.path("nowhere"));
+    let (code, text) = run(command);
+    assert_eq!(code, Some(1));
+    assert!(text.contains("nowhere") && text.contains("epicore enable"), "{text}");
+}
+
+#[test]
+fn sigterm_lets_the_request_in_flight_end() {
+    let (place, collector) = (Place::new(), Collector::start());
+    collector.otherwise(Act::Late(Duration::from_millis(800)));
+    let ids: Vec<RecordId> = (0..30).map(|n| place.crash(n)).collect();
+    place.configure(Some(&collector.url()), "[forward]\nbatch_records = 10\nconcurrency = 1\n");
+    let mut daemon = place.start();
+    daemon.wait("a batch is on its way", |daemon| daemon.status().on_the_way == 1);
+    assert_eq!(daemon.end().code(), Some(0));
+    let stored = collector.stored().len();
+    assert_eq!((stored, place.named(".rec.sent"), place.named(".rec")), (10, 10, 20));
+    assert!(!place.path("sock").exists());
+
+    collector.otherwise(Act::Store);
+    let _daemon = place.start();
+    collector.until("the others follow", |state| state.stored.len() == ids.len());
+    let state = collector.state.0.lock().unwrap();
+    assert!(state.stored.values().all(|(times, ..)| *times == 1));
+}
+
+#[test]
+fn killed_at_any_moment_it_loses_nothing() {
+    let (place, collector) = (Place::new(), Collector::start());
+    collector.otherwise(Act::Late(Duration::from_millis(15)));
+    let ids: Vec<RecordId> = (0..200).map(|n| place.crash(n)).collect();
+    place.configure(Some(&collector.url()), "[forward]\nbatch_records = 5\n");
+    for n in 0..8 {
+        let daemon = place.start();
+        std::thread::sleep(Duration::from_millis(20 + 13 * n));
+        drop(daemon); // SIGKILL
+    }
+    collector.otherwise(Act::Store);
+    let mut daemon = place.start();
+    collector.until("all are stored", |state| state.stored.len() == ids.len());
+    daemon.wait("all are acknowledged", |_| place.named(".rec.sent") == ids.len());
+    assert_eq!(place.named(".rec"), 0);
+}
+
+#[test]
+fn sighup_takes_another_configuration() {
+    let (place, old, new) = (Place::new(), Collector::start(), Collector::start());
+    old.otherwise(Act::Status(503, String::new(), Vec::new()));
+    place.configure(Some(&old.url()), "");
+    let mut daemon = place.start();
+    let id = place.crash(1);
+    daemon.wait("the old one fails", |daemon| daemon.status().outage.is_some());
+    std::fs::write(place.path("epicore.toml"), "[forward]\nconcurrency = \"many\"\n").unwrap();
+    daemon.signal(Signal::SIGHUP);
+    daemon.wait("the mistake is told", |daemon| !daemon.status().warnings.is_empty());
+    assert_eq!(daemon.status().collector, Some(old.url()));
+    place.configure(Some(&new.url()), "");
+    daemon.signal(Signal::SIGHUP);
+    new.until("the new one has it", |state| state.stored.contains_key(&id.0));
+    daemon.wait("nothing is wrong any more", |daemon| {
+        let status = daemon.status();
+        status.warnings.is_empty() && status.outage.is_none() && status.collector == Some(new.url())
+    });
+}
+
+#[test]
+fn the_socket_is_for_the_spools_group_and_for_words_it_knows() {
+    let place = Place::new();
+    place.configure(None, "");
+    let daemon = place.start();
+    let meta = std::fs::metadata(place.path("sock")).unwrap();
+    assert_eq!(meta.permissions().mode() & 0o777, 0o660);
+    assert_eq!(meta.gid(), std::fs::metadata(place.path("spool")).unwrap().gid());
+    assert!(matches!(daemon.ask("reboot"), Err(AskError::Refused(_))));
+    assert!(daemon.ask(&"x".repeat(100_000)).is_err());
+    assert!(daemon.ask("metrics").unwrap().contains("# EOF"));
+    let json = daemon.ask("status").unwrap();
+    assert_eq!(json.lines().count(), 1);
+    let status: Status = serde_json::from_str(&json).unwrap();
+    assert_eq!((status.v, status.pid), (STATUS_VERSION, daemon.child.id()));
+}
+
+#[test]
+fn a_socket_that_nobody_answers_is_replaced() {
+    let place = Place::new();
+    place.configure(None, "");
+    drop(place.start()); // SIGKILL leaves it
+    assert!(place.path("sock").exists());
+    let daemon = place.start();
+    assert_eq!(daemon.status().warnings, Vec::<String>::new());
+}
+
+#[test]
+fn the_metrics_file_is_whole_and_current() {
+    let (place, collector) = (Place::new(), Collector::start());
+    place.configure(Some(&collector.url()), "");
+    let mut daemon = place.start();
+    daemon.wait("it is written", |_| place.path("epicore.prom").exists());
+    place.crash(1);
+    collector.until("it is stored", |state| state.stored.len() == 1);
+    daemon.wait("it is counted", |daemon| {
+        daemon.ask("metrics").unwrap().contains("epicored_items_total{said=\"stored\"} 1")
+    });
+    let text = std::fs::read_to_string(place.path("epicore.prom")).unwrap();
+    assert!(text.ends_with("# EOF\n"), "{text}");
+}
+
+#[test]
+fn records_too_old_leave_the_spool_only_when_the_collector_has_them() {
+    let (place, collector) = (Place::new(), Collector::start());
+    let old = place.put(&daemon::record_at(1_600_000_000_000, 1), false);
+    collector.otherwise(Act::Status(500, String::new(), Vec::new()));
+    place.configure(Some(&collector.url()), "[retention]\ndays = 3\n");
+    let mut daemon = place.start();
+    daemon.wait("the collector fails", |daemon| daemon.status().outage.is_some());
+    assert_eq!(place.named(".rec"), 1);
+    collector.otherwise(Act::Store);
+    daemon.ask("flush").unwrap();
+    collector.until("it is stored", |state| state.stored.contains_key(&old.0));
+    daemon.wait("it is acknowledged", |_| place.named(".rec.sent") == 1);
+    assert_eq!(daemon.end().code(), Some(0));
+    let mut daemon = place.start();
+    daemon.wait("it has gone", |_| place.named(".rec.sent") == 0);
+}
+
+#[test]
+fn the_service_manager_is_told() {
+    let place = Place::new();
+    place.configure(None, "");
+    let socket = std::os::unix::net::UnixDatagram::bind(place.path("notify")).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut command = place.command();
+    command.env("NOTIFY_SOCKET", place.path("notify")).env("WATCHDOG_USEC", "400000");
+    let daemon = place.start_as(command);
+    let mut seen = String::new();
+    let mut until = |words: &[&str]| {
+        let mut buffer = [0; 4096];
+        while !words.iter().all(|word| seen.contains(word)) {
+            let length = socket.recv(&mut buffer).unwrap();
+            seen.push_str(&String::from_utf8_lossy(&buffer[..length]));
+        }
+        seen.clear();
+    };
+    until(&["READY=1", "STATUS=", "WATCHDOG=1"]);
+    until(&["WATCHDOG=1"]);
+    daemon.signal(Signal::SIGHUP);
+    until(&["RELOADING=1", "MONOTONIC_USEC=", "READY=1"]);
+    daemon.signal(Signal::SIGTERM);
+    until(&["STOPPING=1"]);
+}
