@@ -132,7 +132,9 @@ impl Spool {
     /// any did.
     pub(super) fn give_way(&self, bytes: usize, newest: RecordId, pending_too: bool) -> bool {
         let mut sweep = Sweep::new(self, Some(newest), pending_too);
-        let _ = sweep.free(on_disk(u64::try_from(bytes).unwrap_or(u64::MAX)));
+        // A block more: the count of what went needs one too, the first time.
+        let bytes = on_disk(u64::try_from(bytes).unwrap_or(u64::MAX));
+        let _ = sweep.free(bytes.saturating_add(limits::SPOOL_BLOCK));
         self.note_evicted(sweep.done.evicted);
         let done = sweep.done;
         done.records > 0 || done.exposures > 0 || done.temporaries > 0
