@@ -40,7 +40,7 @@ impl Remote {
         let token_file = common.token_file.clone().or_else(own_token).or(configured.token_file.clone());
         let ca_file = common.ca_file.clone().or(configured.ca_file.clone());
         let access = Collector { url: Some(url.clone()), token_file, ca_file, ..configured };
-        let api = Api::new(&access, PATIENCE).map_err(|error| Failure::new(error.to_string(), HINT))?;
+        let api = Api::new(&access, PATIENCE).map_err(|error| Failure::new(error.to_string(), TOKEN))?;
         Ok(Some(Remote { api, url }))
     }
 
@@ -65,6 +65,8 @@ impl Remote {
 }
 
 const HINT: &str = "`curl -v URL/healthz` shows whether the collector can be reached from here.";
+
+const TOKEN: &str = "A token comes from `epicore-collector token read NAME`, run where the collector is.";
 
 /// ~/.config/epicore/token, where there is one.
 fn own_token() -> Option<PathBuf> {

@@ -87,7 +87,7 @@ impl Fleet {
             };
             Api::new(&access, REQUEST).map_err(|error| Failure::new(error.to_string(), ""))
         };
-        let (reading, sending) = (api("admin")?, api("ingest")?);
+        let (reading, sending) = (api("read")?, api("ingest")?);
         let ingest = directory.join("token-ingest");
         let text = format!(
             "spool = \"{}\"\n[collector]\nurl = \"{url}\"\ntoken_file = \"{}\"\nproxy = \"\"\n[daemon]\nsocket = \"{}\"\n",
@@ -254,8 +254,9 @@ fn prepare(collector: &Path, directory: &Path) -> Outcome {
     );
     write(&config, text.as_bytes())?;
     write(&secrets, &run(collector, &config, &["secret"])?)?;
-    for role in ["admin", "ingest"] {
-        write(&directory.join(format!("token-{role}")), &run(collector, &config, &["token", role, "*"])?)?;
+    for (role, subject) in [("read", "demo"), ("ingest", "*")] {
+        let token = run(collector, &config, &["token", role, subject])?;
+        write(&directory.join(format!("token-{role}")), &token)?;
     }
     Ok(())
 }
