@@ -9,6 +9,7 @@
 #![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
 mod bare;
+mod cpu;
 mod dictionary;
 mod fleet;
 mod questions;
