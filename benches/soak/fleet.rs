@@ -253,7 +253,7 @@ impl Daemon {
         if let Some(child) = &self.child {
             self.peak_kib.set(self.peak_kib.get().max(peak(child)));
         }
-        self.reader.pending(1).map_or(u64::MAX >> 16, |pending| pending.totals.pending_crashes)
+        self.reader.pending(1).map_or(u64::MAX >> 16, |pending| pending.totals.crashes.pending)
     }
 
     pub(super) fn peak_kib(&self) -> u64 {
