@@ -130,6 +130,14 @@ impl Sqlite {
         })
     }
 
+    /// Lets the file grow to so many pages and no further; StoreError::Full
+    /// beyond.
+    pub fn limit_pages(&self, pages: u32) -> Result<(), StoreError> {
+        self.write(move |writer| {
+            writer.connection.pragma_update(None, "max_page_count", i64::from(pages)).map_err(sort)
+        })
+    }
+
     fn send(&self, job: Job) -> Result<(), StoreError> {
         let jobs = self.jobs.read().unwrap_or_else(PoisonError::into_inner).clone();
         jobs.ok_or(StoreError::Closed)?.send(job).map_err(|_| StoreError::Closed)
