@@ -49,12 +49,12 @@ pub mod unwind;
 pub mod wire;
 
 // At the fleet's end.
-/// Every record of the fleet, once, and what can be counted of it.
-#[cfg(feature = "collector")]
-pub mod store;
 /// The fleet's end: hosts hand in, people ask.
 #[cfg(feature = "collector")]
 pub mod collector;
+/// Every record of the fleet, once, and what can be counted of it.
+#[cfg(feature = "collector")]
+pub mod store;
 
 // For people. Never linked into the handler.
 /// What an SRE types.
