@@ -150,7 +150,7 @@ fn launch(program: &Path, root: &Path) -> (Child, SocketAddr) {
     let _ = fs::remove_file(&file);
     let log =
         fs::OpenOptions::new().create(true).append(true).open(root.join("collector.log")).expect("a log");
-    let child = Command::new(program)
+    let mut child = Command::new(program)
         .arg("--config")
         .arg(root.join("collector.toml"))
         .arg("--address-file")
@@ -166,11 +166,11 @@ fn launch(program: &Path, root: &Path) -> (Child, SocketAddr) {
         if let Some(address) = text.lines().next().filter(|_| text.ends_with('\n')) {
             return (child, address.parse().expect("an address"));
         }
-        assert!(
-            Instant::now() < until,
-            "epicore-collector did not listen; see {}",
-            root.join("collector.log").display()
-        );
+        if Instant::now() > until {
+            let _ = child.kill();
+            let _ = child.wait();
+            panic!("epicore-collector did not listen; see {}", root.join("collector.log").display());
+        }
         std::thread::sleep(Duration::from_millis(5));
     }
 }

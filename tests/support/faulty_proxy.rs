@@ -119,7 +119,7 @@ fn draw(faults: &Faults, state: &mut u64) -> Fate {
         left < 0
     };
     let falls =
-        [faults.refuse, faults.hang, faults.reset_request, faults.cut_answer, faults.delay].map(|s| falls(s));
+        [faults.refuse, faults.hang, faults.reset_request, faults.cut_answer, faults.delay].map(&mut falls);
     match falls.iter().position(|f| *f) {
         Some(0) => Fate::Refuse,
         Some(1) => Fate::Hang,
