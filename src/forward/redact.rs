@@ -8,7 +8,8 @@
 
 use crate::config::{Forward, ForwardRegisters};
 use crate::record::{
-    EXPOSURE_SCHEMA, EncodeError, Record, SCHEMA, decode, decode_exposure, encode, encode_exposure,
+    EXPOSURE_SCHEMA, EncodeError, Record, RegisterClasses, SCHEMA, decode, decode_exposure, encode,
+    encode_exposure,
 };
 
 /// Why something stays on this host.
@@ -61,6 +62,9 @@ fn redact_registers(record: &mut Record, registers: ForwardRegisters) {
     if registers != ForwardRegisters::Full {
         record.registers.clear();
     }
+    if registers == ForwardRegisters::None {
+        record.register_classes = RegisterClasses::default();
+    }
 }
 
 fn unencodable(error: EncodeError) -> Held {
@@ -74,7 +78,13 @@ mod tests {
 
     fn crash() -> Record {
         let values = vec![Hex(0xdead_beef_0bad_cafe); 27];
-        Record { v: SCHEMA, registers: vec![Registers { tid: 7, values }], ..Record::default() }
+        let register_classes = RegisterClasses { low: vec![0xafe; 27], ..RegisterClasses::default() };
+        Record {
+            v: SCHEMA,
+            registers: vec![Registers { tid: 7, values }],
+            register_classes,
+            ..Record::default()
+        }
     }
 
     fn sent(record: &Record, registers: ForwardRegisters) -> Record {
@@ -85,10 +95,10 @@ mod tests {
     #[test]
     fn register_values_leave_only_when_that_is_configured() {
         assert_eq!(sent(&crash(), ForwardRegisters::Full), crash());
-        for registers in [ForwardRegisters::Classified, ForwardRegisters::None] {
-            let record = sent(&crash(), registers);
-            assert_eq!(record, Record { registers: Vec::new(), ..crash() });
-        }
+        let classified = Record { registers: Vec::new(), ..crash() };
+        assert_eq!(sent(&crash(), ForwardRegisters::Classified), classified);
+        let none = Record { register_classes: RegisterClasses::default(), ..classified };
+        assert_eq!(sent(&crash(), ForwardRegisters::None), none);
     }
 
     #[test]
