@@ -56,6 +56,9 @@ pub mod simulate;
 /// Every record of the fleet, once, and what can be counted of it.
 #[cfg(feature = "collector")]
 pub mod store;
+/// The fleet's end: hosts hand in, people ask.
+#[cfg(feature = "collector")]
+pub mod collector;
 
 // For people. Never linked into the handler.
 /// What an SRE types.

@@ -1,3 +1,7 @@
 //! The door of epicore-collector.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    epicore::collector::run()
+}

@@ -20,6 +20,7 @@
 )]
 
 mod question;
+pub mod sqlite;
 
 pub use question::{Search, Window};
 
@@ -56,7 +57,7 @@ pub struct Origin {
 }
 
 /// Why the store did not answer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum StoreError {
     /// The disk is full, or the file grew to its limit.
     Full(String),

@@ -1,0 +1,87 @@
+//! POST /v1/purge: removes records, and says so in the audit log.
+//!
+//! A misspelt key would widen what is removed, so an unknown one is an error;
+//! and a purge without any condition is one too.
+
+use std::sync::Arc;
+
+use axum::extract::{Extension, Request, State};
+use axum::http::header;
+use axum::response::Response;
+use serde_json::{Map, Value};
+
+use super::answer::{Format, Trouble};
+use super::auth::Peer;
+use super::body;
+use super::desk::Desk;
+use super::token::Role;
+use crate::wire::api::Purge;
+
+/// Bytes of the conditions.
+const CONDITIONS: usize = 64 << 10;
+/// Keys of [`Purge`].
+const KEYS: [&str; 5] = ["uid", "unit", "host", "before", "dry_run"];
+
+/// The route.
+pub(super) async fn purge(
+    State(desk): State<Arc<Desk>>,
+    Extension(peer): Extension<Arc<Peer>>,
+    request: Request,
+) -> Result<Response, Trouble> {
+    let (head, mut body) = request.into_parts();
+    let caller = desk.admit(&head.headers, &peer, Role::Admin)?;
+    let received = body::read(&desk, &head.headers, &mut body, CONDITIONS).await?;
+    let kind = head.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
+    let purge = conditions(&received.bytes, kind.contains("msgpack"))?;
+    let who = caller.who().to_owned();
+    let (address, said) = (peer.address, purge.clone());
+    let format = Format::accepted(&head.headers, Format::Json);
+    let answer = desk.answer(format, move |store| store.purge(&purge, &who)).await?;
+    tracing::info!(
+        "{address}: {} purged {}",
+        super::log::clean(caller.who()),
+        super::log::clean(&format!("{said:?}"))
+    );
+    Ok(answer)
+}
+
+fn conditions(bytes: &[u8], msgpack: bool) -> Result<Purge, Trouble> {
+    let shape = "{ \"uid\": N, \"unit\": TEXT, \"host\": TEXT, \"before\": NANOSECONDS, \"dry_run\": true }, at least one";
+    let malformed = |what: String| Trouble::malformed(what).next(shape);
+    let map: Map<String, Value> = match msgpack {
+        true => {
+            let mut deserializer = rmp_serde::Deserializer::new(bytes);
+            deserializer.set_max_depth(8);
+            serde::Deserialize::deserialize(&mut deserializer)
+                .map_err(|e: rmp_serde::decode::Error| malformed(e.to_string()))?
+        }
+        false => serde_json::from_slice(bytes).map_err(|e| malformed(e.to_string()))?,
+    };
+    if let Some(unknown) = map.keys().find(|key| !KEYS.contains(&key.as_str())) {
+        return Err(malformed(format!("there is no condition {unknown:?}")));
+    }
+    let purge: Purge = serde_json::from_value(Value::Object(map)).map_err(|e| malformed(e.to_string()))?;
+    let given = purge.uid.is_some() || purge.unit.is_some() || purge.host.is_some() || purge.before.is_some();
+    let empty = [&purge.unit, &purge.host].into_iter().flatten().any(String::is_empty);
+    match given && !empty {
+        true => Ok(purge),
+        false => Err(malformed("a purge without a condition would remove everything".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_purge_needs_a_condition_and_knows_no_misspelt_one() {
+        assert!(conditions(b"{}", false).is_err());
+        assert!(conditions(b"{\"dry_run\":true}", false).is_err());
+        assert!(conditions(b"{\"host\":\"\"}", false).is_err());
+        assert!(conditions(b"{\"uid\":5,\"hots\":\"web\"}", false).is_err());
+        assert_eq!(conditions(b"{\"uid\":5}", false).unwrap().uid, Some(5));
+        assert_eq!(conditions(b"\x81\xa3uid\x05", true).unwrap().uid, Some(5));
+        assert!(conditions(&[0x91; 60_000], true).is_err());
+        assert!(conditions(&[b'['; 60_000], false).is_err());
+    }
+}

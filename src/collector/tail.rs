@@ -1,0 +1,38 @@
+//! Waiting for what comes next: a page that would be empty is held until
+//! something was stored, the time is over, or the collector stops.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::answer::Trouble;
+use super::desk::{Desk, stopped};
+use crate::store::Search;
+use crate::wire::api::Page;
+
+/// The longest wait, seconds.
+pub(super) const LONGEST: u64 = 60;
+/// The least time between two looks of one waiter: a thousand commits a second
+/// are not a thousand searches for each.
+const BREATH: Duration = Duration::from_millis(200);
+
+/// One page; waits up to `wait` for the first record in it.
+pub(super) async fn page(desk: &Desk, search: Search, wait: Duration) -> Result<Page, Trouble> {
+    let deadline = Instant::now().checked_add(wait).unwrap_or_else(Instant::now);
+    let mut tide = desk.tide.subscribe();
+    loop {
+        tide.mark_unchanged();
+        let asked = search.clone();
+        let page = desk.ask(move |store| Ok(store.search(&asked)?)).await?;
+        if !page.records.is_empty() || Instant::now() >= deadline || *desk.stopping.borrow() {
+            return Ok(page);
+        }
+        tokio::select! {
+            risen = timeout_at(deadline, tide.changed()) => match risen {
+                Ok(Ok(())) => sleep(BREATH.min(deadline.saturating_duration_since(Instant::now()))).await,
+                _ => return Ok(page),
+            },
+            () = stopped(desk.stopping.clone()) => return Ok(page),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! What the writer knows beside the file: numbers of texts and hosts, the next
+//! position, and what the open transaction has yet to add to the roll-ups.
+//!
+//! After a rollback all of it is forgotten and read again ([`Ledger::load`]):
+//! a number that was given in a transaction that never happened must not
+//! survive it.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, params};
+
+use super::dictionary::{Cache, Dictionary};
+use super::facts::Hosts;
+use super::prepare::Prepared;
+use super::rollup::RollUp;
+use crate::wire::Said;
+
+/// The writer's memory.
+#[derive(Debug, Default)]
+pub(super) struct Ledger {
+    pub(super) dictionary: Dictionary,
+    pub(super) hosts: Hosts,
+    pub(super) aliases: Cache<(i64, i64)>,
+    pub(super) roll: RollUp,
+    /// Records by schema version, as changes.
+    pub(super) versions: BTreeMap<u16, i64>,
+    /// The position that the next item takes.
+    pub(super) seq: i64,
+    /// Hours before it are gone and stay away.
+    pub(super) horizon: i64,
+    pub(super) exposures: i64,
+    /// Some ids were purged: only then is each new one looked for among them.
+    pub(super) purged: bool,
+}
+
+impl Ledger {
+    pub(super) fn load(connection: &Connection) -> rusqlite::Result<Ledger> {
+        let number = |name: &str| {
+            connection.query_row("SELECT n FROM number WHERE name = ?1", [name], |row| row.get(0))
+        };
+        Ok(Ledger {
+            seq: number("seq")?,
+            horizon: number("horizon")?,
+            exposures: number("exposures")?,
+            purged: connection.query_row("SELECT EXISTS (SELECT 1 FROM purged)", [], |row| row.get(0))?,
+            ..Ledger::default()
+        })
+    }
+
+    /// Takes one item in; a refusal says why.
+    pub(super) fn take(
+        &mut self,
+        connection: &Connection,
+        item: &Prepared,
+    ) -> rusqlite::Result<(Said, Option<String>)> {
+        match item {
+            Prepared::Crash(row) => self.crash(connection, row),
+            Prepared::Exposure(report) => Ok((self.exposure(connection, report)?, None)),
+            Prepared::Refused(_, why) => Ok((Said::Refused, Some(why.clone()))),
+        }
+    }
+
+    /// True for what was removed on purpose, or would be at once.
+    pub(super) fn stays_away(
+        &self,
+        connection: &Connection,
+        id: &[u8; 16],
+        hour: i64,
+    ) -> rusqlite::Result<bool> {
+        if hour < self.horizon {
+            return Ok(true);
+        }
+        if !self.purged {
+            return Ok(false);
+        }
+        connection
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM purged WHERE id = ?1)")?
+            .query_row([id], |row| row.get(0))
+    }
+
+    pub(super) fn next(&mut self) -> i64 {
+        let seq = self.seq;
+        self.seq = seq.saturating_add(1);
+        seq
+    }
+
+    pub(super) fn count_version(&mut self, v: u16, n: i64) {
+        let sum = self.versions.entry(v).or_insert(0);
+        *sum = sum.saturating_add(n);
+    }
+
+    pub(super) fn keep_body(
+        connection: &Connection,
+        seq: i64,
+        received: i64,
+        packed: &[u8],
+    ) -> rusqlite::Result<()> {
+        connection
+            .prepare_cached("INSERT OR REPLACE INTO body VALUES (?1, ?2, ?3)")?
+            .execute(params![seq, received, packed])?;
+        Ok(())
+    }
+
+    /// Writes what the transaction gathered; the last step before its commit.
+    pub(super) fn settle(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+        self.roll.settle(connection)?;
+        self.hosts.settle(connection)?;
+        for (v, n) in std::mem::take(&mut self.versions) {
+            connection
+                .prepare_cached(
+                    "INSERT INTO version VALUES (?1, ?2) ON CONFLICT DO UPDATE SET n = n + excluded.n",
+                )?
+                .execute(params![v, n])?;
+        }
+        let mut number = connection.prepare_cached("UPDATE number SET n = ?2 WHERE name = ?1 AND n <> ?2")?;
+        for (name, n) in [("seq", self.seq), ("horizon", self.horizon), ("exposures", self.exposures)] {
+            number.execute(params![name, n])?;
+        }
+        Ok(())
+    }
+}

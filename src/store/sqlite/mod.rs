@@ -1,0 +1,262 @@
+//! The embedded engine: one SQLite file, one thread that writes, and as many
+//! connections that read as are asked for at once.
+//!
+//! ```text
+//! caller's thread                 writer's thread              readers
+//! decode, refuse, pack  ──────►   all that wait: one           a snapshot each (WAL)
+//!        (prepare)      channel   transaction, one fsync,  ──► columns, roll-ups
+//!                       ◄──────   then all are answered
+//! ```
+//!
+//! What it needs: a file on a local disk that nothing else writes. What it
+//! gives: [`Store`]. Its promises: what was called stored is on disk
+//! (`synchronous=FULL`); the roll-ups equal a recount of the rows after every
+//! transaction; no question reads records into memory. Its limits: one
+//! machine, some ten million records (docs/store.md).
+
+mod backup;
+mod census;
+mod coverage;
+mod crash;
+mod dictionary;
+mod exposure;
+mod facts;
+mod fault;
+mod filter;
+mod ledger;
+mod number;
+mod open;
+mod pack;
+mod part;
+mod prepare;
+mod remove;
+mod rollup;
+mod search;
+mod workload;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError, RwLock};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam_channel::{Sender, bounded};
+use rusqlite::Connection;
+
+use super::{Amounts, Incoming, Keep, Origin, Search, Store, StoreError, Window};
+use crate::wire::Outcome;
+use crate::wire::api::{
+    AttributeRow, AuditRow, ExposureRow, HostRow, One, Page, Purge, Purged, Signature, StudyInput,
+};
+use fault::sort;
+use writer::{Job, Writer};
+
+#[doc(hidden)]
+pub use open::create_old;
+
+/// Jobs that wait for the writer before callers wait too.
+const WAITING: usize = 64;
+
+/// What can be set; the defaults suit a machine with 1 GiB to spare.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Bytes of pages that the writer keeps.
+    pub writer_cache: u32,
+    /// Bytes of pages that each reader keeps.
+    pub reader_cache: u32,
+    /// Readers that stay open; more are opened when more ask at once.
+    pub readers: usize,
+    /// How long a commit waits for further batches; zero: only while the one
+    /// before it is being written.
+    pub linger: Duration,
+    /// How long to wait for another process's lock (a backup, a shell).
+    pub busy: Duration,
+    /// Pages in the WAL at which they move into the file.
+    pub checkpoint_pages: u32,
+    /// Bytes that an idle WAL is cut to.
+    pub wal_bytes: i64,
+    /// Bytes of a page, of a new file only.
+    pub page_size: u32,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            writer_cache: 64 << 20,
+            reader_cache: 8 << 20,
+            readers: 4,
+            linger: Duration::ZERO,
+            busy: Duration::from_secs(10),
+            checkpoint_pages: 8192,
+            wal_bytes: 64 << 20,
+            page_size: 4096,
+        }
+    }
+}
+
+/// A store in one file.
+#[derive(Debug)]
+pub struct Sqlite {
+    path: PathBuf,
+    options: Options,
+    /// Gone when it is closed.
+    jobs: RwLock<Option<Sender<Job>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl Sqlite {
+    /// Opens or makes the store, and brings an older one up to date. A newer
+    /// one, another program's file and a damaged one are refused in words.
+    pub fn open(path: &Path, options: Options) -> Result<Sqlite, StoreError> {
+        let writer = Writer::new(open::writer(path, &options)?)?;
+        let (jobs, work) = bounded(WAITING);
+        let linger = options.linger;
+        let thread = std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || writer.run(&work, linger))
+            .map_err(|error| fault::io("the writer's thread", &error))?;
+        Ok(Sqlite {
+            path: path.to_owned(),
+            options,
+            jobs: RwLock::new(Some(jobs)),
+            thread: Mutex::new(Some(thread)),
+            idle: Mutex::new(Vec::new()),
+        })
+    }
+
+    fn send(&self, job: Job) -> Result<(), StoreError> {
+        let jobs = self.jobs.read().unwrap_or_else(PoisonError::into_inner).clone();
+        jobs.ok_or(StoreError::Closed)?.send(job).map_err(|_| StoreError::Closed)
+    }
+
+    /// Has the writer do something alone.
+    fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Writer) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let (answer, answered) = bounded(1);
+        self.send(Job::Alone(Box::new(move |writer| {
+            let _ = answer.send(work(writer));
+        })))?;
+        answered.recv().unwrap_or(Err(StoreError::Closed))
+    }
+
+    /// Asks on a connection of one's own, in one snapshot.
+    fn read<T>(&self, ask: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        if self.jobs.read().unwrap_or_else(PoisonError::into_inner).is_none() {
+            return Err(StoreError::Closed);
+        }
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => open::reader(&self.path, &self.options)?,
+        };
+        let asked = {
+            let snapshot = connection.unchecked_transaction().map_err(sort)?;
+            ask(&snapshot)?
+        };
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < self.options.readers {
+            idle.push(connection);
+        }
+        Ok(asked)
+    }
+}
+
+impl Drop for Sqlite {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Store for Sqlite {
+    fn ingest(&self, origin: &Origin, items: Vec<Incoming>) -> Result<Vec<Outcome>, StoreError> {
+        let items = items.into_iter().map(|item| prepare::prepare(origin, item)).collect();
+        let (answer, answered) = bounded(1);
+        self.send(Job::Ingest(items, answer))?;
+        answered.recv().unwrap_or(Err(StoreError::Closed))
+    }
+
+    fn search(&self, search: &Search) -> Result<Page, StoreError> {
+        self.read(|connection| search::search(connection, search))
+    }
+
+    fn one(&self, id: &[u8; 16]) -> Result<Option<One>, StoreError> {
+        self.read(|connection| search::one(connection, id))
+    }
+
+    fn find(&self, digits: &str) -> Result<Page, StoreError> {
+        self.read(|connection| search::find(connection, digits))
+    }
+
+    fn signatures(&self, _window: &Window) -> Result<Vec<Signature>, StoreError> {
+        Err(StoreError::Broken("not yet".to_owned()))
+    }
+
+    fn hosts(&self, _window: &Window) -> Result<Vec<HostRow>, StoreError> {
+        Err(StoreError::Broken("not yet".to_owned()))
+    }
+
+    fn attributes(&self, _window: &Window, _signature: Option<u64>) -> Result<Vec<AttributeRow>, StoreError> {
+        Err(StoreError::Broken("not yet".to_owned()))
+    }
+
+    fn exposure(&self, _window: &Window) -> Result<Vec<ExposureRow>, StoreError> {
+        Err(StoreError::Broken("not yet".to_owned()))
+    }
+
+    fn study(&self, _window: &Window) -> Result<StudyInput, StoreError> {
+        Err(StoreError::Broken("not yet".to_owned()))
+    }
+
+    fn purge(&self, purge: &Purge, who: &str) -> Result<Purged, StoreError> {
+        remove::must_be_narrow(purge)?;
+        let (purge, audit) = (purge.clone(), remove::audit(purge, who));
+        self.write(move |writer| writer.purge(&purge, &audit))
+    }
+
+    fn note(&self, row: &AuditRow) -> Result<(), StoreError> {
+        let row = row.clone();
+        self.write(move |writer| writer.transaction(|_, connection| remove::note(connection, &row)))
+    }
+
+    fn audit(&self, most: u32) -> Result<Vec<AuditRow>, StoreError> {
+        self.read(|connection| remove::audit_log(connection, most).map_err(sort))
+    }
+
+    fn retain(&self, keep: Keep, now: u64) -> Result<u64, StoreError> {
+        let mut gone = 0u64;
+        self.write(move |writer| writer.transaction(|ledger, _| Ok(ledger.move_horizon(keep, now))))?;
+        loop {
+            let step = self.write(move |writer| {
+                writer.transaction(|ledger, connection| ledger.retain(connection, keep, now))
+            });
+            let (crashes, rows) = step?;
+            gone = gone.saturating_add(crashes);
+            if rows == 0 {
+                break;
+            }
+        }
+        while self.write(|writer| writer.vacuum())? {}
+        Ok(gone)
+    }
+
+    fn backup(&self, to: &Path) -> Result<(), StoreError> {
+        if self.jobs.read().unwrap_or_else(PoisonError::into_inner).is_none() {
+            return Err(StoreError::Closed);
+        }
+        backup::copy(&open::reader(&self.path, &self.options)?, to)
+    }
+
+    fn amounts(&self) -> Result<Amounts, StoreError> {
+        self.read(|connection| search::amounts(connection, &self.path))
+    }
+
+    fn close(&self) {
+        drop(self.jobs.write().unwrap_or_else(PoisonError::into_inner).take());
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let _ = thread.map(JoinHandle::join);
+    }
+}

@@ -1,0 +1,255 @@
+//! What goes: by purge, because somebody said so; by retention, because its
+//! time is over. Either way the roll-ups go with it, in the same transaction.
+//!
+//! Nothing that went comes back as new. Purged ids are remembered. Retention
+//! moves the horizon first: what is older is a duplicate from then on, so that
+//! ids need not be remembered, except those of records whose own clock does
+//! not say their hour.
+
+use std::time::SystemTime;
+
+use rusqlite::{Connection, Row, params};
+
+use super::fault::sort;
+use super::filter::Filter;
+use super::ledger::Ledger;
+use super::number::{HOUR_NS, amount, clamp, hour};
+use super::rollup::Cell;
+use super::writer::Writer;
+use crate::store::{Keep, StoreError};
+use crate::wire::api::{AuditRow, Purge, Purged};
+
+/// Rows of one step: what a batch may have to wait for.
+const STEP: i64 = 500;
+/// Free pages given back in one step.
+const VACUUM: i64 = 2000;
+/// Nanoseconds of a day.
+const DAY_NS: i64 = HOUR_NS.saturating_mul(24);
+
+/// What remembers the ids that were removed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Remember {
+    /// Somebody wanted them gone.
+    All,
+    /// The horizon keeps the others away.
+    Shifted,
+}
+
+/// The cell of a row that begins with its six columns.
+pub(super) fn cell(row: &Row<'_>) -> rusqlite::Result<Cell> {
+    Ok(Cell {
+        hour: row.get(0)?,
+        signature: row.get(1)?,
+        host: row.get(2)?,
+        workload: row.get(3)?,
+        build: row.get(4)?,
+        core: row.get(5)?,
+    })
+}
+
+impl Ledger {
+    fn remove(&mut self, connection: &Connection, seqs: &[i64], remember: Remember) -> rusqlite::Result<()> {
+        let mut find = connection.prepare_cached(
+            "SELECT hour, signature, host, workload, ifnull(build, 0), core, v, shifted FROM crash WHERE seq = ?1",
+        )?;
+        let mut forget = connection.prepare_cached(
+            "INSERT OR IGNORE INTO purged SELECT id, iif(shifted, ?2, hour) FROM crash WHERE seq = ?1",
+        )?;
+        let mut delete = connection.prepare_cached("DELETE FROM crash WHERE seq = ?1")?;
+        let mut strip = connection.prepare_cached("DELETE FROM body WHERE seq = ?1")?;
+        for seq in seqs {
+            let (cell, v, shifted): (Cell, u16, bool) =
+                find.query_row([seq], |row| Ok((cell(row)?, row.get(6)?, row.get(7)?)))?;
+            if remember == Remember::All || shifted {
+                forget.execute([*seq, i64::MAX])?;
+                self.purged = true;
+            }
+            self.roll.add(cell, -1);
+            self.count_version(v, -1);
+            delete.execute([seq])?;
+            strip.execute([seq])?;
+        }
+        Ok(())
+    }
+
+    /// Removes what matches and says so in the audit log.
+    pub(super) fn purge(
+        &mut self,
+        connection: &Connection,
+        purge: &Purge,
+        audit: &AuditRow,
+    ) -> rusqlite::Result<u64> {
+        let filter = Filter::of_purge(connection, purge)?;
+        let sql = format!("SELECT crash.seq FROM crash WHERE {}", filter.sql());
+        let seqs: Vec<i64> = connection
+            .prepare(&sql)?
+            .query_map(rusqlite::params_from_iter(filter.values()), |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
+        let count = u64::try_from(seqs.len()).unwrap_or(u64::MAX);
+        if purge.dry_run {
+            return Ok(count);
+        }
+        self.remove(connection, &seqs, Remember::All)?;
+        note(connection, &AuditRow { count, ..audit.clone() })?;
+        Ok(count)
+    }
+
+    /// The hour before which nothing is kept; it never goes back.
+    pub(super) fn move_horizon(&mut self, keep: Keep, now: u64) {
+        if keep.records_days > 0 {
+            let age = i64::from(keep.records_days).saturating_mul(DAY_NS);
+            self.horizon = self.horizon.max(hour(clamp(now).saturating_sub(age)));
+        }
+    }
+
+    /// One step of retention; how many crashes and how many rows went.
+    pub(super) fn retain(
+        &mut self,
+        connection: &Connection,
+        keep: Keep,
+        now: u64,
+    ) -> rusqlite::Result<(u64, u64)> {
+        let seqs: Vec<i64> = connection
+            .prepare_cached(
+                "SELECT seq FROM (SELECT seq FROM crash WHERE at < ?2 AND hour < ?1 LIMIT ?3)
+                 UNION SELECT seq FROM (SELECT seq FROM crash WHERE shifted AND hour < ?1 LIMIT ?3)",
+            )?
+            .query_map([self.horizon, self.horizon.saturating_mul(HOUR_NS), STEP], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
+        self.remove(connection, &seqs, Remember::Shifted)?;
+        let crashes = u64::try_from(seqs.len()).unwrap_or(u64::MAX);
+        let mut rows = crashes.saturating_add(self.old_exposures(connection)?);
+        rows = rows.saturating_add(old_rollups(connection, self.horizon)?);
+        rows = rows.saturating_add(old_bodies(connection, keep, now)?);
+        Ok((crashes, rows))
+    }
+
+    fn old_exposures(&mut self, connection: &Connection) -> rusqlite::Result<u64> {
+        let seqs: Vec<i64> = connection
+            .prepare_cached("SELECT seq FROM exposure WHERE hour < ?1 LIMIT ?2")?
+            .query_map([self.horizon, STEP], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
+        for seq in &seqs {
+            connection.prepare_cached("DELETE FROM exposure WHERE seq = ?1")?.execute([seq])?;
+            connection.prepare_cached("DELETE FROM body WHERE seq = ?1")?.execute([seq])?;
+        }
+        let gone = i64::try_from(seqs.len()).unwrap_or(i64::MAX);
+        self.exposures = self.exposures.saturating_sub(gone).max(0);
+        Ok(u64::try_from(gone).unwrap_or(0))
+    }
+}
+
+/// Exposure has no rows to be taken away from its roll-ups: whole hours go.
+/// A few statements that find nothing are cheap, so each step has them.
+fn old_rollups(connection: &Connection, horizon: i64) -> rusqlite::Result<u64> {
+    const BY_KEY: [&str; 5] = [
+        "DELETE FROM host_hour WHERE (host, hour) IN
+           (SELECT host, hour FROM host_hour WHERE hour < ?1 LIMIT ?2)",
+        "DELETE FROM process_hour WHERE (workload, build, hour) IN
+           (SELECT workload, build, hour FROM process_hour WHERE hour < ?1 LIMIT ?2)",
+        "DELETE FROM ran WHERE (workload, build, host) IN
+           (SELECT workload, build, host FROM ran WHERE last < ?1 LIMIT ?2)",
+        "DELETE FROM span WHERE (host, boot, low) IN
+           (SELECT host, boot, low FROM span WHERE hour < ?1 LIMIT ?2)",
+        "DELETE FROM container WHERE (id, name) IN
+           (SELECT id, name FROM container WHERE hour < ?1 LIMIT ?2)",
+    ];
+    let mut rows = connection
+        .prepare_cached("DELETE FROM purged WHERE id IN (SELECT id FROM purged WHERE until < ?1 LIMIT ?2)")?
+        .execute([horizon, STEP])?;
+    for sql in BY_KEY {
+        rows = rows.saturating_add(connection.prepare_cached(sql)?.execute([horizon, STEP])?);
+    }
+    Ok(u64::try_from(rows).unwrap_or(u64::MAX))
+}
+
+/// Bodies go by the time at which they came: in the order of their positions.
+fn old_bodies(connection: &Connection, keep: Keep, now: u64) -> rusqlite::Result<u64> {
+    if keep.bodies_days == 0 {
+        return Ok(0);
+    }
+    let age = i64::from(keep.bodies_days).saturating_mul(DAY_NS);
+    let rows = connection
+        .prepare_cached(
+            "DELETE FROM body WHERE seq IN (SELECT seq FROM body ORDER BY seq LIMIT ?2) AND received < ?1",
+        )?
+        .execute([clamp(now).saturating_sub(age), STEP])?;
+    Ok(u64::try_from(rows).unwrap_or(u64::MAX))
+}
+
+/// One line of the audit log.
+pub(super) fn note(connection: &Connection, row: &AuditRow) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT INTO audit (at, who, action, what, count) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![clamp(row.at), row.who, row.action, row.what, clamp(row.count)])?;
+    Ok(())
+}
+
+/// The audit log, newest first.
+pub(super) fn audit_log(connection: &Connection, most: u32) -> rusqlite::Result<Vec<AuditRow>> {
+    connection
+        .prepare_cached("SELECT at, who, action, what, count FROM audit ORDER BY seq DESC LIMIT ?1")?
+        .query_map([most], |row| {
+            Ok(AuditRow {
+                at: amount(row.get(0)?),
+                who: row.get(1)?,
+                action: row.get(2)?,
+                what: row.get(3)?,
+                count: amount(row.get(4)?),
+            })
+        })?
+        .collect()
+}
+
+/// The line that a purge writes; how many is not known yet.
+pub(super) fn audit(purge: &Purge, who: &str) -> AuditRow {
+    let Purge { uid, unit, host, before, dry_run: _ } = purge;
+    let told = [
+        uid.map(|uid| format!("uid {uid}")),
+        unit.as_ref().map(|unit| format!("unit {unit}")),
+        host.as_ref().map(|host| format!("host {host}")),
+        before.map(|before| format!("before {before}")),
+    ];
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    AuditRow {
+        at: u64::try_from(now.as_nanos()).unwrap_or(u64::MAX),
+        who: who.to_owned(),
+        action: "purge".to_owned(),
+        what: told.into_iter().flatten().collect::<Vec<_>>().join(", "),
+        count: 0,
+    }
+}
+
+impl Writer {
+    /// Purged bytes are overwritten, in the file and, by a checkpoint that
+    /// empties it, in the WAL.
+    pub(super) fn purge(&mut self, purge: &Purge, audit: &AuditRow) -> Result<Purged, StoreError> {
+        let secure = |writer: &Writer, on: bool| {
+            writer.connection.pragma_update(None, "secure_delete", on).map_err(sort)
+        };
+        secure(self, true)?;
+        let purged = self.transaction(|ledger, connection| ledger.purge(connection, purge, audit));
+        secure(self, false)?;
+        if !purge.dry_run {
+            let _ = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+        }
+        purged.map(|records| Purged { records })
+    }
+
+    /// Gives some free pages back to the filesystem; false when none is left.
+    pub(super) fn vacuum(&mut self) -> Result<bool, StoreError> {
+        self.connection.execute_batch(&format!("PRAGMA incremental_vacuum({VACUUM})")).map_err(sort)?;
+        let left: i64 =
+            self.connection.pragma_query_value(None, "freelist_count", |row| row.get(0)).map_err(sort)?;
+        Ok(left > 0)
+    }
+}
+
+/// A purge without a condition would be everything.
+pub(super) fn must_be_narrow(purge: &Purge) -> Result<(), StoreError> {
+    let Purge { uid, unit, host, before, dry_run: _ } = purge;
+    if uid.is_none() && unit.is_none() && host.is_none() && before.is_none() {
+        return Err(StoreError::Broken("a purge needs a uid, a unit, a host or a time".to_owned()));
+    }
+    Ok(())
+}
