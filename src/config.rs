@@ -105,6 +105,9 @@ pub struct Collector {
     /// "http://proxy.example:3128"; "" = none, whatever the environment says;
     /// absent = the environment's (HTTPS_PROXY, NO_PROXY).
     pub proxy: Option<String>,
+    /// http:// to another host than this one is allowed: token and records in
+    /// clear.
+    pub plain_http: bool,
 }
 
 /// What of the general registers leaves the host.
@@ -363,6 +366,7 @@ fn set(config: &mut Config, key: &str, value: &Value) -> Result<(), &'static str
         "collector.key_file" => config.collector.key_file = Some(path(value)?),
         "collector.token_file" => config.collector.token_file = Some(path(value)?),
         "collector.proxy" => config.collector.proxy = Some(text.ok_or("a URL or \"\"")?.to_owned()),
+        "collector.plain_http" => config.collector.plain_http = value.as_bool().ok_or("true or false")?,
         "forward.registers" => match text {
             Some("classified") => config.forward.registers = ForwardRegisters::Classified,
             Some("full") => config.forward.registers = ForwardRegisters::Full,
@@ -470,7 +474,7 @@ mod tests {
     fn every_key_of_the_daemon_is_understood() {
         let (config, warnings) = warned(
             "[collector]\nurl='https://c.example:7464/'\nca_file='/ca'\ncert_file='/c'\nkey_file='/k'\n\
-             token_file='/t'\nproxy=''\n[forward]\nregisters='full'\nprivate=true\nbatch_records=7\n\
+             token_file='/t'\nproxy=''\nplain_http=true\n[forward]\nregisters='full'\nprivate=true\nbatch_records=7\n\
              batch_bytes=300000\nconcurrency=2\ntimeout_seconds=9\n[retention]\ndays=0\n[daemon]\n\
              socket='/s'\nmetrics_file='/m'\n[labels]\nregion='eu'\nrack='r7'\n[fleet]\nkey_file='/f'\n\
              census_mean_seconds=60\n",
@@ -485,6 +489,7 @@ mod tests {
                 key_file: Some("/k".into()),
                 token_file: Some("/t".into()),
                 proxy: Some(String::new()),
+                plain_http: true,
             },
             forward: Forward {
                 registers: ForwardRegisters::Full,

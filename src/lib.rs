@@ -47,6 +47,9 @@ pub mod unwind;
 /// What both say to each other: a leaf.
 #[cfg(feature = "forward")]
 pub mod wire;
+/// Host → collector: batch, retry, transport.
+#[cfg(feature = "forward")]
+pub mod forward;
 
 /// Fleets that never were, with the truth beside them.
 #[cfg(feature = "forward")]
