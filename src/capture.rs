@@ -18,6 +18,7 @@ mod evidence;
 mod kmsg;
 mod machine;
 mod mappings;
+mod registers;
 
 use std::fs::File;
 use std::io::{Read, Seek};

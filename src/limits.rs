@@ -219,3 +219,21 @@ pub const OOM_SCORE: &str = "500";
 pub const GRACE_SECONDS: u64 = 1;
 /// Frames looked at for a location key: an abort in a deep runtime is twenty.
 pub const KEY_SEARCH: usize = 32;
+
+/// Seconds that one census may take.
+pub const CENSUS_SECONDS: u64 = 10;
+/// Processes that one census looks at (40 µs each).
+pub const CENSUS_PROCESSES: usize = 100_000;
+/// Executables whose build-id one census reads; the others' is unknown.
+pub const CENSUS_BUILDS: usize = 4096;
+/// Workloads (unit or image, executable, build) told apart by one census.
+pub const CENSUS_WORKLOADS: usize = 16 << 10;
+/// Containers whose image one census looks up.
+pub const CENSUS_CONTAINERS: usize = 1024;
+/// Bytes of a container runtime's state file: a runtime specification with
+/// every mount of a large pod is 200 KB.
+pub const CONTAINER_STATE: usize = 1 << 20;
+/// Bytes of the hypervisor's key-value pool: 2,560 each, a dozen in use.
+pub const KVP_POOL: usize = 256 << 10;
+/// Bytes of the fleet's key.
+pub const FLEET_KEY: usize = 4096;

@@ -36,13 +36,15 @@ fn keys_of_the_schema() -> BTreeSet<(String, String)> {
 }
 
 /// The section of the document that describes each structure.
-const SECTIONS: [(&str, &str); 15] = [
+const SECTIONS: [(&str, &str); 17] = [
     ("Record", "the record"),
     ("Host", "host"),
     ("Crash", "crash"),
     ("Process", "proc"),
     ("Threads", "th"),
     ("Registers", "regs[]"),
+    ("RegisterClasses", "rcls"),
+    ("Serials", "hwid"),
     ("Module", "mod[]"),
     ("Stack", "st[]"),
     ("Frame", "st[].f[]"),

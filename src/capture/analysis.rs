@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::evidence::Evidence;
-use super::machine;
+use super::{machine, registers};
 use crate::gap::{Gap, Stage};
 use crate::hardware::Roots;
 use crate::limits;
@@ -31,6 +31,8 @@ pub(super) fn run(minimal: Record, evidence: &Evidence, roots: Option<&Roots>) -
         // Static and stripped: nothing tells abort() from the program.
         walks.gaps.push(Gap::new(Stage::Unwind, "abort was not recognised: the keys name its machinery"));
     }
+    record.register_classes =
+        registers::classify(evidence, executable(evidence), |index| chosen.place.get(&index).copied());
     record.process.build_id = executable(evidence).and_then(|module| module.build_id.clone()).map(Id);
     let path = executable(evidence).map(|module| text(&module.path));
     record.process.exe = record.process.exe.take().or(path);

@@ -50,10 +50,20 @@ pub(super) fn keep_few(kill: bool, known: u64) -> Result<(), Errno> {
     if kill {
         few.insert(Capability::CAP_KILL);
     }
+    keep(&few)
+}
+
+/// What a census looks with: CAP_SYS_PTRACE for the links of /proc,
+/// CAP_DAC_READ_SEARCH for files.
+pub(super) fn keep_two() -> Result<(), Errno> {
+    keep(&HashSet::from([Capability::CAP_SYS_PTRACE, Capability::CAP_DAC_READ_SEARCH]))
+}
+
+fn keep(few: &HashSet<Capability>) -> Result<(), Errno> {
     // All at once is one capset(2) too few: the effective set must be inside
     // the permitted one at every moment.
-    set(CapSet::Effective, &few)?;
-    set(CapSet::Permitted, &few)?;
+    set(CapSet::Effective, few)?;
+    set(CapSet::Permitted, few)?;
     set(CapSet::Inheritable, &HashSet::new())
 }
 

@@ -16,3 +16,8 @@ pub fn held_deadline() -> Result<(), Errno> {
 pub fn analysis_deadline() -> Result<(), Errno> {
     syscall::set_deadline(limits::ANALYSIS_SECONDS, limits::GRACE_SECONDS)
 }
+
+/// For a census.
+pub(super) fn census_deadline() -> Result<(), Errno> {
+    syscall::set_deadline(limits::CENSUS_SECONDS, limits::GRACE_SECONDS)
+}

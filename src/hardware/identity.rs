@@ -53,7 +53,7 @@ pub fn identity(roots: &Roots, machine_id: &Path) -> Identity {
 }
 
 /// Sixteen bytes of hexadecimal, dashes ignored; "uninitialized" is none.
-fn id(text: &[u8]) -> Option<[u8; 16]> {
+pub(super) fn id(text: &[u8]) -> Option<[u8; 16]> {
     let mut digits = text.trim_ascii().iter().filter(|byte| **byte != b'-');
     let mut id = [0; 16];
     for byte in &mut id {

@@ -12,6 +12,7 @@
 //! ```text
 //! /proc/cpuinfo                       cpu        the crash CPU's block, not further
 //! /proc/interrupts                    mce        rows MCE MCP THR DFR, streamed
+//! /proc/stat                          cpu_time   how long each CPU has worked
 //! /proc/meminfo  sys/kernel/tainted   mce        HardwareCorrupted, bit 4 = M
 //! /proc/sys/kernel/random/boot_id     identity   with /etc/machine-id, uname(2)
 //! /sys/devices/system/
@@ -19,6 +20,7 @@
 //! ├─ cpu/cpuN/topology/…              topology   core, package, siblings
 //! ├─ cpu/cpuN/nodeN                   topology   NUMA node
 //! ├─ cpu/cpuN/thermal_throttle/…      thermal    Intel only
+//! ├─ cpu/cpuN/topology/ppin           serials    and class/dmi/id: hashed
 //! └─ edac/mc/mcN/{dimmN,rankN,csrowN} edac       per controller and DIMM
 //! ```
 //!
@@ -42,21 +44,25 @@
 
 mod cpu;
 mod cpu_set;
+mod cpu_time;
 mod edac;
 mod identity;
 mod machine;
 mod mce;
 mod roots;
+mod serials;
 mod stream;
 mod thermal;
 mod topology;
 mod value;
 
 pub use cpu_set::CpuSet;
+pub use cpu_time::{CpuTime, cpu_times};
 pub use edac::Edac;
 pub use identity::{Identity, identity};
 pub use machine::{Hardware, look};
 pub use roots::Roots;
+pub use serials::{HOST_FILE, Hashed, Serials, serials};
 pub use topology::{Allowed, Cores, Topology};
 
 /// A counter: its name, its sum over the CPUs, its value on the crash CPU.

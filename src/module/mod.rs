@@ -46,5 +46,5 @@ mod unwind_section;
 mod x86_64;
 
 pub use layout::{CodeClass, Modules};
-pub use object::{Flags, Module, Origin};
+pub use object::{Flags, Module, Origin, build_id_of};
 pub use unwind_section::{Entry, Kind, Slice, debug_frame, eh_frame};

@@ -167,6 +167,13 @@ impl Module {
     }
 }
 
+/// The build-id of an executable file, from its headers and notes: a few
+/// bounded reads.
+pub fn build_id_of(file: File) -> Option<Vec<u8>> {
+    let source = Source::File(Blocks::new(file)?);
+    file_build_id(&source, &source.headers()?)
+}
+
 fn file_build_id(source: &Source, headers: &Headers) -> Option<Vec<u8>> {
     headers.notes.iter().find_map(|note| {
         let size = usize::try_from(note.file_size).ok()?.min(limits::MODULE_TABLE);

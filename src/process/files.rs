@@ -52,6 +52,11 @@ pub(super) fn rooted(process: &Directory, mapping: &Mapping, identity: (u64, u64
     reopen(held, Some(identity)).ok()
 }
 
+/// The executable of a process, when it is still the one of this identity.
+pub(super) fn executable(process: &Directory, identity: (u64, u64)) -> Result<File, Errno> {
+    reopen(openat(process, "exe", HOLD, Mode::empty())?, Some(identity))
+}
+
 /// A file by its path in our own namespace: for a replay.
 pub fn open_by_path(path: &[u8]) -> Option<File> {
     if !path.starts_with(b"/") {

@@ -6,6 +6,7 @@
 //! facts   status, stat, cgroup, limits, exe, namespaces → Facts
 //! maps    /proc/TID/maps → Mapping (only when the core has no NT_FILE)
 //! files   the file behind a mapping, opened without running anybody's driver
+//! living  /proc/PID of a process that lives: what a census asks
 //! ```
 //!
 //! It needs from you: CAP_SYS_PTRACE, and CAP_DAC_READ_SEARCH for files. It
@@ -30,6 +31,7 @@ mod directory;
 mod dying;
 mod facts;
 mod files;
+mod living;
 mod mapping;
 mod maps;
 mod stat;
@@ -40,5 +42,6 @@ pub use directory::{Directory, read_bounded};
 pub use dying::{Dying, Identity};
 pub use facts::Facts;
 pub use files::open_by_path;
+pub use living::{Exe, Living};
 pub use mapping::Mapping;
 pub use status::Status;

@@ -4,6 +4,8 @@
 /// What is used of stat.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Stat {
+    /// Field 9: flags of the task (PF_KTHREAD 0x200000).
+    pub flags: Option<u32>,
     /// Field 22: start time after boot, clock ticks.
     pub start_ticks: Option<u64>,
     /// Field 39: CPU last executed on.
@@ -18,6 +20,7 @@ pub(super) fn parse(text: &[u8]) -> Stat {
     // The first word behind comm is field 3.
     let field = |number: usize| rest.split_ascii_whitespace().nth(number.saturating_sub(3));
     Stat {
+        flags: field(9).and_then(|word| word.parse().ok()),
         start_ticks: field(22).and_then(|word| word.parse().ok()),
         cpu: field(39).and_then(|word| word.parse().ok()),
     }
@@ -31,7 +34,7 @@ mod tests {
     fn a_comm_with_parentheses_and_newlines_does_not_shift_the_fields() {
         let tail: Vec<String> = (3..=52).map(|field| field.to_string()).collect();
         let text = format!("7 (a) R 1\n(b)) {}\n", tail.join(" "));
-        assert_eq!(parse(text.as_bytes()), Stat { start_ticks: Some(22), cpu: Some(39) });
+        assert_eq!(parse(text.as_bytes()), Stat { flags: Some(9), start_ticks: Some(22), cpu: Some(39) });
         assert_eq!(parse(b"7 (a"), Stat::default());
     }
 }

@@ -191,7 +191,15 @@ fn crashing(record: &mut Record, inner: usize) -> u64 {
     let kept = stack.cut_at.unwrap_or(u32::MAX);
     record.keys.frames.retain(|frame| gone == 0 || *frame < kept);
     let values = record.registers.iter_mut().map(|registers| shorten(&mut registers.values, inner));
-    values.fold(gone, u64::saturating_add).saturating_add(shorten(&mut record.keys.frames, inner))
+    let values = values.fold(gone, u64::saturating_add).saturating_add(classes(record, inner));
+    values.saturating_add(shorten(&mut record.keys.frames, inner))
+}
+
+fn classes(record: &mut Record, most: usize) -> u64 {
+    let classes = &mut record.register_classes;
+    let wide = [shorten(&mut classes.class, most), shorten(&mut classes.offset, most)];
+    let narrow = [shorten(&mut classes.low, most), shorten(&mut classes.distance, most)];
+    wide.into_iter().chain(narrow).fold(shorten(&mut classes.module, most), u64::max)
 }
 
 /// Removes modules without frames; the frames' indices follow.
@@ -204,11 +212,21 @@ fn idle_modules(record: &mut Record) -> u64 {
             *slot = Some(0);
         }
     }
+    // What a register points into stays named too.
+    for index in &record.register_classes.module {
+        if let Some(slot) = usize::try_from(*index).ok().and_then(|index| place.get_mut(index)) {
+            *slot = Some(0);
+        }
+    }
     for (to, slot) in (0u32..).zip(place.iter_mut().filter_map(Option::as_mut)) {
         *slot = to;
     }
     for frame in record.stacks.iter_mut().flat_map(|stack| &mut stack.frames) {
         frame.module = at(frame).and_then(|index| place.get(index).copied().flatten());
+    }
+    for index in &mut record.register_classes.module {
+        let to = usize::try_from(*index).ok().and_then(|index| place.get(index).copied().flatten());
+        *index = to.and_then(|to| i32::try_from(to).ok()).unwrap_or(-1);
     }
     let mut used = place.iter();
     record.modules.retain(|_| used.next().is_some_and(Option::is_some));
@@ -225,6 +243,11 @@ fn ids(record: &mut Record) -> u64 {
             gone = gone.saturating_add(1);
         }
     }
+    let serials = &mut record.serials;
+    let hashed = [&mut serials.board, &mut serials.product, &mut serials.uuid].into_iter().flatten();
+    for id in hashed.chain(&mut serials.ppin) {
+        gone = gone.saturating_add(shorten(&mut id.0, ID_BYTES));
+    }
     gone.saturating_add(shorten(&mut record.id.0, ID_BYTES))
 }
 
@@ -238,6 +261,7 @@ fn lists(record: &mut Record, most: usize) -> u64 {
         shorten(&mut record.process.limits, most),
         shorten(&mut record.capture.unconfined, most),
         shorten(&mut record.keys.frames, most),
+        shorten(&mut record.serials.ppin, most),
     ]
     .into_iter()
     .fold(0, u64::saturating_add);

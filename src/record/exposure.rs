@@ -9,7 +9,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Hardware, Host, Id, Process};
+use super::{Hardware, Host, Id, Process, Serials};
 use crate::gap::Gap;
 
 /// The version of the exposure schema that this code writes.
@@ -71,22 +71,6 @@ pub struct Exposure {
     /// What could not be learned, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub gaps: Vec<Gap>,
-}
-
-/// Serial numbers under an HMAC with the fleet's key: equal on every host and
-/// boot, worthless without the key.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Serials {
-    /// Protected processor identification number, by package.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub ppin: Vec<Id>,
-    /// DMI board_serial.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub board: Option<Id>,
-    /// DMI product_serial.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub product: Option<Id>,
 }
 
 /// CPU time of the online CPUs since boot (/proc/stat): equal indices belong

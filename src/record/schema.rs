@@ -150,6 +150,10 @@ pub struct Record {
     /// General registers: the crashing thread first, others as they fit.
     #[serde(rename = "regs", skip_serializing_if = "Vec::is_empty")]
     pub registers: Vec<Registers>,
+    /// What the crashing thread's registers were, without their values: the
+    /// form in which they leave the host.
+    #[serde(rename = "rcls", skip_serializing_if = "is_default")]
+    pub register_classes: RegisterClasses,
     /// Loaded objects; frames refer to them by index.
     #[serde(rename = "mod", skip_serializing_if = "Vec::is_empty")]
     pub modules: Vec<Module>,
@@ -163,6 +167,10 @@ pub struct Record {
     /// The machine under the crash.
     #[serde(rename = "hw", skip_serializing_if = "is_default")]
     pub hardware: Hardware,
+    /// Hashed serial numbers of the machine, as the census of this boot left
+    /// them in /run/epicore/host.
+    #[serde(rename = "hwid", skip_serializing_if = "is_default")]
+    pub serials: Serials,
     /// How the record was made, and at what cost.
     #[serde(rename = "cap", skip_serializing_if = "is_default")]
     pub capture: Capture,
@@ -348,6 +356,58 @@ pub struct Registers {
     pub values: Vec<Hex>,
 }
 
+/// What a register held.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RegisterClass {
+    /// Zero.
+    Null,
+    /// Within 64 KiB of zero, on either side: a number, an offset from NULL.
+    Small,
+    /// Executable memory of a module.
+    Code,
+    /// Other memory of a module.
+    Data,
+    /// Executable memory of no module.
+    Jit,
+    /// The stack that the thread stands on.
+    Stack,
+    /// The heap of brk(2).
+    Heap,
+    /// Mapped, and nothing of the above.
+    Mapped,
+    /// No address that a pointer of 48 bits can hold.
+    Noncanonical,
+    /// Not mapped; also a class that this version does not know.
+    #[default]
+    #[serde(other)]
+    Other,
+}
+
+/// The crashing thread's registers without their values: equal indices belong
+/// together, in the order of `regs[].r`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RegisterClasses {
+    /// What each held.
+    #[serde(rename = "c", skip_serializing_if = "Vec::is_empty")]
+    pub class: Vec<RegisterClass>,
+    /// The lowest 12 bits: where in its page, how aligned.
+    #[serde(rename = "lo", skip_serializing_if = "Vec::is_empty")]
+    pub low: Vec<u16>,
+    /// Bits to flip until it is an address inside a mapping: 0 mapped, 1, 2;
+    /// -1 more, or not asked (null, small).
+    #[serde(rename = "d", skip_serializing_if = "Vec::is_empty")]
+    pub distance: Vec<i8>,
+    /// Index into `modules` for code and data; -1 none.
+    #[serde(rename = "m", skip_serializing_if = "Vec::is_empty")]
+    pub module: Vec<i32>,
+    /// Code, data: offset from the module's bias. Stack: bytes above the stack
+    /// pointer, negative below. Otherwise 0.
+    #[serde(rename = "o", skip_serializing_if = "Vec::is_empty")]
+    pub offset: Vec<i64>,
+}
+
 /// One loaded object.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -504,6 +564,25 @@ pub struct Hardware {
     /// own, so zeros mean nothing.
     #[serde(rename = "guest", skip_serializing_if = "is_default")]
     pub hypervisor: bool,
+}
+
+/// Serial numbers under an HMAC with the fleet's key: equal on every host and
+/// boot, worthless without the key.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Serials {
+    /// Protected processor identification number, by package.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ppin: Vec<Id>,
+    /// DMI board_serial.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub board: Option<Id>,
+    /// DMI product_serial.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub product: Option<Id>,
+    /// DMI product_uuid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uuid: Option<Id>,
 }
 
 /// Where a logical CPU sits.

@@ -1,0 +1,83 @@
+//! A process that lives, held by its /proc directory: what a census asks.
+//!
+//! Gives: few answers, each one system call or two, because a thousand
+//! processes are asked. Trusts: nothing; the process may end between two
+//! questions, and then every further one fails, because the directory is that
+//! process's and never a later one's of the same number.
+
+use std::fs::File;
+
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, readlinkat};
+use nix::sys::stat::fstatat;
+
+use super::cgroup::{self, Cgroup};
+use super::directory::Directory;
+use super::facts::{self, Facts};
+use super::{files, stat, status};
+
+/// Of a kernel thread (include/linux/sched.h).
+const PF_KTHREAD: u32 = 0x0020_0000;
+
+/// A living process.
+pub struct Living<'a> {
+    proc_root: &'a Directory,
+    directory: Directory,
+}
+
+/// What it runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exe {
+    /// The link as it stands, " (deleted)" included.
+    pub link: Vec<u8>,
+    /// Device and inode.
+    pub identity: (u64, u64),
+}
+
+impl<'a> Living<'a> {
+    /// Opens /proc/PID.
+    pub fn open(proc_root: &'a Directory, pid: u32) -> Result<Living<'a>, Errno> {
+        Ok(Living { proc_root, directory: proc_root.directory(&pid.to_string())? })
+    }
+
+    /// What it runs. A kernel thread has nothing (ENOENT), and so has a zombie.
+    pub fn exe(&self) -> Result<Exe, Errno> {
+        use std::os::unix::ffi::OsStringExt;
+        let link = readlinkat(&self.directory, "exe")?.into_vec();
+        let stat = fstatat(&self.directory, "exe", AtFlags::empty())?;
+        Ok(Exe { link, identity: (stat.st_dev, stat.st_ino) })
+    }
+
+    /// True for a thread of the kernel's own.
+    pub fn is_kernel_thread(&self) -> bool {
+        let flags = self.directory.text("stat").and_then(|text| stat::parse(&text).flags);
+        flags.is_some_and(|flags| flags & PF_KTHREAD != 0)
+    }
+
+    /// Its executable, readable: a regular file that is still what [`exe`] said,
+    /// on a file system that answers by itself.
+    ///
+    /// [`exe`]: Living::exe
+    pub fn executable(&self, exe: &Exe) -> Result<File, Errno> {
+        files::executable(&self.directory, exe.identity)
+    }
+
+    /// Where it belongs.
+    pub fn cgroup(&self) -> Option<Cgroup> {
+        self.directory.text("cgroup").map(|text| cgroup::parse(&text))
+    }
+
+    /// Threads. The kernel adds their number to the links of the directory
+    /// `task` (proc_task_getattr), which costs a tenth of reading stat.
+    pub fn threads(&self) -> Option<u32> {
+        let links = fstatat(&self.directory, "task", AtFlags::empty()).ok()?.st_nlink;
+        u32::try_from(links).ok()?.checked_sub(2)
+    }
+
+    /// All that a crash's record would hold of it.
+    pub fn facts(&self) -> Option<Facts> {
+        let status = status::parse(&self.directory.text("status")?);
+        let stat = stat::parse(&self.directory.text("stat")?);
+        Some(facts::gather(&self.directory, self.proc_root, &status, stat))
+    }
+}
