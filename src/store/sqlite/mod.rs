@@ -15,6 +15,7 @@
 //! machine, some ten million records (docs/store.md).
 
 mod backup;
+mod cells;
 mod census;
 mod coverage;
 mod crash;
@@ -23,15 +24,19 @@ mod exposure;
 mod facts;
 mod fault;
 mod filter;
+mod hosts;
 mod ledger;
 mod number;
 mod open;
 mod pack;
 mod part;
 mod prepare;
+mod rates;
 mod remove;
 mod rollup;
 mod search;
+mod signatures;
+mod study;
 mod workload;
 mod writer;
 
@@ -125,6 +130,14 @@ impl Sqlite {
         })
     }
 
+    /// Lets the file grow to so many pages and no further; StoreError::Full
+    /// beyond.
+    pub fn limit_pages(&self, pages: u32) -> Result<(), StoreError> {
+        self.write(move |writer| {
+            writer.connection.pragma_update(None, "max_page_count", i64::from(pages)).map_err(sort)
+        })
+    }
+
     fn send(&self, job: Job) -> Result<(), StoreError> {
         let jobs = self.jobs.read().unwrap_or_else(PoisonError::into_inner).clone();
         jobs.ok_or(StoreError::Closed)?.send(job).map_err(|_| StoreError::Closed)
@@ -190,24 +203,24 @@ impl Store for Sqlite {
         self.read(|connection| search::find(connection, digits))
     }
 
-    fn signatures(&self, _window: &Window) -> Result<Vec<Signature>, StoreError> {
-        Err(StoreError::Broken("not yet".to_owned()))
+    fn signatures(&self, window: &Window) -> Result<Vec<Signature>, StoreError> {
+        self.read(|connection| signatures::list(connection, window).map_err(sort))
     }
 
-    fn hosts(&self, _window: &Window) -> Result<Vec<HostRow>, StoreError> {
-        Err(StoreError::Broken("not yet".to_owned()))
+    fn hosts(&self, window: &Window) -> Result<Vec<HostRow>, StoreError> {
+        self.read(|connection| hosts::list(connection, window).map_err(sort))
     }
 
-    fn attributes(&self, _window: &Window, _signature: Option<u64>) -> Result<Vec<AttributeRow>, StoreError> {
-        Err(StoreError::Broken("not yet".to_owned()))
+    fn attributes(&self, window: &Window, signature: Option<u64>) -> Result<Vec<AttributeRow>, StoreError> {
+        self.read(|connection| hosts::attributes(connection, window, signature).map_err(sort))
     }
 
-    fn exposure(&self, _window: &Window) -> Result<Vec<ExposureRow>, StoreError> {
-        Err(StoreError::Broken("not yet".to_owned()))
+    fn exposure(&self, window: &Window) -> Result<Vec<ExposureRow>, StoreError> {
+        self.read(|connection| rates::list(connection, window).map_err(sort))
     }
 
-    fn study(&self, _window: &Window) -> Result<StudyInput, StoreError> {
-        Err(StoreError::Broken("not yet".to_owned()))
+    fn study(&self, window: &Window) -> Result<StudyInput, StoreError> {
+        self.read(|connection| study::input(connection, window).map_err(sort))
     }
 
     fn purge(&self, purge: &Purge, who: &str) -> Result<Purged, StoreError> {
@@ -227,7 +240,12 @@ impl Store for Sqlite {
 
     fn retain(&self, keep: Keep, now: u64) -> Result<u64, StoreError> {
         let mut gone = 0u64;
-        self.write(move |writer| writer.transaction(|ledger, _| Ok(ledger.move_horizon(keep, now))))?;
+        self.write(move |writer| {
+            writer.transaction(|ledger, _| {
+                ledger.move_horizon(keep, now);
+                Ok(())
+            })
+        })?;
         loop {
             let step = self.write(move |writer| {
                 writer.transaction(|ledger, connection| ledger.retain(connection, keep, now))
