@@ -73,7 +73,12 @@ async fn take(
 
 /// A MessagePack body, compressed with zstd or not at all.
 fn is_zstd(headers: &HeaderMap) -> Result<bool, Trouble> {
-    let word = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("").trim();
+    // Two of them are a list, which nobody sends who means zstd.
+    let word = |name| {
+        let mut values = headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("?").trim());
+        let first = values.next().unwrap_or("");
+        if values.next().is_some() { "?" } else { first }
+    };
     let unsupported = |words: String| {
         Trouble::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, words)
             .next("send Content-Type: application/msgpack and Content-Encoding: zstd")
