@@ -51,6 +51,9 @@ pub mod wire;
 #[cfg(feature = "forward")]
 pub mod forward;
 
+/// epicored on one screen.
+#[cfg(feature = "daemon")]
+pub mod daemon;
 /// Fleets that never were, with the truth beside them.
 #[cfg(feature = "forward")]
 pub mod simulate;

@@ -85,3 +85,24 @@ pub fn clocks() -> (Option<u64>, Option<u64>) {
     };
     (ns(ClockId::CLOCK_REALTIME), ns(ClockId::CLOCK_BOOTTIME))
 }
+
+/// Fewer heaps for threads (glibc makes up to eight for each CPU, and gives
+/// none of them back): for daemons. Nothing with another libc.
+pub fn use_few_arenas() {
+    // SAFETY: mallopt takes integers only; before threads start it races with
+    // nobody, and a refusal changes nothing.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 2);
+    }
+}
+
+/// Free memory goes back to the kernel, after a burst. Nothing with another
+/// libc.
+pub fn give_memory_back() {
+    // SAFETY: malloc_trim takes an integer and locks the heaps by itself.
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}

@@ -1,3 +1,7 @@
 //! The door of epicored.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    epicore::daemon::run(std::env::args_os().skip(1))
+}

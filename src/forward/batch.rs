@@ -63,6 +63,11 @@ impl Packer {
     pub fn items(&self) -> &[Packed] {
         &self.items
     }
+
+    /// The same, to keep.
+    pub fn into_items(self) -> Vec<Packed> {
+        self.items
+    }
 }
 
 /// [`wire::Batch`](crate::wire::Batch), borrowed.

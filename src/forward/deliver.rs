@@ -43,7 +43,7 @@ pub struct Delivery {
 /// Posts `items` as one batch, or as many as it takes.
 pub fn deliver(items: &[Packed], post: &mut dyn FnMut(&[Packed]) -> Result<Reply, Trouble>) -> Delivery {
     let mut delivery = Delivery { fates: vec![Fate::Later; items.len()], ..Delivery::default() };
-    let mut left: Vec<Range<usize>> = vec![0..items.len()];
+    let mut left: Vec<Range<usize>> = Vec::from([Range { start: 0, end: items.len() }]);
     while let Some(range) = left.pop() {
         let Some(part) = items.get(range.clone()).filter(|part| !part.is_empty()) else { continue };
         let reply = match post(part) {
@@ -85,17 +85,20 @@ impl Delivery {
         let Some(verdicts) = read_answer(&reply.body, part) else {
             return self.wait(reply, Trouble::garbage(&reply.body));
         };
-        let mut later: Option<(usize, String)> = None;
+        let (mut later, mut reason) = (0usize, String::new());
         for (at, verdict) in (start..).zip(verdicts) {
             match verdict.said {
                 Said::Stored => self.settle(at, Fate::Stored),
                 Said::Duplicate => self.settle(at, Fate::Duplicate),
                 Said::Refused => self.settle(at, Fate::Refused(verdict.why)),
-                Said::Later => later.get_or_insert((0, verdict.why)).0 += 1,
+                Said::Later => {
+                    later = later.saturating_add(1);
+                    reason = verdict.why;
+                }
             }
         }
-        if let Some((count, why)) = later {
-            self.wait(reply, Trouble::later(count, &why));
+        if later > 0 {
+            self.wait(reply, Trouble::later(later, &reason));
         }
     }
 }

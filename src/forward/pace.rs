@@ -22,6 +22,8 @@ const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(300);
 /// Retry-After is obeyed up to this.
 const OBEYED: Duration = Duration::from_secs(3600);
+/// Failures that count after a batch was stored in part: waits of 4 s at most.
+const PROGRESS: u32 = 3;
 /// What "slowly" means: a person must act, so at least this and a jitter of
 /// half a minute that grows to five.
 const SLOWLY: Duration = Duration::from_secs(15);
@@ -81,11 +83,11 @@ impl Pace {
 
     /// Batches that may be on the way at once.
     pub fn window(&self) -> usize {
-        let mut window = 1usize;
-        while self.failures == 0 && window < 1024 && self.window >= f64::from(window as u32) + 1.0 {
-            window = window.saturating_add(1);
+        if self.failures > 0 {
+            return 1;
         }
-        window
+        // A configured concurrency is at most 32.
+        (1u8..=u8::MAX).rev().find(|n| f64::from(*n) <= self.window).map_or(1, usize::from)
     }
 
     /// Failures in a row.
@@ -142,6 +144,12 @@ impl Pace {
         };
         let until = now.checked_add(wait);
         self.until = if same_round { self.until.max(until) } else { until };
+    }
+
+    /// Some items of a batch were stored although others were not: the
+    /// collector is there, and the next wait shall be a matter of seconds.
+    pub fn progressed(&mut self) {
+        self.failures = self.failures.min(PROGRESS);
     }
 
     /// Forgets the wait: a person asked, or credentials changed. The failures

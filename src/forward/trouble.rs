@@ -105,6 +105,17 @@ impl Trouble {
         Trouble::new(Cause::Stopping, "epicored is stopping", "")
     }
 
+    /// A batch that could not be encoded: memory, or a mistake of ours.
+    pub fn unencodable(error: &std::io::Error) -> Trouble {
+        let what = format!("a batch could not be compressed: {}", plain(&error.to_string(), WHY));
+        Trouble::new(Cause::Setup, what, "See the memory limits of the service.")
+    }
+
+    /// The spool could not be opened for reading.
+    pub fn spool(error: &str) -> Trouble {
+        Trouble::new(Cause::Setup, format!("the spool cannot be read: {error}"), "`epicore doctor` says why.")
+    }
+
     /// True when somebody has to act before it can get better: it is tried
     /// slowly.
     pub fn needs_a_person(&self) -> bool {
