@@ -28,13 +28,16 @@ use std::time::Instant;
 use crate::config::Config;
 use crate::elfcore::Head;
 use crate::gap::{Gap, Stage};
-use crate::hardware::Roots;
+use crate::hardware::{HOST_FILE, Roots, Serials};
 use crate::invocation::{Arguments, pipe_inode, still_holds, take_stdin};
 use crate::memory::Stream;
 use crate::process::Directory;
 use crate::record::{Kind, Record};
 use crate::spool::{Quota, Spool, Stamp};
 use crate::{confine, record, syscall};
+
+pub use assembly::add_facts;
+pub use machine::{of_hardware, of_identity, of_serials};
 
 use evidence::Evidence;
 use kmsg::Kmsg;
@@ -61,6 +64,7 @@ pub fn from_kernel(arguments: Arguments) -> Result<(), String> {
         .map_err(|error| kmsg.say(&arguments, &error.to_string()))?;
     let (proc_root, machine) =
         (Directory::open(Path::new("/proc")), Roots::open(Path::new("/proc"), Path::new("/sys")));
+    let host_file = Serials::open(Path::new(HOST_FILE));
     let needs = confine::Needs { owner: spool.owner(), kill: config.release.kills() };
     let mut unconfined = confine::before_first_byte(needs);
 
@@ -86,7 +90,7 @@ pub fn from_kernel(arguments: Arguments) -> Result<(), String> {
     let say = |error: String| kmsg.say(&arguments, &error);
     let minimal = assembly::minimal(&evidence, &arguments, record::new_id());
     let first = keep(&mut minimal.clone()).map_err(say);
-    let mut full = analysis::run(minimal, &evidence, machine.ok().as_ref());
+    let mut full = analysis::run(minimal, &evidence, machine.ok().as_ref(), host_file.as_ref());
     full.capture.total_us = assembly::micros(started.elapsed());
     // The same disk refuses twice: one line a crash is enough.
     match (keep(&mut full), first) {
@@ -139,7 +143,7 @@ fn replayed<R: Read>(stream: &mut Stream<R>, head: Head, places: &[PathBuf], sta
     let places: Vec<PathBuf> = places.iter().filter_map(|place| place.canonicalize().ok()).collect();
     let evidence = Evidence::from_core(stream, head, &places);
     let minimal = assembly::minimal(&evidence, &Arguments::default(), record::new_id());
-    let mut record = analysis::run(minimal, &evidence, None);
+    let mut record = analysis::run(minimal, &evidence, None, None);
     record.kind = Kind::Replay;
     record.gaps.push(Gap::new(Stage::Process, "replay: no process to ask"));
     record.capture.total_us = assembly::micros(started.elapsed());

@@ -22,6 +22,8 @@ pub mod syscall;
 // The stages of a crash, in order.
 /// Kernel to record on one screen.
 pub mod capture;
+/// The denominators: what runs here, for how long.
+pub mod census;
 /// Privileges shrink: a little before the first byte, wholly after the release.
 pub mod confine;
 /// Its core streams past: headers, notes, segments, and nothing is stored.

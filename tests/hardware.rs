@@ -342,6 +342,26 @@ fn this_machine_is_read_as_lscpu_reads_it() {
     assert_eq!(hardware.topology.unwrap().node, rows[0][3]);
 }
 
+#[test]
+fn the_time_of_a_cpu_is_what_it_worked_and_not_what_it_waited_or_was_robbed_of() {
+    let machine = Machine::empty();
+    machine.write(
+        "proc/stat",
+        "cpu  9 9 9 9 9 9 9 9 9 9\ncpu0 1 2 4 1000 1000 8 16 1000 1000 1000\ncpu3 5 0\nintr 7 8\ncpu9 1\n",
+    );
+    for (name, value) in [("physical_package_id", "1"), ("core_id", "2")] {
+        machine.write(&format!("sys/devices/system/cpu/cpu0/topology/{name}"), value);
+    }
+    let times = epicore::hardware::cpu_times(&machine.roots).unwrap();
+    let told: Vec<_> = times.iter().map(|time| (time.cpu, time.core, time.busy_ms)).collect();
+    assert_eq!(told, [(0, Some(65_538), 310), (3, None, 50)]);
+    for text in ["", "cpu", "cpu0", "cpu0 x y z\n", "cpu4294967296 1\n"] {
+        machine.write("proc/stat", text);
+        let times = epicore::hardware::cpu_times(&machine.roots).unwrap();
+        assert!(times.iter().all(|time| time.busy_ms == 0), "{text:?}: {times:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 64, ..ProptestConfig::default() })]
 

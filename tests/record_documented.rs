@@ -1,4 +1,4 @@
-//! docs/record-format.md and the schema say the same.
+//! docs/record-format.md, docs/exposure-format.md and the schema say the same.
 
 use std::collections::BTreeSet;
 
@@ -6,12 +6,12 @@ fn text(path: &str) -> String {
     std::fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).expect(path)
 }
 
-/// (struct, key) of every public field of the schema, by its serde name.
-fn keys_of_the_schema() -> BTreeSet<(String, String)> {
+/// (struct, key) of every public field of these sources, by its serde name.
+fn keys_of_the_schema(sources: &[&str]) -> BTreeSet<(String, String)> {
     let mut keys = BTreeSet::new();
     let (mut owner, mut rename, mut serialised) = (String::new(), None::<String>, false);
-    let schema = text("src/record/schema.rs");
-    for line in schema.lines().chain(text("src/gap.rs").lines()) {
+    let sources: String = sources.iter().map(|path| text(path)).collect();
+    for line in sources.lines() {
         let line = line.trim();
         serialised |= line.starts_with("#[derive(") && line.contains("Serialize");
         if let Some(rest) = line.strip_prefix("pub struct ") {
@@ -56,24 +56,43 @@ const SECTIONS: [(&str, &str); 17] = [
     ("Gap", "gaps[]"),
 ];
 
-fn keys_of_the_document(section: &str) -> BTreeSet<String> {
-    let document = text("docs/record-format.md");
+fn keys_of_the_document(document: &str, section: &str) -> BTreeSet<String> {
+    let document = text(document);
     let body = document.split("\n## ").find(|part| part.lines().next() == Some(section)).expect(section);
     let rows = body.lines().filter_map(|line| line.strip_prefix("| `"));
     rows.filter_map(|row| row.split('`').next()).map(str::to_owned).collect()
 }
 
-#[test]
-fn every_key_of_a_record_is_documented_and_no_other() {
-    let schema = keys_of_the_schema();
-    for (owner, section) in SECTIONS {
+/// The same of an exposure report.
+const EXPOSURE: [(&str, &str); 6] = [
+    ("Exposure", "the report"),
+    ("CpuTime", "cpus"),
+    ("Running", "run[]"),
+    ("Lost", "lost"),
+    ("Control", "ctl"),
+    ("Cost", "cost"),
+];
+
+fn agree(sources: &[&str], document: &str, sections: &[(&str, &str)]) {
+    let schema = keys_of_the_schema(sources);
+    for (owner, section) in sections {
         let keys: BTreeSet<String> =
             schema.iter().filter(|(of, _)| of == owner).map(|(_, key)| key.clone()).collect();
         assert!(!keys.is_empty(), "{owner} has no keys: is this test still reading the schema?");
-        assert_eq!(keys, keys_of_the_document(section), "{owner}, section {section}");
+        assert_eq!(keys, keys_of_the_document(document, section), "{owner}, section {section}");
     }
-    let described: BTreeSet<&str> = SECTIONS.iter().map(|(owner, _)| *owner).collect();
+    let described: BTreeSet<&str> = sections.iter().map(|(owner, _)| *owner).collect();
     let undescribed: Vec<_> =
         schema.iter().filter(|(owner, _)| !described.contains(owner.as_str())).collect();
     assert_eq!(undescribed, Vec::<&(String, String)>::new());
+}
+
+#[test]
+fn every_key_of_a_record_is_documented_and_no_other() {
+    agree(&["src/record/schema.rs", "src/gap.rs"], "docs/record-format.md", &SECTIONS);
+}
+
+#[test]
+fn every_key_of_an_exposure_report_is_documented_and_no_other() {
+    agree(&["src/record/exposure.rs"], "docs/exposure-format.md", &EXPOSURE);
 }

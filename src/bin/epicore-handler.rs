@@ -1,10 +1,11 @@
 //! The door that the kernel knocks at: `core_pattern` runs this for every
-//! crash. Everything is in the library; `epicore::capture` is where to read.
+//! crash; and a timer's, with `--census`. Everything is in the library;
+//! `epicore::capture` and `epicore::census` are where to read.
 
 use std::process::ExitCode;
 
-use epicore::capture;
 use epicore::invocation::Arguments;
+use epicore::{capture, census};
 
 fn main() -> ExitCode {
     let words: Vec<_> = std::env::args_os().skip(1).collect();
@@ -16,7 +17,12 @@ fn main() -> ExitCode {
         eprintln!("epicore-handler: the kernel runs this; `epicore enable` installs it");
         return ExitCode::from(2);
     }
-    match capture::from_kernel(Arguments::parse(words)) {
+    let census = words.first().is_some_and(|word| word == "--census");
+    let done = match census {
+        true => census::run(words.into_iter().skip(1)),
+        false => capture::from_kernel(Arguments::parse(words)),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(said) => {
             eprintln!("{said}");

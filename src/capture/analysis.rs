@@ -2,6 +2,7 @@
 //! keys, the machine.
 
 use std::collections::HashMap;
+use std::fs::File;
 
 use super::evidence::Evidence;
 use super::{machine, registers};
@@ -13,11 +14,16 @@ use crate::syscall::deadline_passed;
 use crate::unwind::{self, Cache, FrameKind, How, Stacks, Walk};
 
 /// Completes a minimal record.
-pub(super) fn run(minimal: Record, evidence: &Evidence, roots: Option<&Roots>) -> Record {
+pub(super) fn run(
+    minimal: Record,
+    evidence: &Evidence,
+    roots: Option<&Roots>,
+    host_file: Option<&File>,
+) -> Record {
     let mut record = Record { kind: Kind::Full, ..minimal };
     // First what takes a known time.
     if let Some(roots) = roots {
-        machine::ask(&mut record, evidence, roots);
+        machine::ask(&mut record, evidence, roots, host_file);
     }
     let mut walks = Walks::default();
     walks.all(evidence);

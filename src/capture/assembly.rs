@@ -116,7 +116,8 @@ fn process(evidence: &Evidence) -> Process {
     process
 }
 
-fn add_facts(process: &mut Process, facts: &Facts, now: Option<u64>) {
+/// Facts of /proc, in the record's words; `now` is CLOCK_BOOTTIME.
+pub fn add_facts(process: &mut Process, facts: &Facts, now: Option<u64>) {
     let status = &facts.status;
     let link = facts.exe.as_ref().map(|exe| Mapping { path: exe.clone(), ..Mapping::default() });
     process.thread_comm = facts.thread_comm.as_ref().map(|comm| text(comm));

@@ -1,14 +1,19 @@
-//! The machine's answers, in the record's words.
+//! The machine's answers, in the record's words: of a crash, and of a census.
 
+use std::fs::File;
 use std::path::Path;
 
 use super::evidence::Evidence;
 use crate::hardware::{self, Cores, Roots};
-use crate::record::{Edac, Hardware, Hex, Host, Id, Record, Topology, app_specific};
+use crate::record::{Edac, Hardware, Hex, Host, Id, Record, Serials, Topology, app_specific};
 
-/// Adds host and hardware.
-pub(super) fn ask(record: &mut Record, evidence: &Evidence, roots: &Roots) {
-    record.host = host(roots);
+/// Adds host and hardware. `host_file` is what the census of this boot left.
+pub(super) fn ask(record: &mut Record, evidence: &Evidence, roots: &Roots, host_file: Option<&File>) {
+    let identity = hardware::identity(roots, Path::new("/etc/machine-id"));
+    let known =
+        host_file.zip(identity.boot_id).and_then(|(file, boot)| hardware::Serials::from_file(file, &boot));
+    record.serials = known.map(of_serials).unwrap_or_default();
+    record.host = of_identity(identity);
     let mut cores = Cores::new(roots);
     let mask = evidence.facts.as_ref().and_then(|facts| facts.status.cpus_allowed.as_ref());
     let allowed = mask.and_then(|mask| cores.allowed(mask.as_bytes()));
@@ -18,11 +23,22 @@ pub(super) fn ask(record: &mut Record, evidence: &Evidence, roots: &Roots) {
     // one that dumped unless it moved since.
     let last = evidence.cpus.first().copied().flatten();
     let found = hardware::look(roots, record.crash.cpu.or(last), &mut cores, &mut record.gaps);
-    record.hardware = convert(found);
+    record.hardware = of_hardware(found);
 }
 
-fn host(roots: &Roots) -> Host {
-    let identity = hardware::identity(roots, Path::new("/etc/machine-id"));
+/// Hashed serials.
+pub fn of_serials(found: hardware::Serials) -> Serials {
+    let id = |hashed: hardware::Hashed| Id(hashed.to_vec());
+    Serials {
+        ppin: found.ppin.into_iter().map(id).collect(),
+        board: found.board.map(id),
+        product: found.product.map(id),
+        uuid: found.uuid.map(id),
+    }
+}
+
+/// Which machine: the machine-id leaves as only this application knows it.
+pub fn of_identity(identity: hardware::Identity) -> Host {
     Host {
         name: identity.hostname,
         boot: identity.boot_id.map(|id| Id(id.to_vec())),
@@ -32,7 +48,8 @@ fn host(roots: &Roots) -> Host {
     }
 }
 
-fn convert(found: hardware::Hardware) -> Hardware {
+/// The machine.
+pub fn of_hardware(found: hardware::Hardware) -> Hardware {
     Hardware {
         vendor: found.vendor,
         model_name: found.model_name,

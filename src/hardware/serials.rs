@@ -15,11 +15,14 @@
 //! ```
 
 use std::fmt::Write;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
 use hmac::{Hmac, KeyInit, Mac};
-use nix::sys::stat::fstat;
+use nix::fcntl::OFlag;
+use nix::sys::stat::{SFlag, fstat};
 
 use super::roots::{Roots, text};
 use super::{identity, value};
@@ -152,12 +155,18 @@ impl Serials {
         text
     }
 
+    /// Opens the file, while paths can still be opened; what is no file of its
+    /// kind is for [`Serials::from_file`] to refuse.
+    pub fn open(path: &Path) -> Option<File> {
+        let flags = OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OFlag::O_NOCTTY;
+        OpenOptions::new().read(true).custom_flags(flags.bits()).open(path).ok()
+    }
+
     /// From the file of this boot: at most limits::SYSFS_TEXT bytes, and only
     /// when root alone can have written it.
     pub fn from_file(file: &File, boot: &[u8; 16]) -> Option<Serials> {
         let stat = fstat(file).ok()?;
-        let mode = nix::sys::stat::SFlag::from_bits_truncate(stat.st_mode);
-        let regular = mode & nix::sys::stat::SFlag::S_IFMT == nix::sys::stat::SFlag::S_IFREG;
+        let regular = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG;
         if !regular || stat.st_uid != 0 || stat.st_mode & 0o022 != 0 {
             return None;
         }

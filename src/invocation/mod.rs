@@ -25,8 +25,10 @@
 )]
 
 mod arguments;
+mod dropped;
 pub mod pattern;
 mod stdin;
 
 pub use arguments::Arguments;
+pub use dropped::{Dropped, dropped, open_log};
 pub use stdin::{pipe_inode, still_holds, take_stdin};

@@ -5,7 +5,7 @@
 //! A report says what it saw at one moment and since when nobody had looked
 //! (`since`): the collector lets it stand for that span, which is unbiased
 //! because the moments are random (they meet the system as it is on average).
-//! Absent is unknown, as in a record.
+//! Absent is unknown, as in a record. docs/exposure-format.md has every key.
 
 use serde::{Deserialize, Serialize};
 
@@ -80,10 +80,11 @@ pub struct Exposure {
 pub struct CpuTime {
     /// Logical CPU.
     pub cpu: Vec<u32>,
-    /// Its physical core: package × 65536 + core_id.
+    /// Its physical core: package × 65536 + core_id. For all or for none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub core: Vec<u32>,
-    /// Milliseconds since boot in which it was not idle.
+    /// Milliseconds since boot in which it worked: user, nice, system, irq and
+    /// softirq; not idle, iowait and steal.
     #[serde(rename = "busy", skip_serializing_if = "Vec::is_empty")]
     pub busy_ms: Vec<u64>,
 }
@@ -92,7 +93,7 @@ pub struct CpuTime {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Running {
-    /// systemd unit, as a crash record's.
+    /// systemd unit, as a crash record's; absent where the image is known.
     #[serde(rename = "u", skip_serializing_if = "Option::is_none")]
     pub unit: Option<String>,
     /// Container image.
@@ -118,13 +119,15 @@ pub struct Lost {
     /// Dropped by the kernel (core_pipe_limit), as far as its log shows.
     #[serde(rename = "drop", skip_serializing_if = "Option::is_none")]
     pub dropped: Option<u64>,
-    /// `dropped` is a lower bound (the log line is rate-limited).
+    /// `dropped` is a lower bound: the log line is rate-limited, and the log
+    /// forgets.
     #[serde(rename = "least", skip_serializing_if = "is_default")]
     pub at_least: bool,
     /// Suppressed by the handler's own limits.
     #[serde(rename = "sup", skip_serializing_if = "Option::is_none")]
     pub suppressed: Option<u64>,
-    /// Records that gave way to the spool's quota before they were forwarded.
+    /// Records that gave way to the spool's quota before they were forwarded,
+    /// since the spool was made.
     #[serde(rename = "evict", skip_serializing_if = "Option::is_none")]
     pub evicted: Option<u64>,
 }
@@ -150,7 +153,7 @@ pub struct Cost {
     /// CPU time, microseconds.
     #[serde(rename = "us")]
     pub cpu_us: u64,
-    /// Processes looked at.
+    /// Processes counted in `running`.
     #[serde(rename = "n")]
     pub processes: u32,
     /// Kernel threads passed over.

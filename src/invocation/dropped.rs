@@ -1,0 +1,119 @@
+//! Dumps that the kernel dropped, as its log tells: [`Dropped`].
+//!
+//! The kernel limits the rate of these lines and its buffer forgets, so a
+//! count from here is "at least", unless the log is whole and silent. Reading
+//! is bounded and never waits; it needs CAP_SYSLOG where
+//! kernel.dmesg_restrict is set.
+
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// Records of the log that are looked at.
+const MESSAGES: usize = 65_536;
+/// One record of /dev/kmsg is never longer (CONSOLE_EXT_LOG_MAX).
+const MESSAGE: usize = 8192;
+
+/// What fs/coredump.c says, in lower case; the counts are in this order.
+const PHRASES: [&[u8]; 3] = [b"over core_pipe_limit", b"has rlimit_core set to 1", b"pipe failed"];
+
+/// Dumps dropped since the log begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dropped {
+    /// More at once than core_pipe_limit.
+    pub over_limit: u64,
+    /// The process had a soft core limit of 1.
+    pub limit_of_one: u64,
+    /// The handler could not be run.
+    pub no_handler: u64,
+    /// The log goes back to the boot.
+    pub whole: bool,
+}
+
+impl Dropped {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        self.over_limit.saturating_add(self.limit_of_one).saturating_add(self.no_handler)
+    }
+
+    /// True when there can have been more.
+    pub fn is_at_least(&self) -> bool {
+        self.total() > 0 || !self.whole
+    }
+}
+
+/// Opens the log, /dev/kmsg.
+pub fn open_log(path: &Path) -> std::io::Result<File> {
+    let flags = nix::fcntl::OFlag::O_NONBLOCK | nix::fcntl::OFlag::O_NOCTTY;
+    OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)
+}
+
+/// Reads it from where it stands. Each read(2) of /dev/kmsg is one message; a
+/// plain file's are its lines.
+pub fn dropped(log: &mut File) -> Dropped {
+    let mut found = Dropped::default();
+    let mut buffer = [0; MESSAGE];
+    for message in 0..MESSAGES {
+        match log.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(length) => {
+                let text = buffer.get(..length).unwrap_or(&[]);
+                found.whole |= message == 0 && sequence(text) == Some(0);
+                text.split(|byte| *byte == b'\n').for_each(|line| found.count(line));
+            }
+            // EPIPE: what came next was overwritten; the one after follows.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => found.whole = false,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(_) => break,
+        }
+    }
+    found
+}
+
+impl Dropped {
+    fn count(&mut self, line: &[u8]) {
+        // Continuation lines (" KEY=value") are not the kernel's sentence.
+        if line.first() == Some(&b' ') {
+            return;
+        }
+        let line = line.to_ascii_lowercase();
+        let counts = [&mut self.over_limit, &mut self.limit_of_one, &mut self.no_handler];
+        for (count, phrase) in counts.into_iter().zip(PHRASES) {
+            if line.windows(phrase.len()).any(|part| part == phrase) {
+                *count = count.saturating_add(1);
+            }
+        }
+    }
+}
+
+/// The second field of a message: `priority,sequence,microseconds,flags;text`.
+fn sequence(message: &[u8]) -> Option<u64> {
+    let field = message.split(|byte| *byte == b',').nth(1)?;
+    std::str::from_utf8(field).ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Seek, Write};
+
+    fn of(text: &str) -> Dropped {
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(text.as_bytes()).expect("written");
+        file.rewind().expect("a rewind");
+        dropped(&mut file)
+    }
+
+    #[test]
+    fn each_complaint_is_counted_and_a_quiet_log_from_the_boot_is_an_exact_zero() {
+        let log = "4,0,1,-;Linux\n4,9,10,-;Pid 5(a) over core_pipe_limit\n over core_pipe_limit\n\
+                   4,10,11,-;coredump: 7(b): over core_pipe_limit, skipping core dump\n\
+                   4,11,12,-;Process 5(x) has RLIMIT_CORE set to 1\n4,12,13,-;core_pattern: pipe failed\n";
+        let found = of(log);
+        assert_eq!((found.over_limit, found.limit_of_one, found.no_handler), (2, 1, 1));
+        assert!(found.is_at_least());
+        assert!(!of("4,0,1,-;Linux\n").is_at_least());
+        assert!(of("4,7,1,-;Linux\n").is_at_least(), "what came before is gone");
+    }
+}
