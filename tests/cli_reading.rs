@@ -43,6 +43,20 @@ TIME                 ID        SIGNAL   PROGRAM  UNIT            HOST    WHERE  
     );
 }
 
+/// Forwarding takes nothing away from whoever looks at the host itself.
+#[test]
+fn records_that_were_sent_or_refused_are_listed_and_shown_like_any_other() {
+    let place = Place::with(&[later(152, "9b00d8e1"), later(60, "f000beef"), null_read()]);
+    let before = out(&place.run(&["list"]));
+    let spool = epicore::spool::Spool::open(place.path.as_ref()).unwrap();
+    let items = epicore::spool::Reader::of(&spool).unwrap().pending(9).unwrap().items;
+    let full = |item: &epicore::spool::Item| epicore::spool::Item { full: true, ..*item };
+    spool.acknowledge(&[full(&items[0])]).unwrap();
+    spool.refuse(&full(&items[1]), "not a record").unwrap();
+    assert_eq!(out(&place.run(&["list"])), before);
+    assert!(out(&place.run(&["show", "41f7a2c3"])).contains("SIGSEGV"));
+}
+
 #[test]
 fn every_filter_narrows_the_list() {
     let mut other = later(60, "f000beef");

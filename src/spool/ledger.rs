@@ -123,6 +123,9 @@ impl Spool {
             rename(part, &marked.file_name(), &item.file_name())?;
             return Ok(false);
         }
+        if item.full {
+            drop_lesser(part, &marked)?;
+        }
         Ok(true)
     }
 
@@ -160,6 +163,13 @@ impl Spool {
     pub(super) fn sync_all(&self) -> Result<(), SpoolError> {
         self.sync(Touched { public: true, private: self.has_private() })
     }
+}
+
+/// Removes what the minimal record of the same crash became: a refusal of it
+/// must not be retried over the full one.
+fn drop_lesser(part: &Part, full: &Item) -> Result<(), SpoolError> {
+    let others = [State::Sent, State::Refused].into_iter().filter(|state| *state != full.state);
+    others.map(|state| Item { state, ..*full }).try_for_each(|lesser| remove(part, &lesser))
 }
 
 fn remove(part: &Part, item: &Item) -> Result<(), SpoolError> {

@@ -9,16 +9,26 @@
 //! - after [`Spool::open`] everything goes through directory descriptors:
 //!   privileges may be dropped, paths may be swapped, nothing changes;
 //! - no lookup of users, no daemon, no lock that a writer waits for;
+//! - the name is the ledger: pending, sent and refused are three names of one
+//!   file, and a state changes by one rename ([`State`]);
 //! - the quota is kept without reading the directory on each crash: a tally
-//!   counts, and only an exceeded tally makes somebody look ([`Quota`]);
+//!   counts, and only an exceeded tally makes somebody look ([`Quota`]); what a
+//!   collector has goes first, then the executable that holds most;
 //! - what cannot be read back is data ([`RecordStatus`]), never an error that
 //!   ends a listing.
 //!
 //! ```text
 //! /var/spool/epicore/            0750 owner = service user, group = readers
-//! ├─ <32 hex digits>.rec         0640 one record, name = id
+//! ├─ <32 hex digits>.rec         0640 a crash record, name = id: pending
+//! │            … .rec.sent            the collector has it
+//! │            … .rec.refused         the collector will not have it
+//! ├─ <32 hex digits>.exp         0640 an exposure report; .sent, .refused alike
 //! ├─ .<32 hex digits>.tmp        0640 being written (only while it is)
 //! ├─ .tally                      0600 how much was written since the last count
+//! ├─ .evicted                    0640 how many pending records gave way
+//! ├─ .refusals                   0640 why the collector refused the last ones
+//! ├─ .audit  .audit.1            0640 who purged, who read private records
+//! ├─ .forwarder                  0600 the lock of the one daemon
 //! └─ private/                    0700 records of privileged processes
 //!    └─ <32 hex digits>.rec      0600
 //!
@@ -34,8 +44,9 @@
 //!       ├───────────────────────┬───────────────────────┤
 //!  0x20 │ payload length        │ CRC32C of the payload │
 //!       ├───────────────────────┴───────────────────────┤
-//!  0x28 │ reserved, 0                                   │
-//!  0x30 │                                               │
+//!  0x28 │ group                                         │ whose crash it is
+//!       ├───────────────────────────────────────────────┤
+//!  0x30 │ reserved, 0                                   │
 //!       ├───────────────────────┬───────────────────────┤
 //!  0x38 │ reserved, 0           │ CRC32C of 0x00 … 0x3b │
 //!       ├───────────────────────┴───────────────────────┤

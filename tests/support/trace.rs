@@ -117,7 +117,7 @@ impl Call {
 }
 
 /// `4</proc>` → `/proc`; also in hexadecimal.
-fn label(text: &str) -> Option<String> {
+pub(crate) fn label(text: &str) -> Option<String> {
     let first = text.split([',', '"']).next()?;
     let (_, rest) = first.split_once('<')?;
     let inner = &rest[..rest.rfind('>')?];
