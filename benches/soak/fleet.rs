@@ -40,7 +40,8 @@ impl Place {
         }
         let dir = tempfile::Builder::new().prefix("epicore-soak-").tempdir().expect("a directory");
         let root = dir.path().to_owned();
-        let place = Place { dir: Some(dir), kept: Cell::new(None), database: root.join("fleet.db"), root, dist };
+        let place =
+            Place { dir: Some(dir), kept: Cell::new(None), database: root.join("fleet.db"), root, dist };
         certificates(&place.root);
         let config = format!(
             "listen = [\"127.0.0.1:0\"]\ndatabase = \"{db}\"\n\
@@ -147,7 +148,8 @@ impl Drop for Collector {
 fn launch(program: &Path, root: &Path) -> (Child, SocketAddr) {
     let file = root.join("address");
     let _ = fs::remove_file(&file);
-    let log = fs::OpenOptions::new().create(true).append(true).open(root.join("collector.log")).expect("a log");
+    let log =
+        fs::OpenOptions::new().create(true).append(true).open(root.join("collector.log")).expect("a log");
     let child = Command::new(program)
         .arg("--config")
         .arg(root.join("collector.toml"))
@@ -164,7 +166,11 @@ fn launch(program: &Path, root: &Path) -> (Child, SocketAddr) {
         if let Some(address) = text.lines().next().filter(|_| text.ends_with('\n')) {
             return (child, address.parse().expect("an address"));
         }
-        assert!(Instant::now() < until, "epicore-collector did not listen; see {}", root.join("collector.log").display());
+        assert!(
+            Instant::now() < until,
+            "epicore-collector did not listen; see {}",
+            root.join("collector.log").display()
+        );
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -198,11 +204,19 @@ impl Daemon {
         );
         fs::write(root.join("epicore.toml"), config).expect("a file");
         let reader = Reader::open(&spool).expect("the spool");
-        Daemon { child: None, program: place.dist.join("epicored"), root, number, reader, peak_kib: Cell::new(0) }
+        Daemon {
+            child: None,
+            program: place.dist.join("epicored"),
+            root,
+            number,
+            reader,
+            peak_kib: Cell::new(0),
+        }
     }
 
     pub(super) fn start(&mut self) {
-        let log = fs::OpenOptions::new().create(true).append(true).open(self.root.join("log")).expect("a log");
+        let log =
+            fs::OpenOptions::new().create(true).append(true).open(self.root.join("log")).expect("a log");
         let mut command = Command::new(&self.program);
         if nix::unistd::geteuid().is_root() {
             command = Command::new("unshare");
@@ -291,7 +305,11 @@ fn nodename(number: u32) -> String {
 fn sample(seed: u64, number: u32) -> Vec<Record> {
     let plan = Plan { seed, hosts: 100, days: 60, until: 1_795_356_309_000_000_000 };
     let items = (number..100).chain(0..number).flat_map(|host| plan.batch(host).items);
-    items.filter(|item| item.kind == ItemKind::Crash).take(50).map(|item| decode(&item.body).expect("a record")).collect()
+    items
+        .filter(|item| item.kind == ItemKind::Crash)
+        .take(50)
+        .map(|item| decode(&item.body).expect("a record"))
+        .collect()
 }
 
 fn end(child: &mut Child) {

@@ -82,7 +82,9 @@ fn main() -> ExitCode {
         let pending: u64 = daemons.iter().map(Daemon::pending).sum();
         let writing = writers.iter().filter(|writer| !writer.is_finished()).count();
         let seconds = began.elapsed().as_secs();
-        eprint!("\rsoak: {seconds:>4} s  pending {pending:>7}  writers {writing:>3}  collector killed {collector_kills:>2} ×  daemons {daemon_kills:>2} × ");
+        eprint!(
+            "\rsoak: {seconds:>4} s  pending {pending:>7}  writers {writing:>3}  collector killed {collector_kills:>2} ×  daemons {daemon_kills:>2} × "
+        );
         if collector_kills < options.kills {
             collector.kill_and_restart(&proxy, roll(&mut chance, 1500));
             collector_kills += 1;

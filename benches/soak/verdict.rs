@@ -23,7 +23,11 @@ pub(super) fn judge(place: &Place, written: &[[u8; 16]]) -> ExitCode {
     let mut expected: Vec<&[u8]> = written.iter().map(|id| id.as_slice()).collect();
     expected.sort_unstable();
     let foreign = stored.keys().filter(|id| expected.binary_search(&id.as_slice()).is_err()).count();
-    println!("written {}  stored {}  missing {missing}  twice {twice}  never written {foreign}", written.len(), stored.len());
+    println!(
+        "written {}  stored {}  missing {missing}  twice {twice}  never written {foreign}",
+        written.len(),
+        stored.len()
+    );
     println!("database: {check}");
     if missing == 0 && twice == 0 && foreign == 0 && check == "ok" && !written.is_empty() {
         println!("every id exactly once");

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::failure::{self, Failure};
-use super::{audit, demo, doctor, enable, list, purge, replay, show, status, tail};
+use super::{audit, demo, doctor, enable, list, purge, replay, show, tail};
 use crate::config::{self, Config};
 
 const AFTER: &str = "\
@@ -36,7 +36,13 @@ pub(super) struct Common {
     #[arg(long, value_name = "FILE", global = true, help_heading = "Common options")]
     pub(super) config: Option<PathBuf>,
     /// Ask the collector at URL instead of this host's spool
-    #[arg(long, value_name = "URL", global = true, conflicts_with = "fleet", help_heading = "Common options")]
+    #[arg(
+        long,
+        value_name = "URL",
+        global = true,
+        conflicts_with = "fleet",
+        help_heading = "Common options"
+    )]
     pub(super) remote: Option<String>,
     /// Ask the configuration's collector instead of this host's spool
     #[arg(long, global = true, help_heading = "Common options")]
@@ -66,8 +72,6 @@ pub(super) enum Command {
     Disable(enable::Disable),
     /// Crashes as they come
     Tail(tail::Arguments),
-    /// What epicored does, and what keeps it from doing it
-    Status(status::Arguments),
     /// Remove records of a user, a unit or a time, and write down who did
     Purge(purge::Arguments),
     /// Who purged, and who read records of privileged processes

@@ -65,7 +65,8 @@ pub(super) fn run(arguments: &Arguments, common: &Common, out: &mut Output) -> O
 fn here(number: usize, common: &Common) -> Result<Vec<AuditRow>, Failure> {
     let settings = common.settings()?;
     let path = settings.spool_directory();
-    let failed = |error| Failure::new(format!("{}: {error}", path.display()), "`epicore doctor` looks at the spool.");
+    let failed =
+        |error| Failure::new(format!("{}: {error}", path.display()), "`epicore doctor` looks at the spool.");
     let lines = Reader::open(path).and_then(|reader| reader.audit(number)).map_err(failed)?;
     let row = |line: crate::spool::AuditLine| AuditRow {
         at: line.at,

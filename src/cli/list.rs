@@ -164,4 +164,3 @@ pub(super) fn print(
         .collect();
     out.text(&table::table(&rows, headed, out.width, out.paint))
 }
-

@@ -20,7 +20,6 @@ mod records;
 mod remote;
 mod replay;
 mod show;
-mod status;
 mod symbols;
 mod tail;
 mod when;
@@ -49,7 +48,6 @@ fn dispatch(typed: arguments::Epicore) -> Outcome {
         Command::Enable(arguments) => enable::enable(&arguments, common, &mut out),
         Command::Disable(arguments) => enable::disable(&arguments, &mut out),
         Command::Tail(arguments) => tail::run(&arguments, common, &mut out),
-        Command::Status(arguments) => status::run(&arguments, common, &mut out),
         Command::Purge(arguments) => purge::run(&arguments, common, &mut out),
         Command::Audit(arguments) => audit::run(&arguments, common, &mut out),
         Command::Replay(arguments) => replay::run(&arguments, common, &mut out),

@@ -117,6 +117,8 @@ fn describe(purge: &Purge) -> String {
     words.extend(purge.uid.map(|uid| format!("uid {uid}")));
     words.extend(purge.unit.as_ref().map(|unit| format!("unit {unit}")));
     words.extend(purge.host.as_ref().map(|host| format!("host {host}")));
-    words.extend(purge.before.map(|ns| format!("before {}", crate::report::time::utc(ns).unwrap_or_default())));
+    words.extend(
+        purge.before.map(|ns| format!("before {}", crate::report::time::utc(ns).unwrap_or_default())),
+    );
     words.join(", ")
 }

@@ -118,8 +118,11 @@ fn fresh(
 ) -> Result<Vec<Record>, Failure> {
     let mut found = Vec::new();
     let mut damaged = Vec::new();
-    for entry in records.list()?.entries.iter().filter(|entry| !seen.contains(&entry.id)) {
-        match records.read(entry) {
+    for entry in records.list()?.entries {
+        if seen.contains(&entry.id) {
+            continue;
+        }
+        match records.read(&entry) {
             Ok(Some(record)) if record.kind == Kind::Minimal && !is_late(unfinished, entry.id) => continue,
             Ok(Some(record)) => found.push(record),
             Ok(None) => {}
@@ -167,7 +170,10 @@ fn fleet(remote: &Remote, filter: &Filter, arguments: &Arguments, out: &mut Outp
     }
     list::summaries(&page.records, true, out)?;
     out.flush()?;
-    while arguments.follow {
+    if !arguments.follow {
+        return Ok(());
+    }
+    loop {
         let mut query = filter.query();
         let further = [("order", "oldest"), ("wait", HOLD), ("limit", "1000")];
         query.extend(further.map(|(name, value)| (name, value.to_owned())));
@@ -185,7 +191,6 @@ fn fleet(remote: &Remote, filter: &Filter, arguments: &Arguments, out: &mut Outp
             }
         }
     }
-    Ok(())
 }
 
 fn newest(records: &[Summary]) -> Option<u64> {

@@ -204,11 +204,19 @@ impl Fleet {
         Ok(())
     }
 
-    fn get<T: serde::de::DeserializeOwned>(&self, path: &str, query: &[(&str, String)]) -> Result<T, Failure> {
+    fn get<T: serde::de::DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+    ) -> Result<T, Failure> {
         self.reading.get(path, query).map_err(|error| self.failed(&error.to_string()))
     }
 
-    fn post<B: serde::Serialize, T: serde::de::DeserializeOwned>(&self, path: &str, body: &B) -> Result<T, Failure> {
+    fn post<B: serde::Serialize, T: serde::de::DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &B,
+    ) -> Result<T, Failure> {
         self.sending.post(path, body).map_err(|error| self.failed(&error.to_string()))
     }
 
