@@ -19,6 +19,8 @@ use super::place::program;
 /// What the kernel is asked to hand over, as the shipped pattern does.
 const SPECIFIERS: &str = "-P%P -I%I -u%u -g%g -d%d -s%s -t%t -C%C -c%c -F%F";
 const PATIENCE: Duration = Duration::from_secs(20);
+/// Different processes that are made of these crashes.
+const VARIANTS: usize = 1000;
 /// Programs of every machine, waiting for something: interpreters with a few
 /// dozen libraries, and small ones.
 const PROGRAMS: [&[&str]; 6] = [
@@ -95,12 +97,43 @@ pub(crate) fn fault(child: &Child) {
 pub(crate) fn records(options: &Options) -> (Vec<Record>, String) {
     match through_the_kernel(options) {
         Ok(records) if !records.is_empty() => {
-            let how = format!("{} records that the kernel and the handler made", records.len());
-            (records, how)
+            let how = format!("{} programs crashed for it", records.len());
+            (vary(&records), how)
         }
-        Ok(_) => (super::simulated::captured(), "the tests' cores, replayed (no program crashed)".to_owned()),
-        Err(why) => (super::simulated::captured(), format!("the tests' cores, replayed ({why})")),
+        Ok(_) => (vary(&super::simulated::captured()), "the tests' cores, replayed".to_owned()),
+        Err(why) => (vary(&super::simulated::captured()), format!("the tests' cores, replayed: {why}")),
     }
+}
+
+/// The same crashes in other processes: what address space randomisation, the
+/// scheduler and the allocator make different each time. Without it a batch
+/// would compress as no real one does.
+fn vary(records: &[Record]) -> Vec<Record> {
+    let mut random = fastrand::Rng::with_seed(11);
+    let variant = |n: usize| {
+        let mut record = records[n % records.len()].clone();
+        let pages = |random: &mut fastrand::Rng| random.u64(0..1 << 28) << 12;
+        let pid = random.u32(300..1 << 22);
+        (record.crash.pid, record.crash.tid) = (Some(pid), Some(pid));
+        record.threads.tid.iter_mut().zip(pid..).for_each(|(tid, pid)| *tid = pid);
+        for module in &mut record.modules {
+            let by = pages(&mut random);
+            (module.bias.0, module.start.0) = (module.bias.0 ^ by, module.start.0 ^ by);
+        }
+        record.threads.ip.iter_mut().chain(&mut record.threads.sp).for_each(|at| at.0 ^= pages(&mut random));
+        let process = &mut record.process;
+        for value in [&mut process.start_ns, &mut process.age_ns, &mut record.boottime_ns] {
+            *value = value.map(|_| random.u64(0..1 << 50));
+        }
+        for value in [&mut process.rss_kib, &mut process.vsize_kib] {
+            *value = value.map(|_| random.u64(1 << 12..1 << 22));
+        }
+        for value in [&mut record.capture.held_us, &mut record.capture.total_us] {
+            *value = value.map(|_| random.u64(500..9000));
+        }
+        record
+    };
+    (0..VARIANTS).map(variant).collect()
 }
 
 fn through_the_kernel(options: &Options) -> Result<Vec<Record>, String> {
