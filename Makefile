@@ -37,4 +37,7 @@ bench: build ## how long a crash is held, against the numbers we promise
 soak: build ## 50 daemons, a network that fails, a collector killed 20 times (5 min)
 	EPICORE_DIST="$(abspath $(DIST))" cargo bench --quiet --bench soak -- $(SOAK)
 
-.PHONY: soak help build demo test lint bench
+bench-fleet: build ## collector, daemon and census against their numbers (40 min; root)
+	EPICORE_DIST="$(abspath $(DIST))" cargo bench --quiet --bench fleet -- $(BENCH)
+
+.PHONY: bench-fleet soak help build demo test lint bench

@@ -53,13 +53,12 @@ pub mod forward;
 #[cfg(feature = "forward")]
 pub mod wire;
 
-/// Fleets that never were, with the truth beside them.
-#[cfg(feature = "forward")]
-pub mod simulate;
-
 /// epicored on one screen.
 #[cfg(feature = "daemon")]
 pub mod daemon;
+/// Fleets that never were, with the truth beside them.
+#[cfg(feature = "forward")]
+pub mod simulate;
 
 // At the fleet's end.
 /// The fleet's end: hosts hand in, people ask.
