@@ -145,6 +145,8 @@ impl Drop for Collector {
     }
 }
 
+/// Whoever gets the child waits for it.
+#[allow(clippy::zombie_processes)]
 fn launch(program: &Path, root: &Path) -> (Child, SocketAddr) {
     let file = root.join("address");
     let _ = fs::remove_file(&file);

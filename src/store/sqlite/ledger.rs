@@ -57,6 +57,7 @@ impl Ledger {
             Prepared::Crash(row) => self.crash(connection, row),
             Prepared::Exposure(report) => Ok((self.exposure(connection, report)?, None)),
             Prepared::Refused(_, why) => Ok((Said::Refused, Some(why.clone()))),
+            Prepared::Later(_, why) => Ok((Said::Later, Some(why.clone()))),
         }
     }
 

@@ -28,7 +28,6 @@ mod hosts;
 mod ledger;
 mod number;
 mod open;
-mod pack;
 mod part;
 mod prepare;
 mod rates;
