@@ -46,6 +46,8 @@ pub struct Seen {
     pub status: u16,
     pub head: String,
     pub plain: Vec<u8>,
+    /// The batch with its bodies unpacked.
+    pub opened: Vec<u8>,
     pub batch: Batch,
 }
 
@@ -162,7 +164,7 @@ fn serve(stream: Box<dyn Stream>, state: &(Mutex<State>, Condvar)) {
             item.body = epicore::wire::pack::unpack(&item.body).expect("a packed body");
         }
         // Whoever looks for what must not be there looks at it unpacked.
-        let plain = [plain, rmp_serde::to_vec_named(&batch).unwrap_or_default()].concat();
+        let opened = rmp_serde::to_vec_named(&batch).unwrap_or_default();
         let act = {
             let mut state = state.0.lock().unwrap();
             state.now += 1;
@@ -174,7 +176,7 @@ fn serve(stream: Box<dyn Stream>, state: &(Mutex<State>, Condvar)) {
             std::thread::sleep(*time);
         }
         let (status, answer) = perform(&act, &head, &batch, state);
-        let seen = Seen { at: Instant::now(), status, head, plain, batch };
+        let seen = Seen { at: Instant::now(), status, head, plain, opened, batch };
         {
             let mut state = state.0.lock().unwrap();
             state.now -= 1;
