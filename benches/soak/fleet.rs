@@ -263,14 +263,18 @@ impl Daemon {
     }
 
     /// Writes records as the handler does while the soak runs: the minimal one
-    /// first for every fourth, the full one for all. Their ids.
-    pub(super) fn write(&self, records: u32, seed: u64) -> JoinHandle<Vec<[u8; 16]>> {
+    /// first for every fourth, the full one for all, spread over some time. Their
+    /// ids.
+    pub(super) fn write(&self, records: u32, seed: u64, spread: Duration) -> JoinHandle<Vec<[u8; 16]>> {
         let (path, number) = (self.root.join("spool"), self.number);
         std::thread::spawn(move || {
             let spool = Spool::open(&path).expect("the spool");
             let sample = sample(seed, number);
+            let began = Instant::now();
             (0..records)
                 .map(|n| {
+                    let due = began + spread * n / records;
+                    std::thread::sleep(due.saturating_duration_since(Instant::now()));
                     let mut record = sample[n as usize % sample.len()].clone();
                     record.id = new_id();
                     record.host.name = Some(nodename(number));

@@ -10,7 +10,7 @@
 //!
 //! ```text
 //! cargo bench --bench soak -- [--daemons 50] [--records 2000] [--kills 20]
-//!                             [--seed N] [--minutes 30]
+//!                             [--spread SECONDS] [--seed N] [--minutes 30]
 //! ```
 //!
 //! EPICORE_DIST says where the programs are (default target/dist). The result
@@ -37,10 +37,11 @@ struct Options {
     kills: u32,
     seed: u64,
     minutes: u64,
+    spread: u64,
 }
 
 fn options() -> Options {
-    let mut options = Options { daemons: 50, records: 2000, kills: 20, seed: 1, minutes: 30 };
+    let mut options = Options { daemons: 50, records: 2000, kills: 20, seed: 1, minutes: 30, spread: 75 };
     let mut words = std::env::args().skip(1).filter(|word| word != "--bench");
     while let Some(word) = words.next() {
         let value: u64 = words.next().and_then(|text| text.parse().ok()).unwrap_or_else(|| {
@@ -54,6 +55,7 @@ fn options() -> Options {
             "--kills" => options.kills = small,
             "--seed" => options.seed = value,
             "--minutes" => options.minutes = value,
+            "--spread" => options.spread = value,
             _ => {
                 eprintln!("soak: unknown option {word}");
                 std::process::exit(2)
@@ -71,7 +73,10 @@ fn main() -> ExitCode {
     let proxy = Proxy::start(collector.address, Faults::BAD, options.seed);
     let mut daemons: Vec<Daemon> =
         (0..options.daemons).map(|n| Daemon::prepare(&place, n, proxy.address.port())).collect();
-    let writers: Vec<_> = daemons.iter().map(|daemon| daemon.write(options.records, options.seed)).collect();
+    let writers: Vec<_> = daemons
+        .iter()
+        .map(|daemon| daemon.write(options.records, options.seed, Duration::from_secs(options.spread)))
+        .collect();
     daemons.iter_mut().for_each(Daemon::start);
 
     let until = began + Duration::from_secs(60 * options.minutes);

@@ -39,4 +39,4 @@ pub(super) fn judge(place: &Place, written: &[[u8; 16]]) -> ExitCode {
 }
 
 /// One row a crash record.
-const IDS: &str = "SELECT id FROM record";
+const IDS: &str = "SELECT id FROM crash";

@@ -1,5 +1,6 @@
 //! The least that could be done: rows that are ready, prepared INSERTs, the
-//! same tables, indexes, page size, journal and fsync, commits of the same size.
+//! same tables (crash, body, and the roll-up's row of each crash), indexes, page
+//! size, journal and fsync, commits of the same size.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -13,6 +14,10 @@ pub struct Row {
     body: Vec<Value>,
 }
 
+/// Columns of a crash that are the roll-up's key: hour, signature, host,
+/// workload, build, core.
+const CELL: [usize; 6] = [5, 20, 7, 15, 14, 24];
+
 /// The rows of a store that ingested them.
 pub fn rows(store: &Path) -> Vec<Row> {
     let file = Connection::open(store).unwrap();
@@ -22,7 +27,12 @@ pub fn rows(store: &Path) -> Vec<Row> {
         let rows = asked.query_map([], |row| (0..columns).map(|at| row.get(at)).collect());
         rows.unwrap().map(Result::unwrap).collect()
     };
-    let crashes = read("SELECT * FROM crash ORDER BY seq");
+    let mut crashes = read("SELECT * FROM crash ORDER BY seq");
+    for crash in &mut crashes {
+        if crash[CELL[4]] == Value::Null {
+            crash[CELL[4]] = Value::Integer(0);
+        }
+    }
     let bodies = read("SELECT * FROM body ORDER BY seq");
     crashes.into_iter().zip(bodies).map(|(crash, body)| Row { crash, body }).collect()
 }
@@ -54,6 +64,10 @@ impl Bare {
             self.connection.prepare(&format!("INSERT INTO crash VALUES ({})", marks(crash.len()))).unwrap();
         let mut bodies =
             self.connection.prepare(&format!("INSERT INTO body VALUES ({})", marks(body.len()))).unwrap();
+        let mut cells = self
+            .connection
+            .prepare("INSERT INTO crash_hour VALUES (?,?,?,?,?,?,1) ON CONFLICT DO UPDATE SET n = n + 1")
+            .unwrap();
         let began = Instant::now();
         for commit in rows.chunks(size) {
             self.connection.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -62,6 +76,7 @@ impl Bare {
                 self.next += 1;
                 let crash = std::iter::once(&seq).chain(&row.crash[1..]);
                 crashes.execute(params_from_iter(crash)).unwrap();
+                cells.execute(params_from_iter(CELL.map(|column| &row.crash[column]))).unwrap();
                 bodies.execute(params_from_iter(std::iter::once(&seq).chain(&row.body[1..]))).unwrap();
             }
             self.connection.execute_batch("COMMIT").unwrap();

@@ -8,6 +8,7 @@
 use epicore::record::*;
 use epicore::store::{Incoming, Origin};
 use epicore::wire::ItemKind;
+use epicore::wire::pack::pack;
 
 pub const HOSTS: u64 = 1000;
 pub const SIGNATURES: usize = 5000;
@@ -114,7 +115,8 @@ impl Fleet {
         });
         let mut record = record.clone();
         self.enlarge(&mut record, unit);
-        Incoming { id, kind: ItemKind::Crash, body: encode(&record).unwrap() }
+        // Packed, as a daemon sends it.
+        Incoming { id, kind: ItemKind::Crash, body: pack(&encode(&record).unwrap()) }
     }
 
     /// The libraries of a service at this process's addresses, eight threads,

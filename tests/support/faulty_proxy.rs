@@ -23,12 +23,17 @@ pub struct Faults {
     pub cut_answer: u32,
     /// Each chunk is late.
     pub delay: u32,
+    /// The others are cut as well, after so many bytes of requests at most: no
+    /// connection lives long. 0 = they live.
+    pub lifetime: u64,
 }
 
 impl Faults {
-    pub const NONE: Faults = Faults { refuse: 0, hang: 0, reset_request: 0, cut_answer: 0, delay: 0 };
-    /// Half of the connections suffer.
-    pub const BAD: Faults = Faults { refuse: 100, hang: 20, reset_request: 120, cut_answer: 160, delay: 120 };
+    pub const NONE: Faults =
+        Faults { refuse: 0, hang: 0, reset_request: 0, cut_answer: 0, delay: 0, lifetime: 0 };
+    /// Half of the connections suffer soon, the others later.
+    pub const BAD: Faults =
+        Faults { refuse: 100, hang: 20, reset_request: 120, cut_answer: 160, delay: 120, lifetime: 60_000 };
 }
 
 /// What happened.
@@ -127,6 +132,7 @@ fn draw(faults: &Faults, state: &mut u64) -> Fate {
         Some(2) => Fate::ResetRequest(next() % 200_000),
         Some(3) => Fate::CutAnswer(next() % 6_000),
         Some(4) => Fate::Delay(Duration::from_millis(next() % 60)),
+        _ if faults.lifetime > 0 => Fate::ResetRequest(5_000 + next() % faults.lifetime),
         _ => Fate::Pass,
     }
 }

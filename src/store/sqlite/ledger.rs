@@ -97,7 +97,7 @@ impl Ledger {
         packed: &[u8],
     ) -> rusqlite::Result<()> {
         connection
-            .prepare_cached("INSERT OR REPLACE INTO body VALUES (?1, ?2, ?3)")?
+            .prepare_cached("INSERT INTO body VALUES (?1, ?2, ?3)")?
             .execute(params![seq, received, packed])?;
         Ok(())
     }
