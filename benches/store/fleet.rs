@@ -1,5 +1,7 @@
 //! A fleet's records: real ones (the tests' cores, replayed), with the id,
-//! host, unit, signature and time of each made up.
+//! host, unit, signature and time of each made up, and with the modules,
+//! threads and stacks of a service, because the tests' cores are of programs
+//! with one thread and no library: 5 KB, as a live capture of a service has.
 //!
 //! 1,000 hosts, 5,000 signatures by Zipf's law, 40 units, 30 days in order.
 
@@ -24,6 +26,25 @@ pub fn captured() -> Vec<Record> {
     };
     ["abort.core", "divide.core", "jump.core", "null.core", "recursion.core"].map(one).to_vec()
 }
+
+const LIBRARIES: [&str; 16] = [
+    "libc.so.6",
+    "libm.so.6",
+    "libpthread.so.0",
+    "ld-linux-x86-64.so.2",
+    "libssl.so.3",
+    "libcrypto.so.3",
+    "libz.so.1",
+    "libpcre2-8.so.0",
+    "libstdc++.so.6",
+    "libgcc_s.so.1",
+    "libcurl.so.4",
+    "libnghttp2.so.14",
+    "libsystemd.so.0",
+    "libzstd.so.1",
+    "libcap.so.2",
+    "libselinux.so.1",
+];
 
 pub struct Fleet {
     samples: Vec<Record>,
@@ -91,7 +112,45 @@ impl Fleet {
         record.registers.iter_mut().flat_map(|set| &mut set.values).for_each(|value| {
             value.0 ^= self.random.u64(..) >> 20;
         });
-        Incoming { id, kind: ItemKind::Crash, body: encode(record).unwrap() }
+        let mut record = record.clone();
+        self.enlarge(&mut record, unit);
+        Incoming { id, kind: ItemKind::Crash, body: encode(&record).unwrap() }
+    }
+
+    /// The libraries of a service at this process's addresses, eight threads,
+    /// five distinct stacks.
+    fn enlarge(&mut self, record: &mut Record, unit: u64) {
+        let first = record.modules.len() as u32;
+        for (number, name) in LIBRARIES.iter().enumerate() {
+            let bias = 0x7f00_0000_0000 + (self.random.u64(..) >> 28 << 12);
+            record.modules.push(Module {
+                path: Some(format!("/usr/lib/x86_64-linux-gnu/{name}")),
+                build_id: Some(Id((0..20)
+                    .map(|at| (at * 37 + number as u64 * 11 + unit % 3) as u8)
+                    .collect())),
+                bias: Hex(bias),
+                start: Hex(bias),
+                size: 0x21_0000,
+                flags: Vec::new(),
+            });
+        }
+        for _ in 0..8 {
+            record.threads.tid.push(self.random.u32(1000..4_000_000));
+            record.threads.ip.push(Hex(0x7f00_0000_0000 + (self.random.u64(..) >> 24)));
+            record.threads.sp.push(Hex(0x7f00_0000_0000 + (self.random.u64(..) >> 24)));
+            record.threads.stack.push(self.random.i32(0..5));
+        }
+        for _ in 0..5 {
+            let frames = (0..14).map(|_| Frame {
+                module: Some(first + self.random.u32(0..LIBRARIES.len() as u32)),
+                offset: Hex(self.random.u64(0x1000..0x20_0000)),
+                function: Some(Hex(self.random.u64(0x1000..0x20_0000))),
+                trust: Trust::Cfi,
+                kind: None,
+            });
+            let frames = frames.collect();
+            record.stacks.push(Stack { frames, count: 2, end: Some("end".to_owned()), ..Stack::default() });
+        }
     }
 
     /// Crashes of one host, as it would send them.

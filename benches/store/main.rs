@@ -6,9 +6,10 @@
 //! cargo bench --bench store -- [--rounds N] [--rows N] [--records N] [--at DIR]
 //! cargo bench --bench store -- --train FILE      the dictionary of src/store/sqlite
 //! ```
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
 
 mod bare;
+mod cpu;
 mod dictionary;
 mod fleet;
 mod questions;

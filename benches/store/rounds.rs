@@ -8,6 +8,7 @@ use epicore::store::sqlite::{Options, Sqlite};
 use epicore::store::{Incoming, Origin, Store};
 
 use crate::bare::{Bare, rows};
+use crate::cpu;
 use crate::fleet::Fleet;
 
 /// Items of a batch, and of a commit of the bare loop.
@@ -26,6 +27,7 @@ pub fn run(place: &Path, rounds: u64, count: u64) {
     let mut contenders =
         Contenders { bare: Bare::open(&place.join("bare")), one: open("one"), two: open("two") };
     let mut fleet = Fleet::new(1, rounds * count);
+    let mut processor = [0u64; 3];
     let mut speeds: [Vec<f64>; 3] = Default::default();
     println!("round  rows     bare      1 caller  2 callers   (rows/s)");
     for round in 0..rounds {
@@ -35,11 +37,21 @@ pub fn run(place: &Path, rounds: u64, count: u64) {
         let mut took = [Duration::ZERO; 3];
         for turn in 0..3u64 {
             let who = ((turn + round) % 3) as usize;
+            let before = (cpu::own(), cpu::writers());
             took[who] = match who {
                 0 => contenders.bare.insert(&ready, BATCH as usize),
                 1 => ingest(&contenders.one, batches.clone(), 1),
                 _ => ingest(&contenders.two, batches.clone(), 2),
             };
+            let own = cpu::own() - before.0;
+            match who {
+                0 => processor[0] += own,
+                1 => {
+                    processor[1] += own;
+                    processor[2] += cpu::writers() - before.1;
+                }
+                _ => {}
+            }
         }
         let speed = took.map(|took| count as f64 / took.as_secs_f64());
         println!("{round:5}  {count}  {:8.0}  {:8.0}  {:8.0}", speed[0], speed[1], speed[2]);
@@ -48,6 +60,10 @@ pub fn run(place: &Path, rounds: u64, count: u64) {
             println!("       ({} bytes a record)", bytes as u64 / count);
         }
     }
+    let [bare, caller, writer] = processor.map(|ns| ns as f64 / 1e3 / (rounds * count) as f64);
+    println!(
+        "processor time of a record: bare loop {bare:.1} µs; caller {caller:.1} µs, writer {writer:.1} µs"
+    );
     for (name, who) in [("1 caller ", 1), ("2 callers", 2)] {
         let mut ratios: Vec<f64> = speeds[who].iter().zip(&speeds[0]).map(|(own, bare)| own / bare).collect();
         ratios.sort_by(f64::total_cmp);
@@ -73,6 +89,13 @@ fn prepared(place: &Path, batches: &[Batch]) -> Vec<crate::bare::Row> {
 }
 
 fn ingest(store: &Sqlite, batches: Vec<Batch>, callers: usize) -> Duration {
+    if callers == 1 {
+        let began = Instant::now();
+        for (origin, items) in batches {
+            store.ingest(&origin, items).unwrap();
+        }
+        return began.elapsed();
+    }
     let waiting = std::sync::Mutex::new(batches.into_iter());
     let began = Instant::now();
     std::thread::scope(|scope| {

@@ -12,7 +12,7 @@
 //! gives: [`Store`]. Its promises: what was called stored is on disk
 //! (`synchronous=FULL`); the roll-ups equal a recount of the rows after every
 //! transaction; no question reads records into memory. Its limits: one
-//! machine, some ten million records (docs/store.md).
+//! machine; what was measured is in docs/store.md.
 
 mod backup;
 mod cells;
@@ -62,7 +62,7 @@ pub use open::create_old;
 /// Jobs that wait for the writer before callers wait too.
 const WAITING: usize = 64;
 
-/// What can be set; the defaults suit a machine with 1 GiB to spare.
+/// What can be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Bytes of pages that the writer keeps.
