@@ -30,7 +30,7 @@ const DEPTH: usize = 32;
 
 /// A batch whose items have been looked at.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "a batch")]
 pub(super) struct Unpacked {
     v: u16,
     /// Who speaks.
@@ -185,7 +185,7 @@ impl<'de> Deserialize<'de> for Items {
 
 /// An item as it was sent.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "an item")]
 struct Sent {
     id: Id,
     kind: Option<String>,

@@ -210,6 +210,11 @@ impl Collector {
     /// SIGTERM, and waits for the end.
     pub fn stop(&mut self) -> std::process::ExitStatus {
         self.signal(nix::sys::signal::Signal::SIGTERM);
+        self.stop_waits()
+    }
+
+    /// Waits for the end of one that was told to stop.
+    pub fn stop_waits(&mut self) -> std::process::ExitStatus {
         self.child.take().unwrap().wait().unwrap()
     }
 
