@@ -48,6 +48,8 @@ const LIBRARIES: [&str; 16] = [
 
 pub struct Fleet {
     samples: Vec<Record>,
+    /// They are as large as real ones already.
+    whole: bool,
     /// Cumulated weights of the signatures.
     zipf: Vec<f64>,
     random: fastrand::Rng,
@@ -65,6 +67,7 @@ impl Fleet {
         });
         Fleet {
             samples: captured(),
+            whole: false,
             zipf: zipf.collect(),
             random: fastrand::Rng::with_seed(seed),
             made: 0,
@@ -75,6 +78,12 @@ impl Fleet {
     /// Makes only records like these.
     pub fn only(&mut self, samples: &[Record]) {
         self.samples = samples.to_vec();
+    }
+
+    /// Makes only records like these, with nothing added.
+    pub fn like(&mut self, samples: &[Record]) {
+        self.samples = samples.to_vec();
+        self.whole = true;
     }
 
     fn signature(&mut self) -> u64 {
@@ -98,7 +107,7 @@ impl Fleet {
         record.kind = Kind::Full;
         record.realtime_ns = Some(at);
         record.host.name = Some(host.to_owned());
-        record.host.mid = Some(Id(vec![0x5a; 15].into_iter().chain([host.len() as u8]).collect()));
+        record.host.mid = Some(mid(host));
         record.host.kernel = Some("6.18.44-cloud-amd64".to_owned());
         record.process.unit = Some(format!("service-{unit}.service"));
         record.process.exe = Some(format!("/opt/service-{unit}/bin/server"));
@@ -113,7 +122,9 @@ impl Fleet {
             value.0 ^= self.random.u64(..) >> 20;
         });
         let mut record = record.clone();
-        self.enlarge(&mut record, unit);
+        if !self.whole {
+            self.enlarge(&mut record, unit);
+        }
         Incoming { id, kind: ItemKind::Crash, body: encode(&record).unwrap() }
     }
 
@@ -187,7 +198,7 @@ fn census(host: &str, id: [u8; 16], day: u64) -> Exposure {
     exposure.boottime_ns = Some(day * 24 * HOUR);
     exposure.since_ns = Some((day - 1) * 24 * HOUR);
     exposure.host.name = Some(host.to_owned());
-    exposure.host.mid = Some(Id(vec![0x5a; 15].into_iter().chain([host.len() as u8]).collect()));
+    exposure.host.mid = Some(mid(host));
     exposure.host.boot = Some(Id(vec![1; 16]));
     exposure.host.kernel = Some("6.18.44-cloud-amd64".to_owned());
     exposure.labels = vec![("rack".to_owned(), host[4..6].to_owned()), ("role".to_owned(), "web".to_owned())];
@@ -200,6 +211,11 @@ fn census(host: &str, id: [u8; 16], day: u64) -> Exposure {
         })
         .collect();
     exposure
+}
+
+/// Each host its own: a thousand machines of one image are another fleet.
+fn mid(host: &str) -> Id {
+    Id(host.bytes().cycle().take(16).collect())
 }
 
 fn origin(host: &str) -> Origin {
