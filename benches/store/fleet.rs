@@ -81,6 +81,7 @@ impl Fleet {
     }
 
     /// Makes only records like these, with nothing added.
+    #[allow(dead_code)] // benches/fleet
     pub fn like(&mut self, samples: &[Record]) {
         self.samples = samples.to_vec();
         self.whole = true;
