@@ -134,7 +134,7 @@ fn write(spool: &Path, count: u64, records: &[Record]) -> Result<u64, String> {
 /// Payloads, and where in each its id is.
 fn samples(records: &[Record]) -> Vec<(usize, Vec<u8>)> {
     let mut fleet = Fleet::new(3, SAMPLES);
-    fleet.only(records);
+    fleet.like(records);
     let (_, items) = fleet.batch(SAMPLES);
     let own = |item: epicore::store::Incoming| {
         let mut record = epicore::record::decode(&item.body).expect("a record");

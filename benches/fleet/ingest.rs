@@ -56,7 +56,7 @@ fn rounds(
 ) -> Result<(), String> {
     let count = (options.records * 3 / 10).next_multiple_of(BATCH);
     let mut fleet = Fleet::new(1, options.rounds * count);
-    fleet.only(records);
+    fleet.like(records);
     let (mut bare, mut ways) = (Vec::new(), [Way::default(), Way::default(), Way::default()]);
     let mut random = Random::new(7);
     let mut bytes = 0.0;
@@ -165,7 +165,7 @@ pub(crate) fn fill(
     let collector = place.collector()?;
     let access = place.access(collector.address.port(), "any");
     let mut fleet = Fleet::new(2, options.records);
-    fleet.only(records);
+    fleet.like(records);
     let (mut whole, mut left) = (Sent::default(), options.records);
     while left > 0 {
         eprintln!("fleet: {left} records are left");
@@ -175,7 +175,7 @@ pub(crate) fn fill(
         whole.wire += sent.wire;
         left -= count;
     }
-    let peak = collector.meter().peak_mib();
+    let (peak, disk) = (collector.meter().peak_mib(), place.database_bytes());
     let censuses: Vec<Batch> = fleet.censuses().collect();
     let reports = send(&censuses, 4, &access)?;
     let after = collector.meter().peak_mib();
@@ -186,11 +186,7 @@ pub(crate) fn fill(
     report.line(&format!("{:9.0} rows/s", options.records as f64 / whole.seconds));
     report
         .line(&format!("{peak:9.0} MiB at most in the collector (VmHWM); {after:.0} after 30,000 censuses"));
-    report.line(&format!(
-        "{:9.0} bytes a record on the wire, {:.0} on disk",
-        of(whole.wire),
-        of(place.database_bytes())
-    ));
+    report.line(&format!("{:9.0} bytes a record on the wire, {:.0} on disk", of(whole.wire), of(disk)));
     report.line(&format!("{:9.0} censuses/s, of 40 workloads each", 30_000.0 / reports.seconds));
     let what = format!("the collector had {after:.0} MiB at most: at most {PEAK_MIB}");
     report.promise(after <= PEAK_MIB, &what);

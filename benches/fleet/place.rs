@@ -103,7 +103,7 @@ impl Place {
         Collector::start(self)
     }
 
-    /// Bytes of the database, after the collector closed it.
+    /// Bytes of the database; what is still in its log is not among them.
     pub(crate) fn database_bytes(&self) -> u64 {
         self.path("fleet.db").metadata().map_or(0, |meta| meta.len())
     }

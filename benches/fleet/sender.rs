@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use epicore::config;
 use epicore::forward::{Packed, Packer, Transport, encode, read_answer, redact_crash, redact_exposure};
 use epicore::store::{Incoming, Origin};
-use epicore::wire::{ItemKind, Said, Sender};
+use epicore::wire::{self, ItemKind, Said, Sender};
 
 use super::meter::{ms, own_cpu};
 
@@ -92,7 +92,7 @@ fn pack(items: &[Incoming]) -> Result<Packer, String> {
             ItemKind::Exposure => redact_exposure(&item.body),
         };
         let body = body.map_err(|held| held.to_string())?;
-        let packed = Packed { id: item.id, kind: item.kind, body };
+        let packed = Packed { id: item.id, kind: item.kind, body: wire::pack::pack(&body) };
         packer.push(packed).map_err(|_| "a batch is larger than a collector takes".to_owned())?;
     }
     Ok(packer)

@@ -46,8 +46,15 @@ pub(crate) fn run(options: &Options, filled: Option<Place>, report: &mut Report)
     report.line(&format!("{:58} {:>8} {:>8}   {:>8} {:>8}", "", "cold p50", "max", "warm p50", "max"));
     let mut worst: (f64, String) = (0.0, String::new());
     for question in &questions {
-        let cold = cold(&place, question, cold_rounds)?;
-        let warm = warm(&place, question, warm_rounds)?;
+        let timed =
+            cold(&place, question, cold_rounds).and_then(|c| Ok((c, warm(&place, question, warm_rounds)?)));
+        let (cold, warm) = match timed {
+            Ok(timed) => timed,
+            Err(why) => {
+                report.not_measured("study", &why);
+                continue;
+            }
+        };
         let ([cold_middle, _, cold_most], [warm_middle, _, warm_most]) = (tail(&cold), tail(&warm));
         let name = question.name();
         report.line(&format!(

@@ -8,7 +8,6 @@
 use epicore::record::*;
 use epicore::store::{Incoming, Origin};
 use epicore::wire::ItemKind;
-use epicore::wire::pack::pack;
 
 pub const HOSTS: u64 = 1000;
 pub const SIGNATURES: usize = 5000;
@@ -49,6 +48,8 @@ const LIBRARIES: [&str; 16] = [
 
 pub struct Fleet {
     samples: Vec<Record>,
+    /// They are as large as real ones already.
+    whole: bool,
     /// Cumulated weights of the signatures.
     zipf: Vec<f64>,
     random: fastrand::Rng,
@@ -66,6 +67,7 @@ impl Fleet {
         });
         Fleet {
             samples: captured(),
+            whole: false,
             zipf: zipf.collect(),
             random: fastrand::Rng::with_seed(seed),
             made: 0,
@@ -76,6 +78,13 @@ impl Fleet {
     /// Makes only records like these.
     pub fn only(&mut self, samples: &[Record]) {
         self.samples = samples.to_vec();
+    }
+
+    /// Makes only records like these, with nothing added.
+    #[allow(dead_code)] // benches/fleet
+    pub fn like(&mut self, samples: &[Record]) {
+        self.samples = samples.to_vec();
+        self.whole = true;
     }
 
     fn signature(&mut self) -> u64 {
@@ -99,7 +108,7 @@ impl Fleet {
         record.kind = Kind::Full;
         record.realtime_ns = Some(at);
         record.host.name = Some(host.to_owned());
-        record.host.mid = Some(Id(vec![0x5a; 15].into_iter().chain([host.len() as u8]).collect()));
+        record.host.mid = Some(mid(host));
         record.host.kernel = Some("6.18.44-cloud-amd64".to_owned());
         record.process.unit = Some(format!("service-{unit}.service"));
         record.process.exe = Some(format!("/opt/service-{unit}/bin/server"));
@@ -114,9 +123,10 @@ impl Fleet {
             value.0 ^= self.random.u64(..) >> 20;
         });
         let mut record = record.clone();
-        self.enlarge(&mut record, unit);
-        // Packed, as a daemon sends it.
-        Incoming { id, kind: ItemKind::Crash, body: pack(&encode(&record).unwrap()) }
+        if !self.whole {
+            self.enlarge(&mut record, unit);
+        }
+        Incoming { id, kind: ItemKind::Crash, body: encode(&record).unwrap() }
     }
 
     /// The libraries of a service at this process's addresses, eight threads,
@@ -189,7 +199,7 @@ fn census(host: &str, id: [u8; 16], day: u64) -> Exposure {
     exposure.boottime_ns = Some(day * 24 * HOUR);
     exposure.since_ns = Some((day - 1) * 24 * HOUR);
     exposure.host.name = Some(host.to_owned());
-    exposure.host.mid = Some(Id(vec![0x5a; 15].into_iter().chain([host.len() as u8]).collect()));
+    exposure.host.mid = Some(mid(host));
     exposure.host.boot = Some(Id(vec![1; 16]));
     exposure.host.kernel = Some("6.18.44-cloud-amd64".to_owned());
     exposure.labels = vec![("rack".to_owned(), host[4..6].to_owned()), ("role".to_owned(), "web".to_owned())];
@@ -202,6 +212,11 @@ fn census(host: &str, id: [u8; 16], day: u64) -> Exposure {
         })
         .collect();
     exposure
+}
+
+/// Each host its own: a thousand machines of one image are another fleet.
+fn mid(host: &str) -> Id {
+    Id(host.bytes().cycle().take(16).collect())
 }
 
 fn origin(host: &str) -> Origin {

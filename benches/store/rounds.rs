@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use epicore::store::sqlite::{Options, Sqlite};
 use epicore::store::{Incoming, Origin, Store};
+use epicore::wire::pack::pack;
 
 use crate::bare::{Bare, rows};
 use crate::cpu;
@@ -31,7 +32,7 @@ pub fn run(place: &Path, rounds: u64, count: u64) {
     let mut speeds: [Vec<f64>; 3] = Default::default();
     println!("round  rows     bare      1 caller  2 callers   (rows/s)");
     for round in 0..rounds {
-        let batches: Vec<Batch> = (0..count / BATCH).map(|_| fleet.batch(BATCH)).collect();
+        let batches: Vec<Batch> = (0..count / BATCH).map(|_| packed(fleet.batch(BATCH))).collect();
         let bytes: usize = batches.iter().flat_map(|(_, items)| items).map(|item| item.body.len()).sum();
         let ready = prepared(place, &batches);
         let mut took = [Duration::ZERO; 3];
@@ -73,6 +74,12 @@ pub fn run(place: &Path, rounds: u64, count: u64) {
             "{name}: {middle:.2} of the bare loop (median of {rounds} rounds, all within {low:.2} … {high:.2})"
         );
     }
+}
+
+/// As a daemon sends it.
+fn packed((origin, mut items): Batch) -> Batch {
+    items.iter_mut().for_each(|item| item.body = pack(&item.body));
+    (origin, items)
 }
 
 /// What the bare loop gets ready made.
