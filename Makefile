@@ -11,7 +11,7 @@ help: ## this list
 
 build: ## every program, ready to install, in target/dist/
 	@tests/setup.sh build
-	cargo build --profile dist --bin epicore
+	cargo build --profile dist --bin epicore --bin epicored --bin epicore-collector
 	packaging/build-handler.sh "$(DIST)/epicore-handler"
 
 demo: build ## crash five programs and look at their records (root)
@@ -34,4 +34,10 @@ lint: ## formatting, clippy for both builds, dependencies
 bench: build ## how long a crash is held, against the numbers we promise
 	@if [[ -x benches/run.sh ]]; then benches/run.sh "$(DIST)"; else echo "bench: benches/run.sh is not written yet"; exit 1; fi
 
-.PHONY: help build demo test lint bench
+soak: build ## 50 daemons, a network that fails, a collector killed 20 times (5 min)
+	EPICORE_DIST="$(abspath $(DIST))" cargo bench --quiet --bench soak -- $(SOAK)
+
+bench-fleet: build ## collector, daemon and census against their numbers (40 min; root)
+	EPICORE_DIST="$(abspath $(DIST))" cargo bench --quiet --bench fleet -- $(BENCH)
+
+.PHONY: bench-fleet soak help build demo test lint bench

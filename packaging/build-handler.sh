@@ -26,7 +26,7 @@ else
     target=$gnu
     export RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static"
 fi
-export CARGO_PROFILE_DIST_STRIP=symbols
+export CARGO_PROFILE_DIST_STRIP=symbols CARGO_PROFILE_DIST_OPT_LEVEL=s
 cargo build --profile dist --no-default-features --bin epicore-handler --target "$target"
 
 # Cargo may have put another build of the same name there: ours comes last,

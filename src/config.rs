@@ -36,7 +36,7 @@ pub const DEFAULT_FILE: &str = "/etc/epicore/epicore.toml";
 /// The spool's directory.
 pub const DEFAULT_SPOOL: &str = "/var/spool/epicore";
 /// Where epicored answers `epicore status`.
-pub const DEFAULT_SOCKET: &str = "/run/epicore/epicored.sock";
+pub const DEFAULT_SOCKET: &str = "/run/epicored/epicored.sock";
 /// The tables; every other key stands alone.
 const TABLES: [&str; 8] =
     ["release", "limits", "collector", "forward", "retention", "daemon", "labels", "fleet"];

@@ -46,24 +46,27 @@ pub mod spool;
 pub mod unwind;
 
 // Between host and collector.
-/// What both say to each other: a leaf.
-#[cfg(feature = "forward")]
-pub mod wire;
 /// Host → collector: batch, retry, transport.
 #[cfg(feature = "forward")]
 pub mod forward;
+/// What both say to each other: a leaf.
+#[cfg(feature = "forward")]
+pub mod wire;
 
 /// epicored on one screen.
 #[cfg(feature = "daemon")]
 pub mod daemon;
+/// Fleets that never were, with the truth beside them.
+#[cfg(feature = "forward")]
+pub mod simulate;
 
 // At the fleet's end.
-/// Every record of the fleet, once, and what can be counted of it.
-#[cfg(feature = "collector")]
-pub mod store;
 /// The fleet's end: hosts hand in, people ask.
 #[cfg(feature = "collector")]
 pub mod collector;
+/// Every record of the fleet, once, and what can be counted of it.
+#[cfg(feature = "collector")]
+pub mod store;
 
 // For people. Never linked into the handler.
 /// What an SRE types.

@@ -121,3 +121,47 @@ fn the_words_of_the_program_are_checked() {
     let said = String::from_utf8_lossy(&said.stderr).into_owned();
     assert!(said.contains("60.toml") && said.contains("line 2") && said.contains("`connections`"), "{said}");
 }
+
+#[test]
+fn the_largest_batches_from_sixteen_hosts_at_once_stay_within_200_megabytes() {
+    let collector = Collector::start(Options::default());
+    let token = collector.token("ingest", "*");
+    std::thread::scope(|scope| {
+        for n in 0..16 {
+            let (collector, token) = (&collector, &token);
+            scope.spawn(move || {
+                let host = format!("web-{n}");
+                // 60 records of 200 KB, which compress to just below 4 MiB.
+                let mut sent = batch(&host, &[]);
+                for _ in 0..60 {
+                    let mut record = crash(&host);
+                    let noise: String = (0..60_000).map(|_| char::from(b'a' + rand() % 16)).collect();
+                    record.process.cgroup = Some(noise + &"x".repeat(140_000));
+                    sent.items.push(collector::item(&record));
+                }
+                let body = pack(&sent);
+                assert!(body.len() < 4 << 20, "{}", body.len());
+                for _ in 0..3 {
+                    let status = collector.post(token, body.clone()).status().as_u16();
+                    assert!(status == 200 || status == 503, "{status}");
+                }
+            });
+        }
+    });
+    let most = collector.memory_kib("VmHWM");
+    println!("48 batches of 12 MB from 16 hosts: {} MiB at most", most >> 10);
+    assert!(most < 200 << 10, "{most} KiB");
+}
+
+fn rand() -> u8 {
+    use std::cell::Cell;
+    thread_local!(static STATE: Cell<u64> = const { Cell::new(0x9e37_79b9_7f4a_7c15) });
+    STATE.with(|state| {
+        let mut x = state.get();
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        state.set(x);
+        (x >> 32) as u8
+    })
+}

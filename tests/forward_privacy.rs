@@ -49,7 +49,7 @@ fn forwarded(spool: &Path, setting: &str) -> (Vec<u8>, Record) {
     let _daemon = place.start();
     collector.until("it is stored", |state| state.stored.len() == 1);
     let state = collector.state.0.lock().unwrap();
-    let posted = state.seen.iter().flat_map(|seen| seen.plain.clone()).collect();
+    let posted = state.seen.iter().flat_map(|seen| seen.opened.clone()).collect();
     let (_, _, body) = state.stored.values().next().unwrap();
     (posted, decode(body).unwrap())
 }

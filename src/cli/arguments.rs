@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::failure::{self, Failure};
-use super::{demo, doctor, enable, list, replay, show};
+use super::{audit, demo, doctor, enable, list, purge, replay, show, status, tail};
 use crate::config::{self, Config};
 
 const AFTER: &str = "\
@@ -35,6 +35,24 @@ pub(super) struct Common {
     /// Configuration file [default: /etc/epicore/epicore.toml]
     #[arg(long, value_name = "FILE", global = true, help_heading = "Common options")]
     pub(super) config: Option<PathBuf>,
+    /// Ask the collector at URL instead of this host's spool
+    #[arg(
+        long,
+        value_name = "URL",
+        global = true,
+        conflicts_with = "fleet",
+        help_heading = "Common options"
+    )]
+    pub(super) remote: Option<String>,
+    /// Ask the configuration's collector instead of this host's spool
+    #[arg(long, global = true, help_heading = "Common options")]
+    pub(super) fleet: bool,
+    /// File with the token for the collector [default: ~/.config/epicore/token]
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Common options")]
+    pub(super) token_file: Option<PathBuf>,
+    /// Authority that signed the collector's certificate [default: the system's]
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Common options")]
+    pub(super) ca_file: Option<PathBuf>,
     /// Print JSON with documented keys
     #[arg(long, global = true, help_heading = "Common options")]
     pub(super) json: bool,
@@ -52,6 +70,14 @@ pub(super) enum Command {
     Enable(enable::Enable),
     /// Put back what was there before `enable`
     Disable(enable::Disable),
+    /// Crashes as they come
+    Tail(tail::Arguments),
+    /// What epicored does, and what keeps it from doing it
+    Status(status::Arguments),
+    /// Remove records of a user, a unit or a time, and write down who did
+    Purge(purge::Arguments),
+    /// Who purged, and who read records of privileged processes
+    Audit(audit::Arguments),
     /// Make a record from a core file
     Replay(replay::Arguments),
     /// Crash five small programs and look at the records

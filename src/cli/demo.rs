@@ -10,12 +10,17 @@
 //! core_pattern is back: |/usr/lib/systemd/systemd-coredump %P %u %g %s %t %c %h
 //! ```
 //!
+//! Then a collector and a daemon run on loopback with a temporary database:
+//! the same crashes are seen through the API, and a thousand simulated hosts
+//! send a week of theirs.
+//!
 //! It needs root, because core_pattern is the kernel's: for about a second it
 //! runs a copy of the handler, with a spool of its own below /run. A second
 //! process (see guard.rs) puts core_pattern back however this one ends. The
 //! records are removed at the end, unless --keep. Without root, cores stored
 //! in tests/cores are replayed where there are some.
 
+mod fleet;
 mod guard;
 mod victim;
 
@@ -35,9 +40,12 @@ use crate::record::{Kind, Record};
 use crate::report::signal;
 use crate::{limits, spool};
 
+use fleet::Fleet;
 use guard::Guard;
 use victim::Victim;
 
+/// Of the simulated fleet.
+const SEED: u64 = 2026;
 /// How long the handler may take for the last record.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -73,6 +81,9 @@ fn live(arguments: &Arguments, out: &mut Output) -> Outcome {
     let handler = find_handler(arguments.handler.as_deref())?;
     let mut guard = Guard::post(arguments.keep)?;
     let spool = prepare(&handler, &mut guard)?;
+    // Before the crashes: what follows shows how soon they are seen.
+    let fleet = (!out.json).then(|| Fleet::start(guard.directory(), &spool)).transpose()?;
+    fleet.iter().flat_map(Fleet::pids).for_each(|pid| guard.adopt(pid));
     if !out.json {
         out.line("Five small programs crash; core_pattern is epicore's meanwhile.")?;
     }
@@ -86,7 +97,12 @@ fn live(arguments: &Arguments, out: &mut Output) -> Outcome {
     }
     let found = collect(&spool, &pids)?;
     let before = guard.relieve()?;
-    tell(&found, &before, arguments.keep.then_some(spool.as_path()), out)
+    tell(&found, &before, out)?;
+    if let Some(fleet) = fleet {
+        fleet.arrived(found.len(), out)?;
+        fleet.simulate(SEED, out)?;
+    }
+    if out.json { Ok(()) } else { farewell(arguments.keep.then_some(spool.as_path()), out) }
 }
 
 /// The handler that is shown.
@@ -159,22 +175,26 @@ fn collect(path: &Path, pids: &[u32]) -> Result<Vec<Record>, Failure> {
     }
 }
 
-fn tell(found: &[Record], before: &Setting, kept: Option<&Path>, out: &mut Output) -> Outcome {
+fn tell(found: &[Record], before: &Setting, out: &mut Output) -> Outcome {
     let ids: Vec<String> = found.iter().map(|record| record.id.hex()).collect();
     if found.is_empty() {
         let next = "`epicore doctor` may say why; `journalctl -k -g epicore` has the handler's own words.";
         return Err(Failure::new("five programs crashed and left no record", next));
     }
     if out.json {
-        return list::print(found, &ids, &[], out);
+        return list::print(found, &ids, &[], true, out);
     }
     out.line("\n$ epicore list")?;
-    list::print(found, &ids, &[], out)?;
+    list::print(found, &ids, &[], true, out)?;
     if let Some(first) = found.first() {
         out.line("\n$ epicore show")?;
         show::print(first, false, &[], out)?;
     }
-    out.line(&format!("\ncore_pattern is back: {}", crate::report::escape::clean(&before.pattern)))?;
+    out.line(&format!("\ncore_pattern is back: {}", crate::report::escape::clean(&before.pattern)))
+}
+
+fn farewell(kept: Option<&Path>, out: &mut Output) -> Outcome {
+    out.line("")?;
     match kept {
         Some(spool) => out.line(&format!(
             "The records stay until the next boot: epicore list --spool {}",
@@ -207,7 +227,7 @@ fn stored(out: &mut Output) -> Outcome {
         out.line(&format!("Without root: {} stored cores, replayed.", found.len()))?;
     }
     let ids: Vec<String> = found.iter().map(|record| record.id.hex()).collect();
-    list::print(&found, &ids, &places, out)?;
+    list::print(&found, &ids, &places, true, out)?;
     if out.json {
         return Ok(());
     }

@@ -20,6 +20,7 @@
 //! when a check failed. `--json`: one object a line: `check`, `level` ("ok",
 //! "warn", "fail", "unknown"), `what`, `remedy`.
 
+mod daemon;
 mod handler;
 mod kernel;
 mod log;
@@ -157,6 +158,7 @@ pub(super) fn run(arguments: &Arguments, common: &Common, out: &mut Output) -> O
     let typed = common.spool.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
     settings.spool = typed.or(settings.spool);
     let mut checks = examine(&Host::this(), &settings, arguments.pid);
+    checks.extend(daemon::daemon(&settings));
     checks.extend(warnings.iter().map(|w| Check::warn("configuration", w.to_string(), "Correct the file.")));
     print(&checks, out)?;
     let failed = checks.iter().filter(|c| c.level == Level::Fail).count();

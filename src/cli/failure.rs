@@ -64,11 +64,16 @@ impl From<io::Error> for Failure {
 
 /// Prints a failure, once, and gives its exit code.
 pub(super) fn conclude(outcome: Outcome) -> ExitCode {
-    let (what, next, code) = match outcome {
-        Ok(()) | Err(Failure::BrokenPipe) => return ExitCode::SUCCESS,
-        Err(Failure::Told) => return ExitCode::from(1),
-        Err(Failure::Failed { what, next }) => (what, next, 1),
-        Err(Failure::Usage { what, next }) => (what, next, 2),
+    outcome.map_or_else(tell, |()| ExitCode::SUCCESS)
+}
+
+/// Prints a failure that may or may not be the end.
+pub(super) fn tell(failure: Failure) -> ExitCode {
+    let (what, next, code) = match failure {
+        Failure::BrokenPipe => return ExitCode::SUCCESS,
+        Failure::Told => return ExitCode::from(1),
+        Failure::Failed { what, next } => (what, next, 1),
+        Failure::Usage { what, next } => (what, next, 2),
     };
     warn(&what);
     if !next.is_empty() {

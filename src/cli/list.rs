@@ -13,7 +13,12 @@
 //! location key L1: equal keys are the same place. Patterns of --exe, --unit
 //! and --host may hold `*`; without a slash they match the file name.
 //!
-//! `--json` prints one record a line, with the keys of docs/record-format.md.
+//! With `--remote URL` or `--fleet` the crashes are the whole fleet's, the
+//! newest 100 unless -n says otherwise, and functions have no names: the
+//! modules are elsewhere.
+//!
+//! `--json` prints one record a line, with the keys of docs/record-format.md
+//! (of a collector: its `Summary`, docs/wire-protocol.md).
 //! Names are as the process chose them: a program that prints them must escape
 //! them.
 
@@ -23,57 +28,31 @@ use jiff::Zoned;
 
 use super::arguments::Common;
 use super::failure::{Failure, Outcome};
+use super::filter::{Filter, Typed};
 use super::names::Finder;
 use super::output::Output;
 use super::records::{Records, tell_damage};
-use super::when;
-use crate::record::{Hex, Record};
-use crate::report::{self, frames, signal, table};
+use super::remote::Remote;
+use crate::record::Record;
+use crate::report::{self, frames, table};
+use crate::wire::api::{Page, Summary};
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// Not before this time: "2h", "yesterday", "2026-11-22", RFC 3339
-    #[arg(long, value_name = "TIME")]
-    since: Option<String>,
-    /// Not after this time
-    #[arg(long, value_name = "TIME")]
-    until: Option<String>,
-    /// Executable: path, file name or comm; * matches anything
-    #[arg(long, value_name = "NAME")]
-    exe: Option<String>,
-    /// systemd unit, ".service" may be left out; * matches anything
-    #[arg(long, value_name = "UNIT")]
-    unit: Option<String>,
-    /// Signal by name or number: SEGV, SIGABRT, 8
-    #[arg(long, value_name = "SIGNAL")]
-    signal: Option<String>,
-    /// Beginning of a location key (L1 or L2), hexadecimal
-    #[arg(long, value_name = "KEY")]
-    signature: Option<String>,
-    /// Host name; * matches anything
-    #[arg(long, value_name = "HOST")]
-    host: Option<String>,
+    #[command(flatten)]
+    filter: Typed,
     /// Only the newest N
     #[arg(short = 'n', long, value_name = "N")]
     number: Option<usize>,
 }
 
-/// What the program needs.
-#[derive(Debug, Default)]
-struct Filter {
-    since: Option<u64>,
-    until: Option<u64>,
-    exe: Option<String>,
-    unit: Option<String>,
-    signal: Option<u32>,
-    signature: Option<String>,
-    host: Option<String>,
-}
-
 /// Prints the table.
 pub(super) fn run(arguments: &Arguments, common: &Common, out: &mut Output) -> Outcome {
-    let filter = Filter::understand(arguments, &Zoned::now().with_time_zone(out.zone.clone()))?;
+    let filter = Filter::understand(&arguments.filter, &Zoned::now().with_time_zone(out.zone.clone()))?;
+    if let Some(remote) = Remote::of(common)? {
+        return fleet(&remote, &filter, arguments.number.unwrap_or(FLEET), out);
+    }
     let settings = common.settings()?;
     let records = Records::open(settings.spool_directory())?;
     let listing = records.list()?;
@@ -95,7 +74,59 @@ pub(super) fn run(arguments: &Arguments, common: &Common, out: &mut Output) -> O
         return Err(nothing(listing.entries.len(), settings.spool_directory()));
     }
     let ids: Vec<String> = listing.entries.iter().map(|e| e.id.to_string()).collect();
-    print(&found, &ids, &[], out)
+    print(&found, &ids, &[], true, out)
+}
+
+/// Crashes of the fleet that are shown when nobody says how many.
+const FLEET: usize = 100;
+/// Crashes that a collector gives in one answer.
+const PAGE: usize = 1000;
+
+fn fleet(remote: &Remote, filter: &Filter, number: usize, out: &mut Output) -> Outcome {
+    let mut found: Vec<Summary> = Vec::new();
+    let mut after = None;
+    while found.len() < number {
+        let mut query = filter.query();
+        query.push(("order", "newest".to_owned()));
+        query.push(("limit", number.saturating_sub(found.len()).min(PAGE).to_string()));
+        query.extend(after.map(|after: u64| ("after", after.to_string())));
+        let page: Page = remote.get("/v1/records", &query)?;
+        let empty = page.records.is_empty();
+        found.extend(page.records);
+        after = page.next;
+        if empty || after.is_none() {
+            break;
+        }
+    }
+    found.truncate(number);
+    found.reverse();
+    if found.is_empty() && !out.json {
+        let next = "Ask for less, or of a longer time; `epicore status` on a host says whether it forwards.";
+        return Err(Failure::new(format!("{}: no crash matches", remote.url), next));
+    }
+    summaries(&found, true, out)
+}
+
+/// Summaries as a table, or as JSON lines.
+pub(super) fn summaries(found: &[Summary], headed: bool, out: &mut Output) -> Outcome {
+    if out.json {
+        return found.iter().try_for_each(|summary| out.json_line(summary));
+    }
+    let ids: Vec<String> = found.iter().map(|summary| summary.id.hex()).collect();
+    let digits = tail_length(&ids);
+    let rows: Vec<_> =
+        found.iter().zip(&ids).map(|(s, id)| table::summary(s, tail(id, digits), &out.zone)).collect();
+    out.text(&table::table(&rows, headed, out.width, out.paint))
+}
+
+/// How many last digits tell these ids apart.
+fn tail_length(ids: &[String]) -> usize {
+    let turned: Vec<String> = ids.iter().map(|id| id.chars().rev().collect()).collect();
+    table::prefix_length(turned.iter().map(String::as_str))
+}
+
+fn tail(id: &str, digits: usize) -> String {
+    id.get(id.len().saturating_sub(digits)..).unwrap_or(id).to_owned()
 }
 
 fn nothing(records: usize, spool: &std::path::Path) -> Failure {
@@ -114,124 +145,22 @@ fn nothing(records: usize, spool: &std::path::Path) -> Failure {
 
 /// The table, or JSON lines; ids are told apart from all of `ids`.
 /// Names come from the modules' paths and from `places`.
-pub(super) fn print(found: &[Record], ids: &[String], places: &[PathBuf], out: &mut Output) -> Outcome {
+pub(super) fn print(
+    found: &[Record],
+    ids: &[String],
+    places: &[PathBuf],
+    headed: bool,
+    out: &mut Output,
+) -> Outcome {
     let mut finder = Finder::new(places);
     let mut names = |record: &Record| finder.of(record, frames::culprit(record).into_iter());
     if out.json {
         return found.iter().try_for_each(|record| out.json_line(record));
     }
-    let turned: Vec<String> = ids.iter().map(|id| id.chars().rev().collect()).collect();
-    let digits = table::prefix_length(turned.iter().map(String::as_str));
+    let digits = tail_length(ids);
     let rows: Vec<_> = found
         .iter()
-        .map(|record| {
-            let id = record.id.hex();
-            let tail = id.get(id.len().saturating_sub(digits)..).unwrap_or(&id).to_owned();
-            table::row(record, &names(record), tail, &out.zone)
-        })
+        .map(|record| table::row(record, &names(record), tail(&record.id.hex(), digits), &out.zone))
         .collect();
-    out.text(&table::table(&rows, out.width, out.paint))
-}
-
-impl Filter {
-    fn understand(typed: &Arguments, now: &Zoned) -> Result<Filter, Failure> {
-        let moment = |option: &str, text: &Option<String>| match text {
-            None => Ok(None),
-            Some(text) => when::parse(text, now)
-                .map(Some)
-                .map_err(|why| Failure::usage(format!("{option}: {why}"), "`epicore list --help` has more.")),
-        };
-        let number = |text: &String| {
-            signal::number(text).ok_or_else(|| {
-                Failure::usage(
-                    format!("--signal: \"{text}\" is not a signal"),
-                    "Try SEGV, SIGABRT or a number from 1 to 64.",
-                )
-            })
-        };
-        Ok(Filter {
-            since: moment("--since", &typed.since)?,
-            until: moment("--until", &typed.until)?,
-            exe: typed.exe.clone(),
-            unit: typed.unit.clone(),
-            signal: typed.signal.as_ref().map(number).transpose()?,
-            signature: typed.signature.as_deref().map(key).transpose()?,
-            host: typed.host.clone(),
-        })
-    }
-
-    fn accepts(&self, record: &Record) -> bool {
-        let at = record.realtime_ns.unwrap_or(0);
-        self.since.is_none_or(|since| at >= since)
-            && self.until.is_none_or(|until| at <= until)
-            && self.signal.is_none_or(|signal| record.crash.signal == Some(signal))
-            && self.host.as_deref().is_none_or(|p| record.host.name.as_deref().is_some_and(|n| matches(p, n)))
-            && self.unit.as_deref().is_none_or(|p| in_unit(p, record))
-            && self.exe.as_deref().is_none_or(|p| is_exe(p, record))
-            && self.signature.as_deref().is_none_or(|k| has_key(k, record))
-    }
-}
-
-fn key(text: &str) -> Result<String, Failure> {
-    let digits = text.strip_prefix("0x").unwrap_or(text).to_ascii_lowercase();
-    if digits.is_empty() || digits.len() > 16 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
-        let next = "Give the KEY of `epicore list`, or the L1 or L2 of `epicore show`.";
-        return Err(Failure::usage(format!("--signature: \"{text}\" is not a key"), next));
-    }
-    Ok(digits)
-}
-
-fn has_key(digits: &str, record: &Record) -> bool {
-    let keys = [record.keys.functions, record.keys.portable];
-    keys.into_iter().flatten().any(|Hex(key)| format!("{key:016x}").starts_with(digits))
-}
-
-fn in_unit(pattern: &str, record: &Record) -> bool {
-    let unit = record.process.unit.as_deref();
-    unit.is_some_and(|unit| matches(pattern, unit) || matches(&format!("{pattern}.service"), unit))
-}
-
-fn is_exe(pattern: &str, record: &Record) -> bool {
-    let process = &record.process;
-    let exe = process.exe.as_deref();
-    if pattern.contains('/') {
-        return exe.is_some_and(|path| matches(pattern, path));
-    }
-    let names = [exe.map(frames::base), process.comm.as_deref()];
-    names.into_iter().flatten().any(|name| matches(pattern, name))
-}
-
-/// Whole-text match; `*` stands for any text. Linear in the product of both.
-fn matches(pattern: &str, text: &str) -> bool {
-    let (mut rest, mut first) = (text, true);
-    let mut parts = pattern.split('*').peekable();
-    while let Some(part) = parts.next() {
-        let last = parts.peek().is_none();
-        match (first, last) {
-            (true, true) => return rest == part,
-            (true, false) => match rest.strip_prefix(part) {
-                Some(after) => rest = after,
-                None => return false,
-            },
-            (false, true) => return rest.ends_with(part),
-            (false, false) => match rest.split_once(part) {
-                Some((_, after)) => rest = after,
-                None => return false,
-            },
-        }
-        first = false;
-    }
-    false
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_star_stands_for_any_text() {
-        assert!(matches("ngin*", "nginx") && matches("*", "") && matches("a*b*c", "a-b-b-c"));
-        assert!(matches("nginx", "nginx") && !matches("nginx", "nginx2"));
-        assert!(!matches("a*b", "a-c") && !matches("ab*ba", "aba"));
-    }
+    out.text(&table::table(&rows, headed, out.width, out.paint))
 }

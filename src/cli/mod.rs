@@ -6,17 +6,23 @@
 //! program needs, and asks the rooms. `run` below is the table of contents.
 
 mod arguments;
+mod audit;
 mod demo;
 pub mod doctor;
 mod enable;
 mod failure;
+mod filter;
 mod list;
 mod names;
 mod output;
+mod purge;
 mod records;
+mod remote;
 mod replay;
 mod show;
+mod status;
 mod symbols;
+mod tail;
 mod when;
 
 use std::process::ExitCode;
@@ -42,6 +48,10 @@ fn dispatch(typed: arguments::Epicore) -> Outcome {
         Command::Doctor(arguments) => doctor::run(&arguments, common, &mut out),
         Command::Enable(arguments) => enable::enable(&arguments, common, &mut out),
         Command::Disable(arguments) => enable::disable(&arguments, &mut out),
+        Command::Tail(arguments) => tail::run(&arguments, common, &mut out),
+        Command::Status(arguments) => status::run(&arguments, common, &mut out),
+        Command::Purge(arguments) => purge::run(&arguments, common, &mut out),
+        Command::Audit(arguments) => audit::run(&arguments, common, &mut out),
         Command::Replay(arguments) => replay::run(&arguments, common, &mut out),
         Command::Demo(arguments) => demo::run(&arguments, &mut out),
     }?;

@@ -108,3 +108,9 @@ pub(super) fn tell_damage(damaged: &[(String, String)]) {
         warn(&format!("{count} could not be read (the first: {id}, {why})"));
     }
 }
+
+/// Now, nanoseconds since the epoch.
+pub(super) fn now_ns() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -209,7 +209,7 @@ fn notify(states: &[NotifyState<'_>]) {
 /// Tells systemd that the runtime still turns.
 async fn watchdog() {
     let Some(period) = sd_notify::watchdog_enabled() else { return };
-    let mut clock = tokio::time::interval(period / 2);
+    let mut clock = tokio::time::interval(period.div_f64(2.0).max(Duration::from_millis(1)));
     loop {
         clock.tick().await;
         notify(&[NotifyState::Watchdog]);

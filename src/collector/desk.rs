@@ -1,6 +1,7 @@
 //! What all requests share: the store, the credentials, the limits, and the
 //! memory that is left.
 
+use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use super::answer::{Format, Trouble};
 use super::auth::{Caller, Credentials, Peer};
 use super::metrics::Metrics;
 use super::rate::Rate;
-use super::settings::Limits;
+use super::settings::{Limits, Settings};
 use super::token::Role;
 use crate::store::{Store, StoreError};
 
@@ -105,6 +106,8 @@ pub(super) struct Desk {
     pub(super) memory: Memory,
     /// Limits.
     pub(super) limits: Limits,
+    /// The store's file, whose disk must have room.
+    pub(super) database: PathBuf,
     /// Turns of batches.
     pub(super) ingest: Arc<Semaphore>,
     reads: Arc<Semaphore>,
@@ -118,10 +121,12 @@ impl Desk {
     pub(super) fn new(
         store: Arc<dyn Store>,
         credentials: Credentials,
-        limits: Limits,
+        settings: &Settings,
         stopping: watch::Receiver<bool>,
     ) -> Desk {
+        let limits = settings.limits.clone();
         Desk {
+            database: settings.database.clone(),
             store,
             credentials: Swap::new(credentials),
             rate: Rate::new(limits.requests_per_host, limits.requests_burst),

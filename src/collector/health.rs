@@ -15,18 +15,36 @@ pub(super) async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// GET /readyz: it can store.
+/// Bytes that must be free: the WAL between two checkpoints, and some.
+const FREE: u64 = 64 << 20;
+
+/// GET /readyz: it can store. An empty batch goes the way of every batch, so
+/// the writer answers; the disk has room.
 pub(super) async fn ready(State(desk): State<Arc<Desk>>) -> Result<&'static str, Trouble> {
     if *desk.stopping.borrow() {
         return Err(Trouble::busy("the collector is being stopped"));
     }
-    let ready = desk.ask(|store| Ok(store.ingest(&crate::store::Origin::default(), Vec::new())?)).await;
-    match ready {
+    let file = desk.database.clone();
+    let stored = desk.ask(move |store| {
+        store.ingest(&crate::store::Origin::default(), Vec::new())?;
+        Ok(free(&file))
+    });
+    match stored.await {
+        Ok(Some(bytes)) if bytes < FREE => Err(unready(&format!("the disk has {} MiB left", bytes >> 20))),
         Ok(_) => Ok("ready\n"),
-        Err(trouble) => Err(Trouble::new(StatusCode::SERVICE_UNAVAILABLE, trouble.error())
-            .after(10)
-            .next("look at the collector's log")),
+        Err(trouble) => Err(unready(trouble.error())),
     }
+}
+
+fn unready(why: &str) -> Trouble {
+    let next = "look at the collector's log, and at the disk of its database";
+    Trouble::new(StatusCode::SERVICE_UNAVAILABLE, why).after(10).next(next)
+}
+
+/// Bytes that are free on the disk of `file`, when the system says.
+fn free(file: &std::path::Path) -> Option<u64> {
+    let disk = nix::sys::statvfs::statvfs(file).ok()?;
+    disk.blocks_available().checked_mul(disk.fragment_size())
 }
 
 /// GET /metrics: OpenMetrics text.

@@ -57,9 +57,8 @@ impl Server {
             listeners.push(bound.map_err(|e| Failure::new(format!("listen on {address}: {e}{hint}")))?);
         }
         let stop = watch::Sender::new(false);
-        let limits = settings.limits.clone();
-        let room = Arc::new(Semaphore::new(limits.connections as usize));
-        let desk = Arc::new(Desk::new(store, credentials, limits, stop.subscribe()));
+        let room = Arc::new(Semaphore::new(settings.limits.connections as usize));
+        let desk = Arc::new(Desk::new(store, credentials, &settings, stop.subscribe()));
         let router = routes::router(Arc::clone(&desk));
         let door = Arc::new(Door { desk, router, tls: Swap::new(config), room });
         Ok(Server { door, listeners: Mutex::new(listeners), settings: Mutex::new(settings), stop })

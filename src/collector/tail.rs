@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::answer::Trouble;
 use super::desk::{Desk, stopped};
@@ -13,7 +13,7 @@ use crate::wire::api::Page;
 /// The longest wait, seconds.
 pub(super) const LONGEST: u64 = 60;
 /// The least time between two looks of one waiter: a thousand commits a second
-/// are not a thousand searches for each.
+/// are not a thousand searches for each. After a quiet time it looks at once.
 const BREATH: Duration = Duration::from_millis(200);
 
 /// One page; waits up to `wait` for the first record in it.
@@ -22,6 +22,7 @@ pub(super) async fn page(desk: &Desk, search: Search, wait: Duration) -> Result<
     let mut tide = desk.tide.subscribe();
     loop {
         tide.mark_unchanged();
+        let again = Instant::now().checked_add(BREATH).unwrap_or(deadline).min(deadline);
         let asked = search.clone();
         let page = desk.ask(move |store| Ok(store.search(&asked)?)).await?;
         if !page.records.is_empty() || Instant::now() >= deadline || *desk.stopping.borrow() {
@@ -29,7 +30,7 @@ pub(super) async fn page(desk: &Desk, search: Search, wait: Duration) -> Result<
         }
         tokio::select! {
             risen = timeout_at(deadline, tide.changed()) => match risen {
-                Ok(Ok(())) => sleep(BREATH.min(deadline.saturating_duration_since(Instant::now()))).await,
+                Ok(Ok(())) => sleep_until(again).await,
                 _ => return Ok(page),
             },
             () = stopped(desk.stopping.clone()) => return Ok(page),

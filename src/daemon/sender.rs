@@ -23,6 +23,7 @@ use crate::forward::{
 };
 use crate::spool::{Header, Item, Kind, Reader, RecordStatus, Spool};
 use crate::syscall;
+use crate::wire::pack::pack;
 use crate::wire::{self, ItemKind};
 
 /// What every sender needs.
@@ -179,7 +180,7 @@ impl Kit {
             Kind::Crash => (ItemKind::Crash, redact_crash(&payload, &self.rules)),
             Kind::Exposure => (ItemKind::Exposure, redact_exposure(&payload)),
         };
-        let packed = Packed { id: taken.item.id.0, kind, body: body.map_err(held)? };
+        let packed = Packed { id: taken.item.id.0, kind, body: pack(&body.map_err(held)?) };
         Ok(Read { item: taken.item.read_as(&header), packed })
     }
 

@@ -10,6 +10,7 @@ use super::escape::{clean, columns, shorten, shorten_front};
 use super::paint::Paint;
 use super::{frames, names::Names, reason, signal, time};
 use crate::record::Record;
+use crate::wire::api::Summary;
 
 const COLUMNS: usize = 8;
 const HEADINGS: [&str; COLUMNS] = ["TIME", "ID", "SIGNAL", "PROGRAM", "UNIT", "HOST", "WHERE", "KEY"];
@@ -45,6 +46,26 @@ pub fn row(record: &Record, names: &Names, id: String, zone: &TimeZone) -> Row {
     }
 }
 
+/// The cells of a crash as a collector tells it.
+pub fn summary(summary: &Summary, id: String, zone: &TimeZone) -> Row {
+    let dash = || "-".to_owned();
+    let text = |value: &Option<String>| value.as_deref().map(clean);
+    let program = summary.exe.as_deref().map(|exe| clean(frames::base(exe)));
+    let key = summary.functions.or(summary.signature);
+    Row {
+        cells: [
+            time::short(Some(summary.at), zone),
+            id,
+            summary.signal.map_or_else(dash, signal::name),
+            program.or_else(|| text(&summary.comm)).unwrap_or_else(dash),
+            text(&summary.unit).or_else(|| text(&summary.image)).unwrap_or_else(dash),
+            clean(&summary.host),
+            text(&summary.culprit).unwrap_or_else(dash),
+            key.map_or_else(dash, |k| format!("{:016x}", k.0).chars().take(8).collect()),
+        ],
+    }
+}
+
 /// How many hexadecimal digits tell all these ids apart.
 pub fn prefix_length<'a>(ids: impl Iterator<Item = &'a str>) -> usize {
     let mut sorted: Vec<&str> = ids.collect();
@@ -57,10 +78,13 @@ pub fn prefix_length<'a>(ids: impl Iterator<Item = &'a str>) -> usize {
     sorted.windows(2).map(common).max().unwrap_or(0).max(ID_LEAST)
 }
 
-/// The table's text.
-pub fn table(rows: &[Row], width: Option<usize>, paint: Paint) -> String {
+/// The table's text; rows that follow others need no headings again.
+pub fn table(rows: &[Row], headed: bool, width: Option<usize>, paint: Paint) -> String {
     let widths = widths(rows, width);
-    let mut out = line(&HEADINGS.map(str::to_owned), &widths, |text| paint.bold(text));
+    let mut out = String::new();
+    if headed {
+        out.push_str(&line(&HEADINGS.map(str::to_owned), &widths, |text| paint.bold(text)));
+    }
     for row in rows {
         out.push_str(&line(&row.cells, &widths, str::to_owned));
     }

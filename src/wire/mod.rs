@@ -8,8 +8,8 @@
 //!   Answer { v, outcomes: [ Outcome { id, said, why } … ] }     in the same order
 //! ```
 //!
-//! A body is opaque here: one record or one exposure, as the handler encoded
-//! it. Limits, statuses and every route: docs/wire-protocol.md.
+//! A body is opaque here: one record or one exposure, packed ([`pack`]) or as it
+//! is. Limits, statuses and every route: docs/wire-protocol.md.
 #![cfg_attr(
     not(test),
     deny(
@@ -25,5 +25,6 @@
 
 pub mod api;
 mod batch;
+pub mod pack;
 
 pub use batch::{Answer, Batch, Item, ItemKind, Outcome, PROTOCOL, Said, Sender};

@@ -46,6 +46,8 @@ pub struct Seen {
     pub status: u16,
     pub head: String,
     pub plain: Vec<u8>,
+    /// The batch with its bodies unpacked.
+    pub opened: Vec<u8>,
     pub batch: Batch,
 }
 
@@ -157,7 +159,12 @@ fn serve(stream: Box<dyn Stream>, state: &(Mutex<State>, Condvar)) {
     let mut stream = BufReader::new(stream);
     while let Some((head, body)) = request(&mut stream) {
         let plain = zstd::decode_all(body.as_slice()).unwrap_or_default();
-        let batch: Batch = rmp_serde::from_slice(&plain).unwrap_or_default();
+        let mut batch: Batch = rmp_serde::from_slice(&plain).unwrap_or_default();
+        for item in &mut batch.items {
+            item.body = epicore::wire::pack::unpack(&item.body).expect("a packed body");
+        }
+        // Whoever looks for what must not be there looks at it unpacked.
+        let opened = rmp_serde::to_vec_named(&batch).unwrap_or_default();
         let act = {
             let mut state = state.0.lock().unwrap();
             state.now += 1;
@@ -169,7 +176,7 @@ fn serve(stream: Box<dyn Stream>, state: &(Mutex<State>, Condvar)) {
             std::thread::sleep(*time);
         }
         let (status, answer) = perform(&act, &head, &batch, state);
-        let seen = Seen { at: Instant::now(), status, head, plain, batch };
+        let seen = Seen { at: Instant::now(), status, head, plain, opened, batch };
         {
             let mut state = state.0.lock().unwrap();
             state.now -= 1;

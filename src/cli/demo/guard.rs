@@ -3,18 +3,29 @@
 //! A destructor does not run on SIGKILL, nor in a program whose panics abort.
 //! So the restoring is another process's only job: it holds the lock, waits
 //! for the end of a pipe that only the demo holds (the kernel closes it
-//! whatever happens), restores what the demo saved, and removes its directory.
+//! whatever happens), restores what the demo saved, ends the programs that the
+//! demo started, and removes its directory.
+//!
+//! ```text
+//! demo → guard   "child PID\n"   ends with the demo
+//!                "restore\n"     core_pattern now, the directory at the end
+//!                "done\n"        the programs have ended already
+//! guard → demo   "ready\n"  "restored\n"
+//! ```
+//!
 //! It is in a process group of its own: Ctrl-C ends the demo, not the guard.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
 use nix::fcntl::{Flock, FlockArg};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use super::super::failure::{Failure, Outcome, warn};
 use super::roots;
@@ -32,6 +43,7 @@ const KEEP: &str = "keep";
 pub(super) struct Guard {
     child: Child,
     leash: Option<ChildStdin>,
+    answers: BufReader<ChildStdout>,
     directory: PathBuf,
     before: Option<Setting>,
 }
@@ -57,14 +69,29 @@ impl Guard {
             .spawn()
             .map_err(failed)?;
         let leash = child.stdin.take();
-        let mut ready = String::new();
-        if let Some(stdout) = child.stdout.take() {
-            BufReader::new(stdout).read_line(&mut ready).map_err(failed)?;
+        let stdout = child.stdout.take().ok_or_else(|| failed("its guard has no output"))?;
+        let mut guard = Guard { child, leash, answers: BufReader::new(stdout), directory, before: None };
+        match guard.answer().as_str() {
+            "ready\n" => Ok(guard),
+            _ => Err(failed("its guard did not start")),
         }
-        if ready != "ready\n" {
-            return Err(failed("its guard did not start"));
+    }
+
+    fn answer(&mut self) -> String {
+        let mut line = String::new();
+        let _ = self.answers.read_line(&mut line);
+        line
+    }
+
+    fn order(&mut self, line: &str) {
+        if let Some(leash) = &mut self.leash {
+            let _ = leash.write_all(line.as_bytes());
         }
-        Ok(Guard { child, leash, directory, before: None })
+    }
+
+    /// A program that is to end when the demo is killed.
+    pub(super) fn adopt(&mut self, pid: u32) {
+        self.order(&format!("child {pid}\n"));
     }
 
     /// Everything of the demo is in here.
@@ -86,29 +113,53 @@ impl Guard {
         })
     }
 
-    /// Lets the guard restore, and says what it restored.
-    pub(super) fn relieve(mut self) -> Result<Setting, Failure> {
-        if let Some(mut leash) = self.leash.take() {
-            let _ = leash.write_all(b"done");
-        }
+    /// Lets the guard put core_pattern back, and says what it was.
+    pub(super) fn relieve(&mut self) -> Result<Setting, Failure> {
+        self.order("restore\n");
         let next = "Look at it: sysctl kernel.core_pattern";
-        match self.child.wait() {
-            Ok(status) if status.success() => {}
-            _ => return Err(Failure::new("core_pattern could not be put back", next)),
+        if self.answer() != "restored\n" {
+            return Err(Failure::new("core_pattern could not be put back", next));
         }
         self.before.take().ok_or_else(|| Failure::new("nothing was saved", next))
     }
 }
 
-/// The guard's side: it says "ready" when it holds the lock, then waits.
+impl Drop for Guard {
+    /// The guard sees the end of the pipe, clears up and ends.
+    fn drop(&mut self) {
+        self.order("done\n");
+        self.leash = None;
+        let _ = self.child.wait();
+    }
+}
+
+/// The guard's side: it says "ready" when it holds the lock, then obeys until
+/// the demo has ended.
 pub(super) fn stand(directory: &Path) -> Outcome {
     let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(LOCK).map_err(failed)?;
-    let _lock = hold(lock)?;
+    let mut lock = Some(hold(lock)?);
     let mut stdout = std::io::stdout();
-    let _ = stdout.write_all(b"ready\n").and_then(|()| stdout.flush());
-    let mut said = String::new();
-    let _ = std::io::stdin().take(64).read_to_string(&mut said);
-    let outcome = restore(directory, said != "done");
+    let mut say = |line: &[u8]| stdout.write_all(line).and_then(|()| stdout.flush());
+    let _ = say(b"ready\n");
+    let mut outcome = Ok(());
+    let mut children = Vec::new();
+    for line in BufReader::new(std::io::stdin()).lines().map_while(Result::ok) {
+        if let Some(pid) = line.strip_prefix("child ").and_then(|pid| pid.parse().ok()) {
+            children.push(Pid::from_raw(pid));
+        } else if line == "restore" && lock.is_some() {
+            outcome = restore(directory, false);
+            lock = None;
+            let _ = say(if outcome.is_ok() { b"restored\n" } else { b"failed\n" });
+        } else if line == "done" {
+            children.clear();
+        }
+    }
+    if lock.is_some() {
+        outcome = restore(directory, true);
+    }
+    for pid in children {
+        let _ = kill(pid, Signal::SIGTERM);
+    }
     clear(directory);
     outcome
 }

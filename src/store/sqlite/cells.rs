@@ -2,10 +2,10 @@
 //! of the file, reduced as it passes.
 //!
 //! The roll-up lies by hour, because that is how it is written; a question
-//! asks by signature or host. Sorting a million rows for a GROUP BY costs
-//! SQLite a second and a half; passing over them and keeping distinct pairs of
-//! small numbers costs a third of one. What is kept is bounded by the distinct
-//! pairs or cells of the answer, never by records.
+//! asks by signature or host. A GROUP BY would sort every row of the window;
+//! here they pass by once and distinct pairs of small numbers are kept. What
+//! is kept is bounded by the distinct pairs or cells of the answer, never by
+//! records.
 
 use std::collections::HashMap;
 use std::hash::Hash;

@@ -40,7 +40,7 @@ pub(super) struct Report {
 }
 
 /// Reads a report, or says why it will never be taken.
-pub(super) fn report(origin: &Origin, item: &Incoming) -> Result<Report, String> {
+pub(super) fn report(origin: &Origin, item: &Incoming, packed: Vec<u8>) -> Result<Report, String> {
     let exposure = match decode_exposure(&item.body) {
         Ok(exposure) => exposure,
         // Of a newer schema the id is enough: it is kept raw.
@@ -58,7 +58,10 @@ pub(super) fn report(origin: &Origin, item: &Incoming) -> Result<Report, String>
     let hardware = &exposure.hardware;
     let microcode = hardware.microcode.map(|hex| hex.0);
     Ok(Report {
-        item: row(origin, item, exposure.realtime_ns, &host, hardware.model_name.as_deref(), microcode),
+        item: ItemRow {
+            packed,
+            ..row(origin, item, exposure.realtime_ns, &host, hardware.model_name.as_deref(), microcode)
+        },
         boot: exposure.host.boot.as_ref().and_then(|id| build(Some(&id.0))).unwrap_or_default(),
         span: span(&exposure),
         labels: pairs(&exposure.labels, LABELS),

@@ -111,6 +111,7 @@ impl Ledger {
         self.roll.add(before.cell, -1);
         self.count_version(before.v, -1);
         connection.prepare_cached("DELETE FROM crash WHERE seq = ?1")?.execute([before.seq])?;
+        connection.prepare_cached("DELETE FROM body WHERE seq = ?1")?.execute([before.seq])?;
         insert(connection, before.seq, row, numbers)?;
         Ledger::keep_body(connection, before.seq, row.item.received, &row.item.packed)?;
         self.count(connection, row, numbers)

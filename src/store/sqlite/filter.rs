@@ -140,9 +140,12 @@ impl Filter {
     }
 
     fn build(&mut self, connection: &Connection, digits: &str) -> rusqlite::Result<()> {
+        let digits = if digits.bytes().all(|digit| digit.is_ascii_hexdigit()) { digits } else { "?" };
         let found: Vec<i64> = connection
-            .prepare_cached("SELECT id FROM build WHERE lower(hex(build)) GLOB ?1")?
-            .query_map([format!("{}*", quoted(&digits.to_ascii_lowercase()))], |row| row.get(0))?
+            .prepare_cached("SELECT id FROM build WHERE substr(hex(build), 1, ?2) = ?1")?
+            .query_map((digits.to_ascii_uppercase(), i64::try_from(digits.len()).unwrap_or(0)), |row| {
+                row.get(0)
+            })?
             .collect::<rusqlite::Result<_>>()?;
         self.conditions.push(among("crash.build", &found));
         Ok(())

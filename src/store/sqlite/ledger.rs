@@ -57,6 +57,7 @@ impl Ledger {
             Prepared::Crash(row) => self.crash(connection, row),
             Prepared::Exposure(report) => Ok((self.exposure(connection, report)?, None)),
             Prepared::Refused(_, why) => Ok((Said::Refused, Some(why.clone()))),
+            Prepared::Later(_, why) => Ok((Said::Later, Some(why.clone()))),
         }
     }
 
@@ -96,7 +97,7 @@ impl Ledger {
         packed: &[u8],
     ) -> rusqlite::Result<()> {
         connection
-            .prepare_cached("INSERT OR REPLACE INTO body VALUES (?1, ?2, ?3)")?
+            .prepare_cached("INSERT INTO body VALUES (?1, ?2, ?3)")?
             .execute(params![seq, received, packed])?;
         Ok(())
     }

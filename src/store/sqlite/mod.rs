@@ -12,7 +12,7 @@
 //! gives: [`Store`]. Its promises: what was called stored is on disk
 //! (`synchronous=FULL`); the roll-ups equal a recount of the rows after every
 //! transaction; no question reads records into memory. Its limits: one
-//! machine, some ten million records (docs/store.md).
+//! machine; what was measured is in docs/store.md.
 
 mod backup;
 mod cells;
@@ -28,7 +28,6 @@ mod hosts;
 mod ledger;
 mod number;
 mod open;
-mod pack;
 mod part;
 mod prepare;
 mod rates;
@@ -62,7 +61,7 @@ pub use open::create_old;
 /// Jobs that wait for the writer before callers wait too.
 const WAITING: usize = 64;
 
-/// What can be set; the defaults suit a machine with 1 GiB to spare.
+/// What can be set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Bytes of pages that the writer keeps.
@@ -127,6 +126,14 @@ impl Sqlite {
             jobs: RwLock::new(Some(jobs)),
             thread: Mutex::new(Some(thread)),
             idle: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// Lets the file grow to so many pages and no further; StoreError::Full
+    /// beyond.
+    pub fn limit_pages(&self, pages: u32) -> Result<(), StoreError> {
+        self.write(move |writer| {
+            writer.connection.pragma_update(None, "max_page_count", i64::from(pages)).map_err(sort)
         })
     }
 

@@ -3,14 +3,15 @@
 
 use std::borrow::Cow;
 
+use super::census;
 use super::number::{HOUR_NS, clamp, hour, key};
 use super::part::{HostPart, Least, Little, Part};
 use super::workload::{self, short};
-use super::{census, pack};
 use crate::limits;
 use crate::record::{DecodeError, EXPOSURE_SCHEMA, Kind, SCHEMA, decode_part};
 use crate::store::{Incoming, Origin};
 use crate::wire::ItemKind;
+use crate::wire::pack::{UnpackError, is_packed, pack, unpack};
 
 /// Clocks that are no further apart agree: NTP steps, and the time that a
 /// batch travels.
@@ -26,6 +27,7 @@ pub(super) enum Prepared {
     Crash(Box<CrashRow>),
     Exposure(Box<census::Report>),
     Refused([u8; 16], String),
+    Later([u8; 16], String),
 }
 
 impl Prepared {
@@ -33,7 +35,7 @@ impl Prepared {
         match self {
             Prepared::Crash(row) => row.item.id,
             Prepared::Exposure(report) => report.item.id,
-            Prepared::Refused(id, _) => *id,
+            Prepared::Refused(id, _) | Prepared::Later(id, _) => *id,
         }
     }
 }
@@ -82,21 +84,47 @@ pub(super) struct CrashRow {
 }
 
 /// Makes an item ready, or says why it will never be taken.
-pub(super) fn prepare(origin: &Origin, item: Incoming) -> Prepared {
+pub(super) fn prepare(origin: &Origin, mut item: Incoming) -> Prepared {
+    let packed = match open(&mut item) {
+        Ok(packed) => packed,
+        // Whoever updates this program has it sent again.
+        Err(UnpackError::Newer(how)) => {
+            return Prepared::Later(
+                item.id,
+                format!("packed by a later epicored ({how}): update the collector"),
+            );
+        }
+        Err(error) => return Prepared::Refused(item.id, error.to_string()),
+    };
     let made = match item.kind {
-        ItemKind::Crash => crash(origin, &item).map(|row| Prepared::Crash(Box::new(row))),
-        ItemKind::Exposure => census::report(origin, &item).map(|row| Prepared::Exposure(Box::new(row))),
+        ItemKind::Crash => crash(origin, &item, packed).map(|row| Prepared::Crash(Box::new(row))),
+        ItemKind::Exposure => {
+            census::report(origin, &item, packed).map(|row| Prepared::Exposure(Box::new(row)))
+        }
     };
     made.unwrap_or_else(|why| Prepared::Refused(item.id, why))
 }
 
-fn crash(origin: &Origin, item: &Incoming) -> Result<CrashRow, String> {
+/// What is stored is what was sent, if it was packed; the item then holds what
+/// can be read.
+fn open(item: &mut Incoming) -> Result<Vec<u8>, UnpackError> {
+    if !is_packed(&item.body) {
+        return Ok(pack(&item.body));
+    }
+    let plain = unpack(&item.body)?;
+    Ok(std::mem::replace(&mut item.body, plain))
+}
+
+fn crash(origin: &Origin, item: &Incoming, packed: Vec<u8>) -> Result<CrashRow, String> {
     let part = part(&item.body)?;
     identity(origin, item, part.id, &part.host)?;
     let process = &part.process;
     let own = |text: Option<&str>| text.map(|text| short(text).into_owned());
     Ok(CrashRow {
-        item: row(origin, item, part.at, &part.host, part.hardware.model, part.hardware.microcode),
+        item: ItemRow {
+            packed,
+            ..row(origin, item, part.at, &part.host, part.hardware.model, part.hardware.microcode)
+        },
         v: part.v,
         unit: own(process.unit),
         container: process.container.filter(|id| id.len() <= CONTAINER_BYTES).map(str::to_owned),
@@ -173,7 +201,7 @@ pub(super) fn identity(
     }
 }
 
-/// The common columns. A clock that is more than five minutes off is corrected
+/// The common columns but for the body. A clock that is more than five minutes off is corrected
 /// by what the batch told; nothing has happened in the future.
 pub(super) fn row(
     origin: &Origin,
@@ -202,7 +230,7 @@ pub(super) fn row(
         kernel: own(host.kernel),
         model: own(model),
         microcode: microcode.map(key),
-        packed: pack::pack(&item.body),
+        packed: Vec::new(),
     }
 }
 

@@ -11,10 +11,10 @@ use rusqlite::{Connection, OptionalExtension, Row};
 use super::fault::sort;
 use super::filter::Filter;
 use super::number::{amount, unkey};
-use super::pack;
 use crate::record::{Hex, Id, decode};
 use crate::store::{Amounts, Search, StoreError};
 use crate::wire::api::{One, Page, Summary};
+use crate::wire::pack::unpack;
 
 /// Rows of a page when nobody says how many, and at most.
 const PAGE: u32 = 100;
@@ -109,7 +109,7 @@ pub(super) fn one(connection: &Connection, id: &[u8; 16]) -> Result<Option<One>,
         .map_err(sort)?;
     // Retention may have taken the body and left the columns.
     let Some(packed) = packed else { return Ok(Some(One { summary, record: None, raw: None })) };
-    let raw = pack::unpack(&packed)?;
+    let raw = unpack(&packed).map_err(|why| StoreError::Broken(format!("a stored record: {why}")))?;
     Ok(Some(match decode(&raw) {
         Ok(record) if summary.v <= crate::record::SCHEMA => One { summary, record: Some(record), raw: None },
         _ => One { summary, record: None, raw: Some(Id(raw)) },

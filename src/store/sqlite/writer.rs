@@ -55,7 +55,7 @@ impl Writer {
                 }
             }
         }
-        let _ = self.connection.execute_batch("PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE);");
+        let _ = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
     }
 
     /// One transaction for all of them; if it fails, it failed for all.

@@ -50,7 +50,7 @@ CREATE INDEX crash_unit ON crash (unit) WHERE unit IS NOT NULL;
 CREATE INDEX crash_container ON crash (container) WHERE container IS NOT NULL;
 CREATE INDEX crash_shifted ON crash (hour) WHERE shifted;
 
--- MessagePack, packed: the first byte says how (pack.rs).
+-- MessagePack, packed: the first byte says how (src/wire/pack.rs).
 CREATE TABLE body (seq INTEGER PRIMARY KEY, received INTEGER NOT NULL, packed BLOB NOT NULL) STRICT;
 
 -- L1 keys, and the keys that crashes which have them are counted under.

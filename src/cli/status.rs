@@ -1,0 +1,188 @@
+//! `epicore status` — what epicored does, and what keeps it from doing it.
+//!
+//! ```console
+//! $ epicore status
+//! epicored 0.1.0 on web-17, process 812, since 2026-11-22 14:05:09
+//!   collector   https://collector.example:7464
+//!   state       waiting: the collector refused the connection (since 3 h 12 min, 41 attempts)
+//!               → Is epicore-collector running there, and is the port right?
+//!   next try    in 2 min 10 s
+//!   crashes     214 to send, 9,120 acknowledged, 0 refused
+//!   exposure    3 to send, 41 acknowledged, 0 refused
+//!   sent        9,161 stored, 2 known already, 0 refused in 120 requests, 14 MiB
+//! ```
+//!
+//! It asks the daemon's socket, which is for root and the spool's group.
+//! `--flush` lets it try the collector now instead of later, `--retry` has
+//! refused records sent again (root, or the spool's owner). `--json` prints
+//! the document itself (docs/daemon.md explains each line).
+//!
+//! Exit status: 0 when nothing keeps records from being forwarded, else 1.
+
+use super::arguments::Common;
+use super::failure::{Failure, Outcome};
+use super::output::Output;
+use crate::daemon::{Activity, AskError, Outage, Status, Tally, ask, ask_status};
+use crate::report::escape::clean;
+use crate::report::{amount, time};
+
+/// What was typed.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Try the collector now
+    #[arg(long)]
+    flush: bool,
+    /// Send refused records again
+    #[arg(long)]
+    retry: bool,
+    /// Where epicored answers [default: the configuration's daemon.socket]
+    #[arg(long, value_name = "PATH")]
+    socket: Option<std::path::PathBuf>,
+}
+
+/// Asks, and tells.
+pub(super) fn run(arguments: &Arguments, common: &Common, out: &mut Output) -> Outcome {
+    let socket = match &arguments.socket {
+        Some(socket) => socket.clone(),
+        None => common.settings()?.daemon.socket,
+    };
+    let failed = |error: AskError| {
+        let next = match error {
+            AskError::NotThere(_) => {
+                "Is epicored running (systemctl status epicored), with this daemon.socket?"
+            }
+            AskError::Denied => "Ask as root, or as a member of the group epicore.",
+            AskError::Garbled(_) => "Are epicore and epicored of the same version? Restart epicored.",
+            AskError::Refused(_) => "Do it as root, or as the owner of the spool.",
+        };
+        Failure::new(format!("{}: {error}", socket.display()), next)
+    };
+    for word in [("flush", arguments.flush), ("retry", arguments.retry)] {
+        if let (word, true) = word {
+            ask(&socket, word).map_err(failed)?;
+        }
+    }
+    let status = ask_status(&socket).map_err(failed)?;
+    if out.json {
+        out.json_pretty(&status)?;
+    } else {
+        out.text(&text(&status, out))?;
+    }
+    out.flush()?;
+    if status.outage.is_some() || !status.warnings.is_empty() { Err(Failure::Told) } else { Ok(()) }
+}
+
+fn text(status: &Status, out: &Output) -> String {
+    let mut lines = Lines(format!(
+        "epicored {} on {}, process {}, since {}\n",
+        clean(&status.version),
+        clean(&status.host),
+        status.pid,
+        time::short(Some(status.started), &out.zone)
+    ));
+    lines.add("spool", &clean(&status.spool));
+    lines.add("collector", &status.collector.as_deref().map_or("none is configured".to_owned(), clean));
+    lines.add("state", &state(status));
+    if let Some(outage) = &status.outage {
+        lines.next(&clean(&outage.trouble.next));
+        lines.add("next try", &next_try(outage));
+    }
+    lines.add("crashes", &tally(&status.crashes));
+    lines.add("exposure", &tally(&status.exposures));
+    if let Some(held) = held(status) {
+        lines.add("staying", &held);
+    }
+    if status.evicted > 0 {
+        lines.add(
+            "lost",
+            &format!(
+                "{} gave way to the spool's quota before they were sent",
+                amount::of(status.evicted, "record")
+            ),
+        );
+    }
+    let sent = &status.sent;
+    lines.add(
+        "sent",
+        &format!(
+            "{} stored, {} known already, {} refused in {}, {}",
+            amount::count(sent.stored),
+            amount::count(sent.duplicates),
+            amount::count(sent.refused),
+            amount::of(sent.requests, "request"),
+            amount::bytes(sent.bytes)
+        ),
+    );
+    if let Some(at) = status.last_stored {
+        lines.add("last stored", &time::short(Some(at), &out.zone));
+    }
+    for refusal in &status.refusals {
+        lines.add("refused", &format!("{}: {}", clean(&refusal.id), clean(&refusal.why)));
+    }
+    for warning in &status.warnings {
+        lines.add("warning", &clean(warning));
+    }
+    lines.0
+}
+
+/// A heading, and lines below it.
+struct Lines(String);
+
+impl Lines {
+    fn add(&mut self, name: &str, value: &str) {
+        self.0.push_str(&format!("  {name:<12}{value}\n"));
+    }
+
+    fn next(&mut self, remedy: &str) {
+        if !remedy.is_empty() {
+            self.0.push_str(&format!("  {:<12}→ {remedy}\n", ""));
+        }
+    }
+}
+
+fn state(status: &Status) -> String {
+    let trouble = status.outage.as_ref().map(|outage| {
+        let since = amount::duration_ns(status.at.saturating_sub(outage.since));
+        let attempts = amount::of(outage.failures, "attempt");
+        format!("{} (since {since}, {attempts})", clean(&outage.trouble.what))
+    });
+    let activity = match status.activity {
+        Activity::NoCollector => "records stay on this host",
+        Activity::Idle => "idle: everything that may leave has left",
+        Activity::Sending => "sending",
+        Activity::Waiting => "waiting",
+        Activity::Stopping => "stopping",
+    };
+    trouble.map_or_else(|| activity.to_owned(), |trouble| format!("{activity}: {trouble}"))
+}
+
+fn next_try(outage: &Outage) -> String {
+    outage.next_try_ms.map_or_else(
+        || "under way".to_owned(),
+        |ms| format!("in {}", amount::duration_ns(ms.saturating_mul(1_000_000))),
+    )
+}
+
+fn tally(tally: &Tally) -> String {
+    format!(
+        "{} to send, {} acknowledged, {} refused",
+        amount::count(tally.pending),
+        amount::count(tally.sent),
+        amount::count(tally.refused)
+    )
+}
+
+/// What is pending and yet does not leave.
+fn held(status: &Status) -> Option<String> {
+    let held = &status.held;
+    let all = [
+        (held.private, "of privileged programs (forward.private)"),
+        (held.newer, "of a newer schema (update epicored)"),
+        (held.damaged, "damaged"),
+        (held.unmarked, "stored, but the spool could not note it"),
+        (status.young, "not complete yet"),
+    ];
+    let words: Vec<String> =
+        all.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", amount::count(*n))).collect();
+    (!words.is_empty()).then(|| words.join(", "))
+}

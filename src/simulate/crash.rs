@@ -1,0 +1,160 @@
+//! One simulated crash: the record of a server of three modules with four
+//! threads, about as large as a real one.
+
+use super::dice::{Dice, hash};
+use crate::record::{
+    Capture, Crash, Frame, Hex, Id, Keys, Kind, Module, Process, Record, Registers, SCHEMA, Stack, Threads,
+    Topology, Trust,
+};
+
+/// What a crash is of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fault {
+    /// Which bug; equal bugs have equal stacks.
+    pub(super) bug: u64,
+    /// Which unit crashed.
+    pub(super) unit: u32,
+    /// Which build of it.
+    pub(super) build: u64,
+    /// On which logical CPU.
+    pub(super) cpu: u32,
+    /// The address was one bit away from a good one.
+    pub(super) flipped: bool,
+}
+
+/// Sixteen bytes of a UUIDv7: milliseconds, then what makes it unique.
+pub(super) fn id(at_ns: u64, unique: u64) -> Id {
+    let milliseconds = at_ns.checked_div(1_000_000).unwrap_or(0);
+    let [_, _, time @ ..] = milliseconds.to_be_bytes();
+    let [a, b, rest @ ..] = unique.to_be_bytes();
+    let mut bytes = time.to_vec();
+    bytes.extend([0x70 | (a & 0x0f), b, 0x80]);
+    bytes.extend(rest);
+    bytes.push(u8::try_from(hash(&[unique, at_ns]) & 0xff).unwrap_or(0));
+    Id(bytes)
+}
+
+/// The build-id of a unit's build: twenty bytes, as a linker's SHA-1.
+pub(super) fn build_id(unit: u32, build: u64) -> Id {
+    let words = [1, 2, 3].map(|n| hash(&[0xb1d, u64::from(unit), build, n]).to_be_bytes());
+    Id(words.concat().into_iter().take(20).collect())
+}
+
+/// The record, without what the host adds.
+pub(super) fn record(fault: Fault, at_ns: u64, dice: &mut Dice) -> Record {
+    let build = build_id(fault.unit, fault.build);
+    let (frames, keys) = stack(fault);
+    let base = 0x5500_0000_0000 | u64::from(dice.below(1 << 28)) << 12;
+    let ip = frames.first().map_or(0, |frame| base.wrapping_add(frame.offset.0));
+    let sp = 0x7ffc_0000_0000 | u64::from(dice.below(1 << 24)) << 4;
+    let pid = dice.below(1 << 20).saturating_add(300);
+    let program = format!("svc{}", fault.unit);
+    let fault_address = if fault.flipped { 1 << 45 | sp } else { u64::from(dice.below(256)) };
+    let quiet = Frame {
+        module: Some(1),
+        offset: Hex(0x8_9a4f),
+        function: Some(Hex(0x8_9a30)),
+        trust: Trust::Context,
+        kind: None,
+    };
+    Record {
+        v: SCHEMA,
+        id: id(at_ns, dice.bits()),
+        kind: Kind::Full,
+        realtime_ns: Some(at_ns),
+        crash: Crash {
+            pid: Some(pid),
+            tid: Some(pid),
+            uid: Some(998),
+            gid: Some(998),
+            dump: Some(1),
+            signal: Some(11),
+            code: Some(1),
+            addr: Some(Hex(fault_address)),
+            cpu: Some(fault.cpu),
+            ..Crash::default()
+        },
+        process: Process {
+            comm: Some(program.clone()),
+            exe: Some(format!("/usr/bin/{program}")),
+            build_id: Some(build.clone()),
+            euid: Some(998),
+            unit: Some(format!("{program}.service")),
+            cgroup: Some(format!("/system.slice/{program}.service")),
+            age_ns: Some(u64::from(dice.below(1 << 31)).wrapping_mul(1000)),
+            rss_kib: Some(u64::from(dice.below(1 << 20))),
+            threads: Some(4),
+            allowed_cores: Some(32),
+            ..Process::default()
+        },
+        threads: Threads {
+            tid: (0..4).map(|n| pid.saturating_add(n)).collect(),
+            ip: vec![Hex(ip), Hex(0x7f00_0008_9a4f), Hex(0x7f00_0008_9a4f), Hex(0x7f00_0008_9a4f)],
+            sp: (0..4u64).map(|n| Hex(sp.wrapping_sub(n << 23))).collect(),
+            cpu: vec![i32::try_from(fault.cpu).unwrap_or(-1)],
+            stack: vec![0, 1, 1, 1],
+        },
+        registers: vec![Registers { tid: pid, values: (0..27).map(|_| Hex(dice.bits() >> 17)).collect() }],
+        modules: vec![
+            module(&format!("/usr/bin/{program}"), build, base),
+            module("/usr/lib/x86_64-linux-gnu/libc.so.6", build_id(u32::MAX, 0), 0x7f00_0000_0000),
+            module("/usr/lib/x86_64-linux-gnu/libstdc++.so.6", build_id(u32::MAX, 1), 0x7f00_1000_0000),
+        ],
+        stacks: vec![
+            Stack { frames, count: 1, end: Some("end".into()), ..Stack::default() },
+            Stack { frames: vec![quiet], count: 3, end: Some("end".into()), ..Stack::default() },
+        ],
+        keys,
+        hardware: crate::record::Hardware {
+            topology: Some(Topology {
+                cpu: fault.cpu,
+                core: Some(fault.cpu.checked_rem(32).unwrap_or(0)),
+                package: Some(0),
+                node: Some(0),
+                siblings: vec![],
+            }),
+            online: Some(64),
+            cores: Some(32),
+            ..crate::record::Hardware::default()
+        },
+        capture: Capture { source: Some("live".into()), held_us: Some(900), ..Capture::default() },
+        ..Record::default()
+    }
+}
+
+fn module(path: &str, build: Id, bias: u64) -> Module {
+    Module {
+        path: Some(path.to_owned()),
+        build_id: Some(build),
+        bias: Hex(bias),
+        start: Hex(bias),
+        size: 2 << 20,
+        flags: Vec::new(),
+    }
+}
+
+/// Twelve frames that belong to the bug, and the keys that follow from them.
+/// L2 does not know the build; L1 and L0 do.
+fn stack(fault: Fault) -> (Vec<Frame>, Keys) {
+    let mut dice = Dice::of(&[fault.bug, 0x57ac]);
+    let frames = (0..12u32)
+        .map(|depth| {
+            let function = u64::from(dice.below(1 << 20)) << 4;
+            Frame {
+                module: Some(if depth == 1 { 2 } else { 0 }),
+                offset: Hex(function.wrapping_add(u64::from(dice.below(200)))),
+                function: Some(Hex(function)),
+                trust: if depth == 0 { Trust::Context } else { Trust::Cfi },
+                kind: None,
+            }
+        })
+        .collect();
+    let build = [fault.bug, u64::from(fault.unit), fault.build];
+    let keys = Keys {
+        leaf: Some(Hex(hash(&[build[0], build[1], build[2], 0]))),
+        functions: Some(Hex(hash(&[build[0], build[1], build[2], 1]))),
+        portable: Some(Hex(hash(&[fault.bug, u64::from(fault.unit), 2]))),
+        frames: vec![0, 2, 3, 4, 5, 6],
+    };
+    (frames, keys)
+}
