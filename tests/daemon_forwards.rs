@@ -28,6 +28,20 @@ fn all_arrive(place: &Place, collector: &Collector, daemon: &mut daemon::Daemon,
     assert_eq!(place.named(".rec.sent"), ids.len());
 }
 
+/// The same, for who does not want to wait for the backoff: it is asked to try
+/// until nothing is pending.
+fn all_arrive_when_asked(
+    place: &Place,
+    collector: &Collector,
+    daemon: &mut daemon::Daemon,
+    ids: &[RecordId],
+) {
+    daemon.wait("nothing is pending", |daemon| {
+        daemon.ask("flush").is_ok() && daemon.status().crashes.pending == 0
+    });
+    all_arrive(place, collector, daemon, ids);
+}
+
 #[test]
 fn a_crash_is_at_the_collector_at_once() {
     let (place, collector) = (Place::new(), Collector::start());
@@ -112,8 +126,7 @@ fn what_the_collector_cannot_take_now_is_sent_again() {
         }
         assert_eq!(place.named(".rec"), 1, "{status}");
         collector.otherwise(Act::Store);
-        daemon.ask("flush").unwrap();
-        all_arrive(&place, &collector, &mut daemon, &[id]);
+        all_arrive_when_asked(&place, &collector, &mut daemon, &[id]);
         assert!(daemon.status().outage.is_none());
     }
 }
@@ -140,8 +153,7 @@ fn what_somebody_must_mend_is_kept_and_tried_slowly() {
         assert!(!outage.trouble.next.is_empty());
         assert!(outage.next_try_ms.is_some_and(|ms| ms > 10_000), "{status}: {:?}", outage.next_try_ms);
         collector.otherwise(Act::Store);
-        daemon.ask("flush").unwrap();
-        all_arrive(&place, &collector, &mut daemon, &[id]);
+        all_arrive_when_asked(&place, &collector, &mut daemon, &[id]);
         assert_eq!(daemon.status().sent.refused, 0);
     }
 }
@@ -198,11 +210,7 @@ fn an_answer_that_says_nothing_confirms_nothing() {
     ]);
     place.configure(Some(&collector.url()), "");
     let mut daemon = place.start();
-    for _ in 0..7 {
-        daemon.ask("flush").unwrap();
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    all_arrive(&place, &collector, &mut daemon, &ids);
+    all_arrive_when_asked(&place, &collector, &mut daemon, &ids);
     let times: Vec<u32> =
         collector.state.0.lock().unwrap().stored.values().map(|(times, ..)| *times).collect();
     assert_eq!(times, [2, 2, 2], "the cut answer made one duplicate of each, and nothing else did");
@@ -216,7 +224,7 @@ fn an_endless_answer_is_not_read_to_its_end() {
     let id = place.crash(1);
     place.configure(Some(&collector.url()), "");
     let mut daemon = place.start();
-    all_arrive(&place, &collector, &mut daemon, &[id]);
+    all_arrive_when_asked(&place, &collector, &mut daemon, &[id]);
     assert!(daemon.log().contains("larger than"), "{}", daemon.log());
 }
 
@@ -228,7 +236,7 @@ fn a_collector_that_dawdles_is_given_up_and_tried_again() {
     place.configure(Some(&collector.url()), "[forward]\ntimeout_seconds = 1\n");
     let mut daemon = place.start();
     daemon.wait("it is told", |daemon| daemon.log().contains("did not answer in time"));
-    all_arrive(&place, &collector, &mut daemon, &[id]);
+    all_arrive_when_asked(&place, &collector, &mut daemon, &[id]);
 }
 
 #[test]
@@ -238,17 +246,12 @@ fn after_an_outage_everything_arrives() {
     place.configure(Some(&collector.url()), "[forward]\nbatch_records = 10\n");
     let mut daemon = place.start();
     let mut ids: Vec<RecordId> = (0..50).map(|n| place.crash(n)).collect();
-    for _ in 0..8 {
-        daemon.ask("flush").unwrap();
-        std::thread::sleep(Duration::from_millis(30));
-    }
     daemon.wait("the circuit is open", |daemon| {
-        daemon.status().outage.is_some_and(|outage| outage.circuit_open)
+        daemon.ask("flush").is_ok() && daemon.status().outage.is_some_and(|outage| outage.circuit_open)
     });
     ids.extend((50..60).map(|n| place.crash(n)));
     collector.otherwise(Act::Store);
-    daemon.ask("flush").unwrap();
-    all_arrive(&place, &collector, &mut daemon, &ids);
+    all_arrive_when_asked(&place, &collector, &mut daemon, &ids);
     let log = daemon.log();
     assert_eq!(log.matches("failed (500)").count(), 1, "an outage is one line:\n{log}");
     assert_eq!(log.matches("takes records again").count(), 1, "{log}");

@@ -102,7 +102,8 @@ fn transport(access: &Access) -> Transport {
 
 /// Posts one record; its status.
 fn post(transport: &Transport) -> Result<u16, Trouble> {
-    let item = Packed { id: [7; 16], ..Packed::default() };
+    let body = epicore::wire::pack::pack(b"a body");
+    let item = Packed { id: [7; 16], body, ..Packed::default() };
     let body = encode(&Sender::default(), 0, &[item]).unwrap();
     transport.post_batch(body).map(|reply| reply.status)
 }
