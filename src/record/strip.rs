@@ -63,7 +63,7 @@ fn walk(bytes: &[u8], without: &[&str]) -> Option<Stripped> {
             _ => {}
         }
         let wanted = |known: &&str| known.as_bytes() == key && !without.contains(known);
-        if KEYS.iter().any(|known| wanted(known)) {
+        if KEYS.iter().any(wanted) {
             stripped.bytes.extend_from_slice(entry.get(..length(entry)?)?);
             kept = kept.checked_add(1)?;
         }
