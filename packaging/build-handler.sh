@@ -27,6 +27,7 @@ else
     export RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static"
 fi
 export CARGO_PROFILE_DIST_STRIP=symbols CARGO_PROFILE_DIST_OPT_LEVEL=s
+export CARGO_PROFILE_DIST_LTO=fat CARGO_PROFILE_DIST_CODEGEN_UNITS=1
 cargo build --profile dist --no-default-features --bin epicore-handler --target "$target"
 
 # Cargo may have put another build of the same name there: ours comes last,

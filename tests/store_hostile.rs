@@ -47,8 +47,11 @@ fn truncated_and_flipped_records_never_stop_the_store() {
         bytes[bit / 8] ^= 1 << (bit % 8);
         raw(1, bytes)
     });
-    let said = ingest(&store, "web-1", cut.chain(flipped).collect());
-    assert!(said.iter().all(|said| *said != Said::Later));
+    let items: Vec<Incoming> = cut.chain(flipped).collect();
+    let said = ingest(&store, "web-1", items.clone());
+    // One bit makes a map's first byte that of a body packed by a later version.
+    let newer = |item: &Incoming| item.body.first().is_some_and(|first| *first < 0x10);
+    assert!(said.iter().zip(&items).all(|(said, item)| *said != Said::Later || newer(item)));
     put(&store, &crash(2, "web-1", 1));
     assert!(store.one(&id(2)).unwrap().is_some());
     store.study(&ever()).unwrap();

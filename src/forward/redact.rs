@@ -1,16 +1,13 @@
 //! What of a record may leave the host: docs/data-leaving-the-host.md.
 //!
-//! What it gives: the bytes to send, or why they stay here. A record is
-//! decoded and encoded again, so only keys that this version knows can leave;
-//! one of a later schema is held, because nobody here can tell what is in it.
+//! What it gives: the bytes to send, or why they stay here. Only keys that this
+//! version knows leave; a record of a later schema is held, because nobody here
+//! can tell what is in it.
 //! What it trusts: nothing; a payload that is no record is held too.
-//! Limits: limits::RECORD_BYTES, by [`record::decode`](crate::record::decode).
+//! Limits: limits::RECORD_BYTES, by [`record::strip`](crate::record::strip).
 
 use crate::config::{Forward, ForwardRegisters};
-use crate::record::{
-    EXPOSURE_SCHEMA, EncodeError, Record, RegisterClasses, SCHEMA, decode, decode_exposure, encode,
-    encode_exposure,
-};
+use crate::record::{EXPOSURE_SCHEMA, EncodeError, SCHEMA, decode_exposure, encode_exposure, strip};
 
 /// Why something stays on this host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,15 +35,20 @@ impl std::fmt::Display for Held {
 
 /// A crash record as it may leave.
 pub fn redact_crash(payload: &[u8], rules: &Forward) -> Result<Vec<u8>, Held> {
-    let mut record = decode(payload).map_err(|error| Held::Malformed(error.to_string()))?;
-    if record.v > SCHEMA {
-        return Err(Held::Newer(record.v));
+    let without: &[&str] = match rules.registers {
+        ForwardRegisters::Full => &[],
+        ForwardRegisters::Classified => &["regs"],
+        ForwardRegisters::None => &["regs", "rcls"],
+    };
+    let stripped = strip(payload, without).map_err(|error| Held::Malformed(error.to_string()))?;
+    match u16::try_from(stripped.v) {
+        Ok(v) if v <= SCHEMA => {}
+        v => return Err(Held::Newer(v.unwrap_or(u16::MAX))),
     }
-    if record.private && !rules.private {
+    if stripped.private && !rules.private {
         return Err(Held::Private);
     }
-    redact_registers(&mut record, rules.registers);
-    encode(&record).map_err(unencodable)
+    Ok(stripped.bytes)
 }
 
 /// An exposure report as it may leave.
@@ -58,15 +60,6 @@ pub fn redact_exposure(payload: &[u8]) -> Result<Vec<u8>, Held> {
     encode_exposure(&exposure).map_err(unencodable)
 }
 
-fn redact_registers(record: &mut Record, registers: ForwardRegisters) {
-    if registers != ForwardRegisters::Full {
-        record.registers.clear();
-    }
-    if registers == ForwardRegisters::None {
-        record.register_classes = RegisterClasses::default();
-    }
-}
-
 fn unencodable(error: EncodeError) -> Held {
     Held::Malformed(error.to_string())
 }
@@ -74,7 +67,7 @@ fn unencodable(error: EncodeError) -> Held {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Exposure, Hex, Registers};
+    use crate::record::{Exposure, Hex, Record, RegisterClasses, Registers, decode, encode};
 
     fn crash() -> Record {
         let values = vec![Hex(0xdead_beef_0bad_cafe); 27];

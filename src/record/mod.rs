@@ -24,6 +24,7 @@ mod exposure_budget;
 mod id;
 mod keys;
 mod schema;
+mod strip;
 mod text;
 mod texts;
 
@@ -35,4 +36,5 @@ pub use exposure_budget::fit_exposure;
 pub use id::new_id;
 pub use keys::{FrameKey, group, location_keys};
 pub use schema::*;
+pub use strip::{Stripped, strip};
 pub use text::{app_specific, text};

@@ -22,6 +22,8 @@ use crate::limits;
 const PLAIN: u8 = 0;
 const ZSTD: u8 = 1;
 const DICTIONARY_1: u8 = 2;
+/// Ways that there may ever be.
+const WAYS: u8 = 0x10;
 
 /// Trained on the tests' cores, replayed and enlarged as benches/store does.
 static FIRST: &[u8] = include_bytes!("record.dict");
@@ -79,7 +81,7 @@ impl std::error::Error for UnpackError {}
 /// True for a packed body, of this or a later version; MessagePack's maps
 /// begin with 0x80 to 0x8f, 0xde or 0xdf.
 pub fn is_packed(body: &[u8]) -> bool {
-    body.first().is_some_and(|how| *how < 0x80)
+    body.first().is_some_and(|how| *how < WAYS)
 }
 
 /// Unpacks, up to the size of a record.
@@ -87,6 +89,7 @@ pub fn unpack(packed: &[u8]) -> Result<Vec<u8>, UnpackError> {
     match packed.split_first() {
         Some((&PLAIN, bytes)) if bytes.len() <= limits::RECORD_BYTES => Ok(bytes.to_vec()),
         Some((&PLAIN, bytes)) => Err(UnpackError::Broken(format!("{} bytes are too many", bytes.len()))),
+        Some((&(ZSTD | DICTIONARY_1), [])) => Err(UnpackError::Broken("nothing there".to_owned())),
         Some((&ZSTD, bytes)) => inflate(&PLAINLY, Decompressor::new, bytes),
         Some((&DICTIONARY_1, bytes)) => {
             inflate(&KNOWINGLY, || Decompressor::with_prepared_dictionary(&DECODER), bytes)
