@@ -42,6 +42,7 @@ mod retention;
 mod sender;
 mod signals;
 mod socket;
+mod standing;
 mod start;
 mod status;
 mod watch;

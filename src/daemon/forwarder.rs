@@ -18,7 +18,7 @@ use super::metrics::Metrics;
 use super::outage::{Line, Outages};
 use super::queue::{self, Hold, Queue, RIPE, Settled, Taken};
 use super::sender::{Crew, Kit};
-use super::status::{Activity, Held, Outage, STATUS_VERSION, Sent, Status};
+use super::status::Sent;
 use crate::config::Config;
 use crate::forward::{Leave, Pace, Transport, plain};
 use crate::spool::{Item, Reader, Spool};
@@ -29,7 +29,7 @@ const LINGER: Duration = Duration::from_millis(50);
 /// How long connections and threads are kept while nothing happens.
 const LET_GO: Duration = Duration::from_secs(30);
 /// A clock that differs by more is told.
-const SKEW: i64 = 300;
+pub(super) const SKEW: i64 = 300;
 /// Lines about single items in an hour.
 const LINES: u32 = 20;
 /// Warnings that are kept for the status.
@@ -43,13 +43,13 @@ pub(super) struct Forwarder {
     pub(super) config: Config,
     spool: Arc<Spool>,
     reader: Reader,
-    from: wire::Sender,
+    pub(super) from: wire::Sender,
     events: Sender<Event>,
-    queue: Queue,
-    pace: Pace,
+    pub(super) queue: Queue,
+    pub(super) pace: Pace,
     crew: Option<Crew>,
-    stopping: Arc<AtomicBool>,
-    on_the_way: usize,
+    pub(super) stopping: Arc<AtomicBool>,
+    pub(super) on_the_way: usize,
     last_began: Option<Instant>,
     idle_since: Instant,
     /// A scan found more than fits, or names were lost: scan when drained.
@@ -58,13 +58,13 @@ pub(super) struct Forwarder {
     moved: bool,
     /// What the collector has and the spool could not note, as it was read.
     unmarked: Vec<Item>,
-    outages: Outages,
+    pub(super) outages: Outages,
     lines: Seldom,
-    ahead: Option<i64>,
+    pub(super) ahead: Option<i64>,
     pub(super) warnings: Vec<String>,
-    sent: Sent,
-    last_stored: Option<u64>,
-    started: u64,
+    pub(super) sent: Sent,
+    pub(super) last_stored: Option<u64>,
+    pub(super) started: u64,
     chance: fastrand::Rng,
     pub(super) metrics: Metrics,
     /// The numbers are others than the last time they were written.
@@ -73,7 +73,7 @@ pub(super) struct Forwarder {
     pub(super) acknowledged: u64,
 }
 
-fn wall() -> u64 {
+pub(super) fn wall() -> u64 {
     syscall::clocks().0.unwrap_or(0)
 }
 
@@ -117,7 +117,7 @@ impl Forwarder {
         }
     }
 
-    fn forwards(&self) -> bool {
+    pub(super) fn forwards(&self) -> bool {
         self.config.collector.url.is_some()
     }
 
@@ -445,61 +445,6 @@ impl Forwarder {
             self.warnings.push(text);
         }
     }
-
-    /// Sets the gauges; called when somebody reads them.
-    pub(super) fn gauges(&self) {
-        let (queued, up) = (self.queue.ready() as u64, self.outages.current().is_none());
-        self.metrics.now(queued, self.held(), up, self.last_stored);
-    }
-
-    fn held(&self) -> Held {
-        let held = self.queue.held();
-        Held { private: held.private, newer: held.newer, damaged: held.damaged, unmarked: held.unmarked }
-    }
-
-    /// How things are; what the directory says is added by who answers.
-    pub(super) fn status(&self) -> Status {
-        let now = Instant::now();
-        let until = self.pace.until(now);
-        let activity = match (self.forwards(), self.on_the_way) {
-            _ if self.stopping.load(Ordering::Acquire) => Activity::Stopping,
-            (false, _) => Activity::NoCollector,
-            (true, 0) if until.is_some() => Activity::Waiting,
-            (true, 0) => Activity::Idle,
-            (true, _) => Activity::Sending,
-        };
-        let outage = self.outages.current().map(|(trouble, since)| Outage {
-            trouble: trouble.clone(),
-            since,
-            failures: u64::from(self.pace.failures()),
-            circuit_open: self.pace.is_open(),
-            next_try_ms: until.map(|until| {
-                u64::try_from(until.saturating_duration_since(now).as_millis()).unwrap_or(u64::MAX)
-            }),
-        });
-        let mut warnings = self.warnings.clone();
-        warnings.extend(self.ahead.filter(|ahead| ahead.abs() > SKEW).map(clock_words));
-        Status {
-            v: STATUS_VERSION,
-            version: env!("CARGO_PKG_VERSION").into(),
-            pid: std::process::id(),
-            host: self.from.name.clone(),
-            started: self.started,
-            at: wall(),
-            spool: self.config.spool_directory().display().to_string(),
-            collector: self.config.collector.url.clone(),
-            activity,
-            on_the_way: self.on_the_way as u64,
-            window: self.pace.window() as u64,
-            young: self.queue.young() as u64,
-            held: self.held(),
-            sent: self.sent,
-            last_stored: self.last_stored,
-            outage,
-            warnings,
-            ..Status::default()
-        }
-    }
 }
 
 impl Sent {
@@ -514,7 +459,7 @@ impl Sent {
     }
 }
 
-fn clock_words(ahead: i64) -> String {
+pub(super) fn clock_words(ahead: i64) -> String {
     let (side, by) = if ahead < 0 { ("behind", ahead.saturating_neg()) } else { ("ahead of", ahead) };
     format!("this host's clock is {by} s {side} the collector's; `timedatectl` on both says whose is wrong")
 }

@@ -1,0 +1,64 @@
+//! How the forwarder stands, for whoever asks: the status and the gauges.
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use super::forwarder::{Forwarder, SKEW, clock_words, wall};
+use super::status::{Activity, Held, Outage, STATUS_VERSION, Status};
+
+impl Forwarder {
+    /// Sets the gauges; called when somebody reads them.
+    pub(super) fn gauges(&self) {
+        let (queued, up) = (self.queue.ready() as u64, self.outages.current().is_none());
+        self.metrics.now(queued, self.held(), up, self.last_stored);
+    }
+
+    fn held(&self) -> Held {
+        let held = self.queue.held();
+        Held { private: held.private, newer: held.newer, damaged: held.damaged, unmarked: held.unmarked }
+    }
+
+    /// How things are; what the directory says is added by who answers.
+    pub(super) fn status(&self) -> Status {
+        let now = Instant::now();
+        let until = self.pace.until(now);
+        let activity = match (self.forwards(), self.on_the_way) {
+            _ if self.stopping.load(Ordering::Acquire) => Activity::Stopping,
+            (false, _) => Activity::NoCollector,
+            (true, 0) if until.is_some() => Activity::Waiting,
+            (true, 0) => Activity::Idle,
+            (true, _) => Activity::Sending,
+        };
+        let outage = self.outages.current().map(|(trouble, since)| Outage {
+            trouble: trouble.clone(),
+            since,
+            failures: u64::from(self.pace.failures()),
+            circuit_open: self.pace.is_open(),
+            next_try_ms: until.map(|until| {
+                u64::try_from(until.saturating_duration_since(now).as_millis()).unwrap_or(u64::MAX)
+            }),
+        });
+        let mut warnings = self.warnings.clone();
+        warnings.extend(self.ahead.filter(|ahead| ahead.abs() > SKEW).map(clock_words));
+        Status {
+            v: STATUS_VERSION,
+            version: env!("CARGO_PKG_VERSION").into(),
+            pid: std::process::id(),
+            host: self.from.name.clone(),
+            started: self.started,
+            at: wall(),
+            spool: self.config.spool_directory().display().to_string(),
+            collector: self.config.collector.url.clone(),
+            activity,
+            on_the_way: self.on_the_way as u64,
+            window: self.pace.window() as u64,
+            young: self.queue.young() as u64,
+            held: self.held(),
+            sent: self.sent,
+            last_stored: self.last_stored,
+            outage,
+            warnings,
+            ..Status::default()
+        }
+    }
+}
