@@ -148,3 +148,17 @@ fn a_census_of_absurd_numbers_is_kept_and_stays_finite() {
     let host = &store.hosts(&ever()).unwrap()[0];
     assert_eq!((host.hours, host.labels.len()), (24.0, 64));
 }
+
+#[test]
+fn a_host_that_overstates_what_it_runs_never_stops_the_others() {
+    let place = Place::new();
+    let store = place.open();
+    let told =
+        |n: u64, host: &str| Exposure { running: vec![runs("a.service", 1)], ..census(n, host, HOUR, 0) };
+    assert_eq!(tell(&store, &told(1, "liar")), Said::Stored);
+    // What some hundred thousand reports of four million processes add up to.
+    let file = rusqlite::Connection::open(&place.path).unwrap();
+    assert!(file.execute("UPDATE process_hour SET ms = 9223372036854775807", []).unwrap() > 0);
+    assert_eq!(tell(&store, &told(2, "web-1")), Said::Stored);
+    assert!(store.exposure(&ever()).unwrap()[0].process_hours > 1e9);
+}

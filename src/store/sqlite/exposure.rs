@@ -80,8 +80,11 @@ impl Ledger {
         host: i64,
         hours: &[(i64, i64)],
     ) -> rusqlite::Result<()> {
+        // A sum beyond 64 bits would be a REAL, which the table refuses: every
+        // batch that names this hour would fail. It stops at 2⁶² instead.
         let mut add = connection.prepare_cached(
-            "INSERT INTO process_hour VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET ms = ms + excluded.ms",
+            "INSERT INTO process_hour VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE
+             SET ms = min(ms + excluded.ms, 4611686018427387904)",
         )?;
         let mut ran = connection.prepare_cached(
             "INSERT INTO ran VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE
