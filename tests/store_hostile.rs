@@ -162,3 +162,13 @@ fn a_host_that_overstates_what_it_runs_never_stops_the_others() {
     assert_eq!(tell(&store, &told(2, "web-1")), Said::Stored);
     assert!(store.exposure(&ever()).unwrap()[0].process_hours > 1e9);
 }
+
+#[test]
+fn a_census_adds_no_more_rows_than_a_host_can_have() {
+    let place = Place::new();
+    let store = place.open();
+    let mut census = census(1, "web-1", HOUR, 0);
+    census.images = (0..20_000).map(|n| (n.to_string(), "i".to_owned())).collect();
+    assert_eq!(tell(&store, &census), Said::Stored);
+    assert_eq!(place.look::<i64>("SELECT count(*) FROM container"), [1024]);
+}
