@@ -172,3 +172,17 @@ fn a_census_adds_no_more_rows_than_a_host_can_have() {
     assert_eq!(tell(&store, &census), Said::Stored);
     assert_eq!(place.look::<i64>("SELECT count(*) FROM container"), [1024]);
 }
+
+#[test]
+fn a_host_that_invents_machine_ids_stays_a_few_rows() {
+    let place = Place::new();
+    let store = place.open();
+    let invented = (0..1000).map(|n| {
+        let mut record = crash(n, "web-1", 1);
+        record.host.mid = Some(Id(n.to_be_bytes().to_vec()));
+        body(&record)
+    });
+    assert!(ingest(&store, "web-1", invented.collect()).iter().all(|said| *said == Said::Stored));
+    assert!(store.amounts().unwrap().hosts <= 17);
+    assert_eq!(store.hosts(&ever()).unwrap().iter().map(|row| row.crashes).sum::<u64>(), 1000);
+}
