@@ -15,6 +15,9 @@ use crate::wire::ItemKind;
 /// Clocks that are no further apart agree: NTP steps, and the time that a
 /// batch travels.
 const CLOCK_AGREES_NS: i64 = 300_000_000_000;
+/// 2020-01-01, before this program was written: a clock that says less was not
+/// set yet, as of a machine without one that crashes before NTP.
+const CLOCK_UNSET_NS: i64 = 1_577_836_800_000_000_000;
 /// The longest build-id and machine-id that is kept.
 const ID_BYTES: usize = 64;
 /// The longest container id: runtimes use 64 hexadecimal digits.
@@ -187,7 +190,8 @@ pub(super) fn row(
     let told = at.map_or(received, clamp);
     let wrong = origin.clock_ns.saturating_abs() > CLOCK_AGREES_NS;
     let corrected = if wrong { told.saturating_sub(origin.clock_ns) } else { told };
-    let moment = corrected.min(received).max(0);
+    let corrected = if corrected < CLOCK_UNSET_NS { received } else { corrected };
+    let moment = corrected.min(received);
     let own = |text: Option<&str>| text.map(|text| short(text).into_owned());
     ItemRow {
         id: item.id,
