@@ -203,3 +203,21 @@ fn a_clock_that_was_never_set_is_not_a_record_out_of_time() {
     assert_eq!(store.amounts().unwrap().records, 0);
     assert_eq!(put(&store, &booting), Said::Duplicate);
 }
+
+#[test]
+fn what_cannot_be_read_of_a_schema_to_come_may_be_private() {
+    #[derive(Serialize)]
+    struct Strange {
+        v: u16,
+        id: Id,
+        #[serde(rename = "priv")]
+        private: &'static str,
+    }
+    let place = Place::new();
+    let store = place.open();
+    let bytes =
+        rmp_serde::to_vec_named(&Strange { v: 9, id: Id(id(1).to_vec()), private: "dump mode" }).unwrap();
+    assert_eq!(ingest(&store, "web-1", vec![raw(1, bytes)]), [Said::Stored]);
+    assert!(store.search(&Search::default()).unwrap().records.is_empty());
+    assert!(store.one(&id(1)).unwrap().unwrap().summary.private);
+}

@@ -117,7 +117,7 @@ fn crash(origin: &Origin, item: &Incoming) -> Result<CrashRow, String> {
         cpu: part.crash.cpu,
         core: part.core().unwrap_or(-1),
         private: part.private,
-        minimal: part.kind == Kind::Minimal && part.v <= SCHEMA,
+        minimal: part.kind == Kind::Minimal,
     })
 }
 
@@ -136,13 +136,19 @@ fn part(body: &[u8]) -> Result<Part<'_>, String> {
     if newest(body, &error)? <= SCHEMA {
         return Err(error.to_string());
     }
+    // Nobody knows whether it is private: then it is.
     let least = || {
-        decode_part::<Least<'_>>(body).map(|least| Little { v: least.v, id: least.id, ..Little::default() })
+        let least = decode_part::<Least<'_>>(body)?;
+        Ok(Little { v: least.v, id: least.id, private: true, ..Little::default() })
     };
-    let little = decode_part::<Little<'_>>(body).or_else(|_| least()).map_err(|error| error.to_string())?;
+    let little = decode_part::<Little<'_>>(body)
+        .or_else(|_| least())
+        .map_err(|error: DecodeError| error.to_string())?;
     Ok(Part {
         v: little.v,
         id: little.id,
+        // Its kind is not known: only one that says "minimal" gives way.
+        kind: Kind::Full,
         private: little.private,
         at: little.at,
         host: little.host,
@@ -177,7 +183,9 @@ pub(super) fn identity(
 }
 
 /// The common columns. A clock that is more than five minutes off is corrected
-/// by what the batch told; nothing has happened in the future.
+/// by what the batch told; nothing has happened in the future, and what says
+/// that it was before this program happened when it came: taken at its word it
+/// would be too old to be kept.
 pub(super) fn row(
     origin: &Origin,
     item: &Incoming,
