@@ -168,3 +168,23 @@ fn signatures_come_by_hosts_and_then_by_crashes() {
         hosts.iter().map(|row| (row.host.as_str(), row.crashes, row.signatures, row.rare)).collect();
     assert_eq!(told, [("a", 5, 2, 2), ("b", 2, 2, 2)]);
 }
+
+#[test]
+fn a_pattern_that_matches_very_many_names_finds_the_same() {
+    let place = Place::new();
+    let store = place.open();
+    let many = (0..1200).map(|n| {
+        let mut record = crash(n, "web-1", 1);
+        record.process.unit = Some(format!("unit-{n}.service"));
+        record.process.exe = Some(format!("/usr/bin/exe-{n}"));
+        body(&record)
+    });
+    ingest(&store, "web-1", many.collect());
+    let search = |search: Search| found(&store, Search { most: 1000, ..search }).len();
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(search(Search { unit: text("unit-*"), ..Search::default() }), 1000);
+    assert_eq!(search(Search { unit: text("unit-*0"), ..Search::default() }), 120);
+    assert_eq!(search(Search { exe: text("exe-*"), ..Search::default() }), 1000);
+    assert_eq!(search(Search { exe: text("/usr/bin/exe-1*"), signal: Some(11), ..Search::default() }), 311);
+    assert_eq!(search(Search { exe: text("no*where"), ..Search::default() }), 0);
+}
