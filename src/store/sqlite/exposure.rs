@@ -100,6 +100,7 @@ impl Ledger {
                 add.execute([workload, build, *hour, n.saturating_mul(*ms)])?;
             }
             ran.execute([workload, build, host, first, last])?;
+            self.name(connection, workload)?;
         }
         Ok(())
     }
@@ -143,6 +144,7 @@ impl Ledger {
                 .execute(params![container, name, hour])?;
             return Ok(());
         }
+        self.name(connection, image)?;
         for (seq, cell) in waiting(connection, container, name)? {
             self.roll.add(cell, -1);
             self.roll.add(Cell { workload: image, ..cell }, 1);
