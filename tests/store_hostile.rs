@@ -151,3 +151,76 @@ fn a_census_of_absurd_numbers_is_kept_and_stays_finite() {
     let host = &store.hosts(&ever()).unwrap()[0];
     assert_eq!((host.hours, host.labels.len()), (24.0, 64));
 }
+
+#[test]
+fn a_host_that_overstates_what_it_runs_never_stops_the_others() {
+    let place = Place::new();
+    let store = place.open();
+    let told =
+        |n: u64, host: &str| Exposure { running: vec![runs("a.service", 1)], ..census(n, host, HOUR, 0) };
+    assert_eq!(tell(&store, &told(1, "liar")), Said::Stored);
+    // What some hundred thousand reports of four million processes add up to.
+    let file = rusqlite::Connection::open(&place.path).unwrap();
+    assert!(file.execute("UPDATE process_hour SET ms = 9223372036854775807", []).unwrap() > 0);
+    assert_eq!(tell(&store, &told(2, "web-1")), Said::Stored);
+    assert!(store.exposure(&ever()).unwrap()[0].process_hours > 1e9);
+}
+
+#[test]
+fn a_census_adds_no_more_rows_than_a_host_can_have() {
+    let place = Place::new();
+    let store = place.open();
+    let mut census = census(1, "web-1", HOUR, 0);
+    census.images = (0..20_000).map(|n| (n.to_string(), "i".to_owned())).collect();
+    assert_eq!(tell(&store, &census), Said::Stored);
+    assert_eq!(place.look::<i64>("SELECT count(*) FROM container"), [1024]);
+}
+
+#[test]
+fn a_host_that_invents_machine_ids_stays_a_few_rows() {
+    let place = Place::new();
+    let store = place.open();
+    let invented = (0..1000).map(|n| {
+        let mut record = crash(n, "web-1", 1);
+        record.host.mid = Some(Id(n.to_be_bytes().to_vec()));
+        body(&record)
+    });
+    assert!(ingest(&store, "web-1", invented.collect()).iter().all(|said| *said == Said::Stored));
+    assert!(store.amounts().unwrap().hosts <= 17);
+    assert_eq!(store.hosts(&ever()).unwrap().iter().map(|row| row.crashes).sum::<u64>(), 1000);
+}
+
+#[test]
+fn what_cannot_be_read_of_a_schema_to_come_may_be_private() {
+    #[derive(Serialize)]
+    struct Strange {
+        v: u16,
+        id: Id,
+        #[serde(rename = "priv")]
+        private: &'static str,
+    }
+    let place = Place::new();
+    let store = place.open();
+    let bytes =
+        rmp_serde::to_vec_named(&Strange { v: 9, id: Id(id(1).to_vec()), private: "dump mode" }).unwrap();
+    assert_eq!(ingest(&store, "web-1", vec![raw(1, bytes)]), [Said::Stored]);
+    assert!(store.search(&Search::default()).unwrap().records.is_empty());
+    assert!(store.one(&id(1)).unwrap().unwrap().summary.private);
+}
+
+#[test]
+fn a_clock_that_was_never_set_is_not_a_record_out_of_time() {
+    let place = Place::new();
+    let store = place.open();
+    let keep = epicore::store::Keep { bodies_days: 0, records_days: 400 };
+    store.retain(keep, AT + DAY).unwrap();
+    let mut booting = crash(1, "web-1", 1);
+    booting.realtime_ns = Some(90 * SECOND);
+    assert_eq!(put(&store, &booting), Said::Stored, "the batch came after NTP did");
+    let signature = &store.signatures(&ever()).unwrap()[0];
+    assert_eq!((signature.crashes, signature.last), (1, AT + DAY), "counted when it came");
+    assert_eq!(all(&store)[0].at, 90 * SECOND, "as told");
+    store.retain(keep, AT + 402 * DAY).unwrap();
+    assert_eq!(store.amounts().unwrap().records, 0);
+    assert_eq!(put(&store, &booting), Said::Duplicate);
+}

@@ -85,3 +85,15 @@ fn a_host_cannot_overwrite_the_record_of_another() {
     assert_eq!(put(&store, &crash(1, "db-1", 5)), Said::Refused);
     assert_eq!(store.one(&id(1)).unwrap().unwrap().record.unwrap(), minimal);
 }
+
+#[test]
+fn the_full_record_of_a_schema_to_come_takes_the_place_of_its_minimal_one() {
+    let place = Place::new();
+    let store = place.open();
+    let full = Record { v: SCHEMA + 1, ..crash(1, "web-1", 7) };
+    let minimal = Record { kind: Kind::Minimal, keys: Keys::default(), ..full.clone() };
+    assert_eq!(put(&store, &minimal), Said::Stored);
+    assert_eq!(put(&store, &full), Said::Stored);
+    assert_eq!(put(&store, &minimal), Said::Duplicate);
+    assert_eq!(store.one(&id(1)).unwrap().unwrap().summary.signature, Some(Hex(7)));
+}

@@ -168,3 +168,47 @@ fn signatures_come_by_hosts_and_then_by_crashes() {
         hosts.iter().map(|row| (row.host.as_str(), row.crashes, row.signatures, row.rare)).collect();
     assert_eq!(told, [("a", 5, 2, 2), ("b", 2, 2, 2)]);
 }
+
+#[test]
+fn a_name_that_only_private_crashes_bear_is_in_no_sum() {
+    let place = Place::new();
+    let store = place.open();
+    let mut secret = crash(1, "web-1", 5);
+    secret.private = true;
+    secret.process.unit = Some("treasury.service".to_owned());
+    put(&store, &secret);
+    put(&store, &crash(2, "web-1", 6));
+    let told = |store: &dyn Store| {
+        let program = store.signatures(&ever()).unwrap().into_iter().find(|row| row.signature == Hex(5));
+        let named = |names: Vec<String>| names.iter().any(|name| name == "treasury.service");
+        let study = store.study(&ever()).unwrap();
+        assert_eq!(study.crashes.n.iter().sum::<u32>(), 2, "it is counted");
+        assert_eq!(store.exposure(&ever()).unwrap().iter().map(|row| row.crashes).sum::<u64>(), 2);
+        let exposure = store.exposure(&ever()).unwrap().into_iter().map(|row| row.workload).collect();
+        [program.unwrap().program.is_some(), named(exposure), named(study.workloads)]
+    };
+    assert_eq!(told(&store), [false; 3]);
+    // A census names what runs to everybody.
+    tell(&store, &Exposure { running: vec![runs("treasury.service", 1)], ..census(3, "web-1", HOUR, 0) });
+    assert_eq!(told(&store), [true; 3]);
+}
+
+#[test]
+fn a_pattern_that_matches_very_many_names_finds_the_same() {
+    let place = Place::new();
+    let store = place.open();
+    let many = (0..1200).map(|n| {
+        let mut record = crash(n, "web-1", 1);
+        record.process.unit = Some(format!("unit-{n}.service"));
+        record.process.exe = Some(format!("/usr/bin/exe-{n}"));
+        body(&record)
+    });
+    ingest(&store, "web-1", many.collect());
+    let search = |search: Search| found(&store, Search { most: 1000, ..search }).len();
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(search(Search { unit: text("unit-*"), ..Search::default() }), 1000);
+    assert_eq!(search(Search { unit: text("unit-*0"), ..Search::default() }), 120);
+    assert_eq!(search(Search { exe: text("exe-*"), ..Search::default() }), 1000);
+    assert_eq!(search(Search { exe: text("/usr/bin/exe-1*"), signal: Some(11), ..Search::default() }), 311);
+    assert_eq!(search(Search { exe: text("no*where"), ..Search::default() }), 0);
+}

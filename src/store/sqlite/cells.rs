@@ -130,6 +130,9 @@ pub(super) struct Names<'a> {
     texts: HashMap<i64, Option<String>>,
 }
 
+/// In the place of a workload's name that only private crashes bear.
+const PRIVATE: &str = "(private)";
+
 impl<'a> Names<'a> {
     pub(super) fn new(connection: &'a Connection) -> Names<'a> {
         Names { connection, texts: HashMap::new() }
@@ -148,6 +151,21 @@ impl<'a> Names<'a> {
             .optional()?;
         self.texts.insert(number, text.clone());
         Ok(text)
+    }
+
+    /// A workload's name, when everybody may see it; none for 0.
+    pub(super) fn program(&mut self, number: i64) -> rusqlite::Result<Option<String>> {
+        let open = self
+            .connection
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM named WHERE workload = ?1)")?
+            .query_row([number], |row| row.get(0))?;
+        if open { self.text(number) } else { Ok(None) }
+    }
+
+    /// The same where a name must stand: empty for 0.
+    pub(super) fn workload(&mut self, number: i64) -> rusqlite::Result<String> {
+        let hidden = if number == 0 { "" } else { PRIVATE };
+        Ok(self.program(number)?.unwrap_or_else(|| hidden.to_owned()))
     }
 
     /// The build-id; none for 0.

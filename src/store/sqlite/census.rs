@@ -2,7 +2,8 @@
 //! what ran, added up by workload and build.
 //!
 //! Needs a report's bytes. Gives [`Report`]. Counts are clamped to what a
-//! kernel can have, so that no sum of them overflows.
+//! kernel can have, and lists cut where a census cuts them: each entry is a row
+//! that the writer adds.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use super::number::clamp;
 use super::part::HostPart;
 use super::prepare::{ItemRow, build, identity, newest, readable_exposure, row};
 use super::workload::{self, short};
+use crate::limits;
 use crate::record::{Exposure, decode_exposure};
 use crate::store::{Incoming, Origin};
 
@@ -84,12 +86,13 @@ fn pairs(list: &[(String, String)], most: usize) -> Vec<(String, String)> {
 
 fn containers(exposure: &Exposure) -> Vec<(String, String)> {
     let fits = exposure.images.iter().filter(|(id, _)| !id.is_empty() && id.len() <= CONTAINER_BYTES);
+    let fits = fits.take(limits::CENSUS_CONTAINERS);
     fits.map(|(id, image)| (id.clone(), short(image).into_owned())).collect()
 }
 
 fn running(exposure: &Exposure) -> BTreeMap<Ran, i64> {
     let mut running = BTreeMap::new();
-    for row in &exposure.running {
+    for row in exposure.running.iter().take(limits::CENSUS_WORKLOADS) {
         let workload = workload::of(row.image.as_deref(), row.unit.as_deref(), row.exe.as_deref());
         let ran = (workload.map(Cow::into_owned), build(row.build_id.as_ref().map(|id| id.0.as_slice())));
         let n = running.entry(ran).or_insert(0i64);

@@ -89,6 +89,9 @@ impl Ledger {
     fn count(&mut self, connection: &Connection, row: &CrashRow, numbers: &Numbers) -> rusqlite::Result<()> {
         self.roll.add(cell(row, numbers), 1);
         self.count_version(row.v, 1);
+        if !row.private {
+            self.name(connection, numbers.workload)?;
+        }
         let Some(functions) = row.functions.filter(|functions| *functions != row.signature) else {
             return Ok(());
         };

@@ -80,8 +80,11 @@ impl Ledger {
         host: i64,
         hours: &[(i64, i64)],
     ) -> rusqlite::Result<()> {
+        // A sum beyond 64 bits would be a REAL, which the table refuses: every
+        // batch that names this hour would fail. It stops at 2⁶² instead.
         let mut add = connection.prepare_cached(
-            "INSERT INTO process_hour VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET ms = ms + excluded.ms",
+            "INSERT INTO process_hour VALUES (?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE
+             SET ms = min(ms + excluded.ms, 4611686018427387904)",
         )?;
         let mut ran = connection.prepare_cached(
             "INSERT INTO ran VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO UPDATE
@@ -97,6 +100,7 @@ impl Ledger {
                 add.execute([workload, build, *hour, n.saturating_mul(*ms)])?;
             }
             ran.execute([workload, build, host, first, last])?;
+            self.name(connection, workload)?;
         }
         Ok(())
     }
@@ -140,6 +144,7 @@ impl Ledger {
                 .execute(params![container, name, hour])?;
             return Ok(());
         }
+        self.name(connection, image)?;
         for (seq, cell) in waiting(connection, container, name)? {
             self.roll.add(cell, -1);
             self.roll.add(Cell { workload: image, ..cell }, 1);

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::dictionary::{Cache, Dictionary};
 use super::prepare::ItemRow;
@@ -29,6 +29,10 @@ impl Told {
         }
     }
 }
+
+/// Machine-ids that are told apart under one name: a name that was installed
+/// anew so often has one row for all that come after.
+const MACHINES: i64 = 16;
 
 #[derive(Debug, Default)]
 struct Known {
@@ -74,12 +78,10 @@ impl Hosts {
         if let Some(host) = self.rows.get(&key) {
             return Ok(host);
         }
-        connection
-            .prepare_cached("INSERT INTO host (name, mid) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
-            .execute(params![name, mid])?;
-        let host = connection
-            .prepare_cached("SELECT id FROM host WHERE name = ?1 AND mid = ?2")?
-            .query_row(params![name, mid], |row| row.get(0))?;
+        let host = match find(connection, name, mid)? {
+            Some(host) => host,
+            None => add(connection, name, if crowded(connection, name)? { &[] } else { mid })?,
+        };
         self.rows.put(key, host);
         Ok(host)
     }
@@ -109,4 +111,26 @@ impl Hosts {
         }
         Ok(())
     }
+}
+
+/// True when no further machine is told apart under this name.
+fn crowded(connection: &Connection, name: i64) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT count(*) >= ?2 FROM host WHERE name = ?1 AND mid <> x''")?
+        .query_row([name, MACHINES], |row| row.get(0))
+}
+
+fn find(connection: &Connection, name: i64, mid: &[u8]) -> rusqlite::Result<Option<i64>> {
+    connection
+        .prepare_cached("SELECT id FROM host WHERE name = ?1 AND mid = ?2")?
+        .query_row(params![name, mid], |row| row.get(0))
+        .optional()
+}
+
+fn add(connection: &Connection, name: i64, mid: &[u8]) -> rusqlite::Result<i64> {
+    connection
+        .prepare_cached(
+            "INSERT INTO host (name, mid) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET seen = seen RETURNING id",
+        )?
+        .query_row(params![name, mid], |row| row.get(0))
 }

@@ -5,14 +5,14 @@
 //! and `[` are quoted). What can be a number is never text in the SQL.
 
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::number::{clamp, key};
 use crate::store::Search;
 use crate::wire::api::Purge;
 
 /// Numbers written into a list; a pattern that matches more becomes a
-/// subquery.
+/// subquery, so that no list is as long as a host has invented names.
 const LISTED: usize = 500;
 /// Rows of a time window that are sorted rather than met on the way through
 /// all.
@@ -47,7 +47,7 @@ impl Filter {
             filter.unit(connection, unit)?;
         }
         if let Some(host) = &purge.host {
-            filter.text(connection, &["crash.name"], &[glob(host)])?;
+            filter.text(connection, "crash.name", &[glob(host)])?;
         }
         if let Some(uid) = purge.uid {
             filter.with("crash.uid = ?", i64::from(uid));
@@ -61,7 +61,7 @@ impl Filter {
     pub(super) fn of_search(connection: &Connection, search: &Search) -> rusqlite::Result<Filter> {
         let mut filter = Filter::default();
         if let Some(host) = &search.host {
-            filter.text(connection, &["crash.name"], &[glob(host)])?;
+            filter.text(connection, "crash.name", &[glob(host)])?;
             filter.indexed = true;
         }
         if let Some(unit) = &search.unit {
@@ -76,7 +76,7 @@ impl Filter {
             filter.exe(connection, exe)?;
         }
         if let Some(build) = &search.build {
-            filter.build(connection, build)?;
+            filter.build(build);
         }
         if let Some(signal) = search.signal {
             filter.with("crash.signal = ?", i64::from(signal));
@@ -111,44 +111,55 @@ impl Filter {
     /// With or without `.service`.
     fn unit(&mut self, connection: &Connection, unit: &str) -> rusqlite::Result<()> {
         let patterns = [glob(unit), glob(&format!("{unit}.service"))];
-        self.text(connection, &["crash.unit"], &patterns)
+        self.text(connection, "crash.unit", &patterns)
     }
 
     /// A path, else the file name of one, or a comm.
     fn exe(&mut self, connection: &Connection, exe: &str) -> rusqlite::Result<()> {
         let whole = glob(exe);
         if exe.contains('/') {
-            return self.text(connection, &["crash.exe"], &[whole]);
+            return self.text(connection, "crash.exe", &[whole]);
         }
         let name = Pattern { text: format!("*/{}", quoted(exe)), exact: false };
-        let paths = numbers(connection, &[name])?;
-        let names = numbers(connection, &[whole])?;
-        self.conditions.push(format!("({} OR {})", among("crash.exe", &paths), among("crash.comm", &names)));
+        let paths = self.texts(connection, "crash.exe", &[name])?;
+        let names = self.texts(connection, "crash.comm", &[whole])?;
+        self.conditions.push(format!("({paths} OR {names})"));
         Ok(())
     }
 
-    fn text(
+    fn text(&mut self, connection: &Connection, column: &str, patterns: &[Pattern]) -> rusqlite::Result<()> {
+        let condition = self.texts(connection, column, patterns)?;
+        self.conditions.push(condition);
+        Ok(())
+    }
+
+    /// `column` is the number of a text that one of the patterns matches.
+    fn texts(
         &mut self,
         connection: &Connection,
-        columns: &[&str],
+        column: &str,
         patterns: &[Pattern],
-    ) -> rusqlite::Result<()> {
+    ) -> rusqlite::Result<String> {
         let found = numbers(connection, patterns)?;
-        let either: Vec<String> = columns.iter().map(|column| among(column, &found)).collect();
-        self.conditions.push(format!("({})", either.join(" OR ")));
-        Ok(())
+        if found.len() <= LISTED {
+            return Ok(among(column, &found));
+        }
+        let mut either = Vec::new();
+        for Pattern { text, exact } in patterns {
+            self.values.push(Value::Text(text.clone()));
+            let compare = if *exact { "=" } else { "GLOB" };
+            either.push(format!("text {compare} ?{}", self.values.len()));
+        }
+        // No longer worth a look into the index of `column` for each.
+        Ok(format!("+{column} IN (SELECT id FROM text WHERE {})", either.join(" OR ")))
     }
 
-    fn build(&mut self, connection: &Connection, digits: &str) -> rusqlite::Result<()> {
+    fn build(&mut self, digits: &str) {
         let digits = if digits.bytes().all(|digit| digit.is_ascii_hexdigit()) { digits } else { "?" };
-        let found: Vec<i64> = connection
-            .prepare_cached("SELECT id FROM build WHERE substr(hex(build), 1, ?2) = ?1")?
-            .query_map((digits.to_ascii_uppercase(), i64::try_from(digits.len()).unwrap_or(0)), |row| {
-                row.get(0)
-            })?
-            .collect::<rusqlite::Result<_>>()?;
-        self.conditions.push(among("crash.build", &found));
-        Ok(())
+        self.values.push(Value::Text(digits.to_ascii_uppercase()));
+        let (n, length) = (self.values.len(), digits.len());
+        let matching = format!("SELECT id FROM build WHERE substr(hex(build), 1, {length}) = ?{n}");
+        self.conditions.push(format!("crash.build IN ({matching})"));
     }
 
     /// The first digits of the key it is counted under, or of L1.
@@ -157,18 +168,16 @@ impl Filter {
             self.conditions.push("0".to_owned());
             return Ok(());
         };
-        let found: Vec<i64> = connection
-            .prepare_cached("SELECT DISTINCT signature FROM alias WHERE functions BETWEEN ?1 AND ?2")?
-            .query_map([low, high], |row| row.get(0))?
-            .collect::<rusqlite::Result<_>>()?;
-        if found.is_empty() {
+        let counted_under = format!("SELECT signature FROM alias WHERE functions BETWEEN {low} AND {high}");
+        let known = format!("SELECT EXISTS ({counted_under})");
+        if !connection.query_row(&known, [], |row| row.get::<_, bool>(0))? {
             self.with("crash.signature >= ?", low);
             self.with("crash.signature <= ?", high);
             return Ok(());
         }
-        let also = among("crash.signature", &found);
         self.conditions.push(format!(
-            "(crash.signature BETWEEN {low} AND {high} OR ({also} AND crash.functions BETWEEN {low} AND {high}))"
+            "(crash.signature BETWEEN {low} AND {high} OR
+              (crash.signature IN ({counted_under}) AND crash.functions BETWEEN {low} AND {high}))"
         ));
         Ok(())
     }
@@ -212,8 +221,9 @@ fn numbers(connection: &Connection, patterns: &[Pattern]) -> rusqlite::Result<Ve
             let mut find = connection.prepare_cached("SELECT id FROM text WHERE text = ?1")?;
             found.extend(find.query_row([text], |row| row.get::<_, i64>(0)).optional()?);
         } else {
-            let mut find = connection.prepare_cached("SELECT id FROM text WHERE text GLOB ?1")?;
-            for id in find.query_map([text], |row| row.get::<_, i64>(0))? {
+            let mut find = connection.prepare_cached("SELECT id FROM text WHERE text GLOB ?1 LIMIT ?2")?;
+            let most = i64::try_from(LISTED).unwrap_or(i64::MAX).saturating_add(1);
+            for id in find.query_map(params![text, most], |row| row.get::<_, i64>(0))? {
                 found.push(id?);
             }
         }
@@ -228,9 +238,7 @@ fn among(column: &str, numbers: &[i64]) -> String {
         [one] => format!("{column} = {one}"),
         many => {
             let list: Vec<String> = many.iter().map(i64::to_string).collect();
-            // Long lists are no longer worth a look into the index for each.
-            let plus = if many.len() > LISTED { "+" } else { "" };
-            format!("{plus}{column} IN ({})", list.join(","))
+            format!("{column} IN ({})", list.join(","))
         }
     }
 }

@@ -21,6 +21,7 @@ pub(super) struct Ledger {
     pub(super) dictionary: Dictionary,
     pub(super) hosts: Hosts,
     pub(super) aliases: Cache<(i64, i64)>,
+    named: Cache<i64>,
     pub(super) roll: RollUp,
     /// Records by schema version, as changes.
     pub(super) versions: BTreeMap<u16, i64>,
@@ -88,6 +89,15 @@ impl Ledger {
     pub(super) fn count_version(&mut self, v: u16, n: i64) {
         let sum = self.versions.entry(v).or_insert(0);
         *sum = sum.saturating_add(n);
+    }
+
+    /// A workload whose name everybody may see; 0 has none.
+    pub(super) fn name(&mut self, connection: &Connection, workload: i64) -> rusqlite::Result<()> {
+        if workload != 0 && self.named.get(&workload).is_none() {
+            connection.prepare_cached("INSERT OR IGNORE INTO named VALUES (?1)")?.execute([workload])?;
+            self.named.put(workload, 0);
+        }
+        Ok(())
     }
 
     pub(super) fn keep_body(

@@ -16,6 +16,9 @@ use crate::wire::pack::{UnpackError, is_packed, pack, unpack};
 /// Clocks that are no further apart agree: NTP steps, and the time that a
 /// batch travels.
 const CLOCK_AGREES_NS: i64 = 300_000_000_000;
+/// 2020-01-01, before this program was written: a clock that says less was not
+/// set yet, as of a machine without one that crashes before NTP.
+const CLOCK_UNSET_NS: i64 = 1_577_836_800_000_000_000;
 /// The longest build-id and machine-id that is kept.
 const ID_BYTES: usize = 64;
 /// The longest container id: runtimes use 64 hexadecimal digits.
@@ -142,7 +145,7 @@ fn crash(origin: &Origin, item: &Incoming, packed: Vec<u8>) -> Result<CrashRow, 
         cpu: part.crash.cpu,
         core: part.core().unwrap_or(-1),
         private: part.private,
-        minimal: part.kind == Kind::Minimal && part.v <= SCHEMA,
+        minimal: part.kind == Kind::Minimal,
     })
 }
 
@@ -161,13 +164,19 @@ fn part(body: &[u8]) -> Result<Part<'_>, String> {
     if newest(body, &error)? <= SCHEMA {
         return Err(error.to_string());
     }
+    // Nobody knows whether it is private: then it is.
     let least = || {
-        decode_part::<Least<'_>>(body).map(|least| Little { v: least.v, id: least.id, ..Little::default() })
+        let least = decode_part::<Least<'_>>(body)?;
+        Ok(Little { v: least.v, id: least.id, private: true, ..Little::default() })
     };
-    let little = decode_part::<Little<'_>>(body).or_else(|_| least()).map_err(|error| error.to_string())?;
+    let little = decode_part::<Little<'_>>(body)
+        .or_else(|_| least())
+        .map_err(|error: DecodeError| error.to_string())?;
     Ok(Part {
         v: little.v,
         id: little.id,
+        // Its kind is not known: only one that says "minimal" gives way.
+        kind: Kind::Full,
         private: little.private,
         at: little.at,
         host: little.host,
@@ -201,8 +210,10 @@ pub(super) fn identity(
     }
 }
 
-/// The common columns but for the body. A clock that is more than five minutes off is corrected
-/// by what the batch told; nothing has happened in the future.
+/// The common columns but for the body. A clock that is more than five minutes
+/// off is corrected by what the batch told; nothing has happened in the future, and what says
+/// that it was before this program happened when it came: taken at its word it
+/// would be too old to be kept.
 pub(super) fn row(
     origin: &Origin,
     item: &Incoming,
@@ -215,7 +226,8 @@ pub(super) fn row(
     let told = at.map_or(received, clamp);
     let wrong = origin.clock_ns.saturating_abs() > CLOCK_AGREES_NS;
     let corrected = if wrong { told.saturating_sub(origin.clock_ns) } else { told };
-    let moment = corrected.min(received).max(0);
+    let corrected = if corrected < CLOCK_UNSET_NS { received } else { corrected };
+    let moment = corrected.min(received);
     let own = |text: Option<&str>| text.map(|text| short(text).into_owned());
     ItemRow {
         id: item.id,

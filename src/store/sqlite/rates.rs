@@ -55,7 +55,7 @@ pub(super) fn list(connection: &Connection, window: &Window) -> rusqlite::Result
     rows.into_iter()
         .map(|((workload, build), ran)| {
             Ok(ExposureRow {
-                workload: names.text(workload)?.unwrap_or_default(),
+                workload: names.workload(workload)?,
                 build: names.build(build)?.map(Id),
                 hosts: ran.hosts,
                 process_hours: ran.hours,

@@ -106,7 +106,7 @@ fn describe(
         builds: sum.builds,
         first: moment(sum.first),
         last: moment(sum.last),
-        program: names.text(sum.program.1)?,
+        program: names.program(sum.program.1)?,
         signal,
         culprit: names.text(culprit.unwrap_or(0))?,
     })

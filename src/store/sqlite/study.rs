@@ -82,11 +82,13 @@ fn named(connection: &Connection, axes: &Axes) -> rusqlite::Result<StudyInput> {
     let mut texts = |numbers: &[i64]| -> rusqlite::Result<Vec<String>> {
         numbers.iter().map(|number| Ok(names.text(*number)?.unwrap_or_default())).collect()
     };
-    let (hosts, workloads) = (texts(&axes.hosts.list)?, texts(&axes.workloads.list)?);
+    let hosts = texts(&axes.hosts.list)?;
+    let workloads: rusqlite::Result<Vec<String>> =
+        axes.workloads.list.iter().map(|number| names.workload(*number)).collect();
     let builds: rusqlite::Result<Vec<Id>> =
         axes.builds.list.iter().map(|number| Ok(Id(names.build(*number)?.unwrap_or_default()))).collect();
     let signatures = axes.signatures.list.iter().map(|bits| Hex(unkey(*bits))).collect();
-    Ok(StudyInput { hosts, workloads, builds: builds?, signatures, ..StudyInput::default() })
+    Ok(StudyInput { hosts, workloads: workloads?, builds: builds?, signatures, ..StudyInput::default() })
 }
 
 fn columns(cells: Vec<([u32; 4], u32)>) -> CrashCells {
