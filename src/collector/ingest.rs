@@ -25,6 +25,14 @@ use crate::wire::{Answer, ItemKind, Outcome, PROTOCOL, Said};
 /// How long a batch waits for its turn to be unpacked.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Batches of one host at once: an epicored sends one after the other, and one
+/// that it gave up may still be here.
+const AT_ONCE: u32 = 4;
+/// Seconds after which a host that sent too much at once tries again.
+const RETRY_AT_ONCE: u64 = 2;
+/// The longest host name: DNS has no longer one, uname(2) 64 bytes.
+const NAME: usize = 255;
+
 /// The route.
 pub(super) async fn batches(
     State(desk): State<Arc<Desk>>,
@@ -117,6 +125,10 @@ fn store(desk: &Desk, caller: &Caller, received: Received, compressed: bool) -> 
     let outcomes = ingest(&*desk.store, &origin(&batch), items, &desk.metrics)?;
     Ok(Answer { v: PROTOCOL, outcomes })
 }
+    if !(1..=NAME).contains(&batch.from.name.len()) {
+        return Err(Trouble::malformed(format!("from.name is a host's name, of 1 to {NAME} bytes"))
+            .next("it is what `uname -n` says"));
+    }
 
 fn origin(batch: &Unpacked) -> Origin {
     let received = now();
