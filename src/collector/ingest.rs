@@ -59,6 +59,12 @@ async fn take(
     if let Some(name) = caller.only_name() {
         pace(desk, name)?;
     }
+    let sender = caller.only_name().map(|name| desk.senders.enter(name.to_owned(), AT_ONCE));
+    if let Some(None) = sender {
+        return Err(Trouble::new(StatusCode::TOO_MANY_REQUESTS, "this host sends too much at once")
+            .next("send one batch after the other")
+            .after(RETRY_AT_ONCE));
+    }
     let compressed = is_zstd(headers)?;
     let received = body::read(desk, headers, body, body::COMPRESSED).await?;
     desk.metrics.received(received.bytes.len());
@@ -69,7 +75,7 @@ async fn take(
     let shared = Arc::clone(desk);
     let work = move || {
         let stored = store(&shared, &caller, received, compressed);
-        drop((memory, turn));
+        drop((memory, turn, sender));
         stored
     };
     let stored = blocking(work).await??;
@@ -119,16 +125,16 @@ fn store(desk: &Desk, caller: &Caller, received: Received, compressed: bool) -> 
         return Err(Trouble::new(StatusCode::FORBIDDEN, words)
             .next("a token names its host (`uname -n`): `epicore-collector token ingest HOST` makes one"));
     }
+    if !(1..=NAME).contains(&batch.from.name.len()) {
+        return Err(Trouble::malformed(format!("from.name is a host's name, of 1 to {NAME} bytes"))
+            .next("it is what `uname -n` says"));
+    }
     if caller.only_name().is_none() {
         pace(desk, &batch.from.name)?;
     }
     let outcomes = ingest(&*desk.store, &origin(&batch), items, &desk.metrics)?;
     Ok(Answer { v: PROTOCOL, outcomes })
 }
-    if !(1..=NAME).contains(&batch.from.name.len()) {
-        return Err(Trouble::malformed(format!("from.name is a host's name, of 1 to {NAME} bytes"))
-            .next("it is what `uname -n` says"));
-    }
 
 fn origin(batch: &Unpacked) -> Origin {
     let received = now();
