@@ -161,3 +161,31 @@ fn secrets_that_everybody_may_read_are_refused() {
     assert_eq!(said.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&said.stderr).contains("chmod"));
 }
+
+#[test]
+fn a_host_has_a_name_whoever_speaks_for_it() {
+    let collector = Collector::start(Options::default());
+    let everybody = collector.token("ingest", "*");
+    for name in [String::new(), "x".repeat(256), "x".repeat(1 << 20)] {
+        let status = collector.post(&everybody, pack(&batch(&name, &[]))).status();
+        assert_eq!(status, 400, "{} bytes", name.len());
+    }
+    assert_eq!(collector.post(&everybody, pack(&batch(&"x".repeat(255), &[]))).status(), 200);
+}
+
+#[test]
+fn a_certificate_with_a_revoked_name_speaks_for_none_of_its_names() {
+    let collector = Collector::start(Options::default());
+    let client =
+        collector.client_with_certificate(&collector.authority.sign(&["web-17", "web-17.example.net"], 2090));
+    let post = || {
+        let request = client.post(format!("{}/v1/batches", collector.url));
+        let request =
+            request.header("Content-Type", "application/msgpack").header("Content-Encoding", "zstd");
+        request.body(pack(&batch("web-17.example.net", &[]))).send().unwrap().status().as_u16()
+    };
+    assert_eq!(post(), 200);
+    collector.write("revoked", "web-17\n");
+    collector.reload();
+    assert_eq!(post(), 401);
+}

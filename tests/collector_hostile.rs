@@ -311,3 +311,52 @@ mod any_bytes {
         }
     }
 }
+
+#[test]
+fn a_host_that_sends_much_at_once_leaves_room_for_the_others() {
+    let collector = plain("[limits]\nrequests_per_host = 0\nbody_seconds = 3600\n");
+    let slow = collector.token("ingest", "slow");
+    let uploads: Vec<_> = (0..12)
+        .map(|_| {
+            let mut stream = collector.connect();
+            let head = format!(
+                "POST /v1/batches HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {slow}\r\n\
+                 Content-Type: application/msgpack\r\nContent-Encoding: zstd\r\nContent-Length: 4194304\r\n\r\nx"
+            );
+            stream.write_all(head.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    loop {
+        match collector.post(&slow, pack(&batch("slow", &[]))).status().as_u16() {
+            200 => {}
+            status => break assert_eq!(status, 429, "its own doing, and not the memory of all"),
+        }
+    }
+    let other = collector.token("ingest", "web-1");
+    assert_eq!(collector.post(&other, pack(&batch("web-1", &[crash("web-1")]))).status(), 200);
+    drop(uploads);
+}
+
+#[test]
+fn who_asks_whether_it_is_ready_takes_no_turn_of_who_asks_a_question() {
+    let collector = plain("");
+    let token = collector.token("read", "mia");
+    let other = rusqlite::Connection::open(collector.path("collector.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let answered = std::sync::atomic::AtomicUsize::new(0);
+    let client = collector.client();
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| {
+                let ready = client.get(format!("{}/readyz", collector.url)).send().unwrap();
+                answered.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                assert_eq!(ready.status(), 200);
+            });
+        }
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        assert_eq!(collector.json("/v1/hosts", &token).as_array().map(Vec::len), Some(0));
+        assert_eq!(answered.load(std::sync::atomic::Ordering::SeqCst), 0, "the writer was free");
+        other.execute_batch("ROLLBACK").unwrap();
+    });
+}

@@ -332,3 +332,17 @@ fn what_was_acknowledged_survives_kill_9() {
         assert_eq!(place.look::<i64>("SELECT sum(n) FROM crash_hour"), [records as i64]);
     }
 }
+
+#[test]
+fn a_copy_is_its_owners_alone_and_leaves_the_store_as_it_is() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    create_old(&place.path, 1).unwrap();
+    let to = place.directory.path().join("copy.db");
+    Sqlite::copy(&place.path, &to).unwrap();
+    assert_eq!(version(&place), 1, "another program is still writing it");
+    assert_eq!(std::fs::metadata(&to).unwrap().permissions().mode() & 0o777, 0o600);
+    let fresh = Place::new();
+    drop(fresh.open());
+    assert_eq!(std::fs::metadata(&fresh.path).unwrap().permissions().mode() & 0o007, 0);
+}

@@ -2,9 +2,10 @@
 //! served as HTTP/1.1, and let go when the collector stops.
 //!
 //! A connection that finds no room waits in the kernel's queue; it costs
-//! nothing there.
+//! nothing there. One address does not get all the room: what is too much from
+//! it is closed at once.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
 use super::auth::Peer;
+use super::crowd::{Crowd, neighbourhood};
 use super::desk::{Desk, Swap, stopped};
 use super::stall::Stall;
 use super::tls;
@@ -43,6 +45,19 @@ pub(super) struct Door {
     pub(super) tls: Swap<Option<Arc<rustls::ServerConfig>>>,
     /// Room for connections.
     pub(super) room: Arc<Semaphore>,
+    /// Connections by address.
+    pub(super) crowd: Crowd<IpAddr>,
+}
+
+impl Door {
+    /// A place for a connection from `address`, as long as it lives.
+    fn place(&self, address: SocketAddr) -> Result<impl Send + 'static, ()> {
+        let most = self.desk.limits.connections_per_address;
+        match neighbourhood(address.ip()) {
+            Some(one) if most > 0 => self.crowd.enter(one, most).map(Some).ok_or(()),
+            _ => Ok(None),
+        }
+    }
 }
 
 /// Accepts until the collector stops.
@@ -69,12 +84,17 @@ pub(super) async fn accept(
                 continue;
             }
         };
+        let Ok(place) = door.place(address) else {
+            door.desk.metrics.tls_failure("too many");
+            tracing::debug!("{address}: it has limits.connections_per_address already");
+            continue;
+        };
         let (door, watcher, stopping) = (Arc::clone(&door), watcher(), stopping.clone());
         tokio::spawn(async move {
             door.desk.metrics.connections.inc();
             greet(&door, stream, address, watcher, stopping).await;
             door.desk.metrics.connections.dec();
-            drop(room);
+            drop((room, place));
         });
     }
 }

@@ -100,10 +100,8 @@ fn backup(settings: &Settings, file: &Path) -> Result<(), Failure> {
     if file.exists() {
         return Err(Failure::new(format!("{}: is there already; a backup replaces nothing", file.display())));
     }
-    let store = open(settings)?;
-    let done = store.backup(file);
-    store.close();
-    done.map_err(|error| Failure::new(format!("{}: {error}", file.display())))
+    Sqlite::copy(&settings.database, file)
+        .map_err(|error| Failure::new(format!("{}: {error}", file.display())))
 }
 
 fn check(settings: &Settings) -> Result<(), Failure> {

@@ -11,6 +11,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::answer::{Format, Trouble};
 use super::auth::{Caller, Credentials, Peer};
+use super::crowd::Crowd;
+use super::health::Ready;
 use super::metrics::Metrics;
 use super::rate::Rate;
 use super::settings::{Limits, Settings};
@@ -18,9 +20,12 @@ use super::token::Role;
 use crate::store::{Store, StoreError};
 
 /// How long a question waits for its turn.
-const TURN: Duration = Duration::from_secs(20);
+pub(super) const TURN: Duration = Duration::from_secs(20);
 /// Memory is admitted in units of so many bytes.
 const UNIT: usize = 1024;
+
+/// The right to ask, one of `limits.concurrent_reads`.
+pub(super) type Turn = OwnedSemaphorePermit;
 
 /// Something that is replaced as a whole while others read it.
 #[derive(Debug)]
@@ -111,6 +116,10 @@ pub(super) struct Desk {
     /// Turns of batches.
     pub(super) ingest: Arc<Semaphore>,
     reads: Arc<Semaphore>,
+    /// Batches in flight, by host.
+    pub(super) senders: Crowd<String>,
+    /// Whether it could store, when that was last asked.
+    pub(super) ready: Ready,
     /// Rises when something was stored: wakes those who wait for it.
     pub(super) tide: watch::Sender<u64>,
     /// True when the collector is being stopped.
@@ -134,6 +143,8 @@ impl Desk {
             memory: Memory::new(limits.memory_bytes),
             ingest: Arc::new(Semaphore::new(limits.concurrent_ingest as usize)),
             reads: Arc::new(Semaphore::new(limits.concurrent_reads as usize)),
+            senders: Crowd::new(),
+            ready: Ready::default(),
             tide: watch::Sender::new(0),
             limits,
             stopping,
@@ -150,13 +161,21 @@ impl Desk {
         &self,
         question: impl FnOnce(&dyn Store) -> Result<T, Trouble> + Send + 'static,
     ) -> Result<T, Trouble> {
+        Ok(self.ask_in_turn(question).await?.0)
+    }
+
+    /// The same; the turn is kept until what was answered is admitted, so that
+    /// no more answers wait for memory than questions are answered at once.
+    pub(super) async fn ask_in_turn<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&dyn Store) -> Result<T, Trouble> + Send + 'static,
+    ) -> Result<(T, Turn), Trouble> {
         let turn = tokio::time::timeout(TURN, Arc::clone(&self.reads).acquire_owned()).await;
         let Ok(Ok(turn)) = turn else { return Err(Trouble::busy("too many questions at once")) };
         let store = Arc::clone(&self.store);
         let asked = move || {
-            let answer = question(&*store);
-            drop(turn);
-            answer
+            let answer = question(&*store)?;
+            Ok((answer, turn))
         };
         blocking(asked).await?
     }
@@ -167,8 +186,8 @@ impl Desk {
         format: Format,
         question: impl FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<axum::response::Response, Trouble> {
-        let bytes = self.ask(move |store| format.encode(&question(store)?)).await?;
-        self.send(format, bytes).await
+        let (bytes, turn) = self.ask_in_turn(move |store| format.encode(&question(store)?)).await?;
+        self.send(format, bytes, Some(turn)).await
     }
 
     /// Sends what was written, when there is memory for it to wait in.
@@ -176,8 +195,10 @@ impl Desk {
         &self,
         format: Format,
         bytes: Vec<u8>,
+        turn: Option<Turn>,
     ) -> Result<axum::response::Response, Trouble> {
         let permit = self.memory.answers.admit(bytes.len(), TURN).await?;
+        drop(turn);
         Ok(format.reply(bytes, Some(permit)))
     }
 }

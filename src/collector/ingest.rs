@@ -25,6 +25,14 @@ use crate::wire::{Answer, ItemKind, Outcome, PROTOCOL, Said};
 /// How long a batch waits for its turn to be unpacked.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// Batches of one host at once: an epicored sends one after the other, and one
+/// that it gave up may still be here.
+const AT_ONCE: u32 = 4;
+/// Seconds after which a host that sent too much at once tries again.
+const RETRY_AT_ONCE: u64 = 2;
+/// The longest host name: DNS has no longer one, uname(2) 64 bytes.
+const NAME: usize = 255;
+
 /// The route.
 pub(super) async fn batches(
     State(desk): State<Arc<Desk>>,
@@ -51,6 +59,12 @@ async fn take(
     if let Some(name) = caller.only_name() {
         pace(desk, name)?;
     }
+    let sender = caller.only_name().map(|name| desk.senders.enter(name.to_owned(), AT_ONCE));
+    if let Some(None) = sender {
+        return Err(Trouble::new(StatusCode::TOO_MANY_REQUESTS, "this host sends too much at once")
+            .next("send one batch after the other")
+            .after(RETRY_AT_ONCE));
+    }
     let compressed = is_zstd(headers)?;
     let received = body::read(desk, headers, body, body::COMPRESSED).await?;
     desk.metrics.received(received.bytes.len());
@@ -61,7 +75,7 @@ async fn take(
     let shared = Arc::clone(desk);
     let work = move || {
         let stored = store(&shared, &caller, received, compressed);
-        drop((memory, turn));
+        drop((memory, turn, sender));
         stored
     };
     let stored = blocking(work).await??;
@@ -110,6 +124,10 @@ fn store(desk: &Desk, caller: &Caller, received: Received, compressed: bool) -> 
         let words = format!("{} may not speak for {:?}", caller.who(), batch.from.name);
         return Err(Trouble::new(StatusCode::FORBIDDEN, words)
             .next("a token names its host (`uname -n`): `epicore-collector token ingest HOST` makes one"));
+    }
+    if !(1..=NAME).contains(&batch.from.name.len()) {
+        return Err(Trouble::malformed(format!("from.name is a host's name, of 1 to {NAME} bytes"))
+            .next("it is what `uname -n` says"));
     }
     if caller.only_name().is_none() {
         pace(desk, &batch.from.name)?;

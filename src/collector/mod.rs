@@ -38,6 +38,7 @@ mod answer;
 mod arguments;
 mod auth;
 mod body;
+mod crowd;
 mod desk;
 mod files;
 mod health;

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::answer::{Format, Trouble};
 use super::auth::{Caller, Peer};
-use super::desk::Desk;
+use super::desk::{Desk, Turn, blocking};
 use super::ingest::now;
 use super::parameters::Parameters;
 use super::tail;
@@ -87,15 +87,21 @@ impl Asker {
     }
 
     /// Sends what was written, behind its line in the audit log.
-    async fn send(&self, row: Option<AuditRow>, bytes: Vec<u8>) -> Result<Response, Trouble> {
+    async fn send(
+        &self,
+        row: Option<AuditRow>,
+        bytes: Vec<u8>,
+        turn: Option<Turn>,
+    ) -> Result<Response, Trouble> {
         if let Some(row) = row {
-            self.desk.ask(move |store| Ok(store.note(&row)?)).await?;
+            let store = Arc::clone(&self.desk.store);
+            blocking(move || store.note(&row)).await??;
         }
-        self.desk.send(self.format, bytes).await
+        self.desk.send(self.format, bytes, turn).await
     }
 
-    async fn send_page(&self, page: &Page) -> Result<Response, Trouble> {
-        self.send(self.audit(page.records.iter()), self.format.encode(page)?).await
+    async fn send_page(&self, page: &Page, turn: Option<Turn>) -> Result<Response, Trouble> {
+        self.send(self.audit(page.records.iter()), self.format.encode(page)?, turn).await
     }
 }
 
@@ -125,8 +131,8 @@ pub(super) async fn records(asker: Asker) -> Result<Response, Trouble> {
     if wait > tail::LONGEST || (wait > 0 && (search.newest_first || search.after.is_none())) {
         return Err(Trouble::malformed("wait is up to 60 seconds, with after=POSITION, and order=oldest"));
     }
-    let page = tail::page(&asker.desk, search, Duration::from_secs(wait)).await?;
-    asker.send_page(&page).await
+    let (page, turn) = tail::page(&asker.desk, search, Duration::from_secs(wait)).await?;
+    asker.send_page(&page, turn).await
 }
 
 fn only_admin() -> Trouble {
@@ -142,14 +148,15 @@ pub(super) async fn record(asker: Asker, Path(id): Path<String>) -> Result<Respo
         return Err(Trouble::malformed("an id is hexadecimal"));
     }
     let admin = asker.is_admin();
-    match asker.desk.ask(move |store| find(store, &digits, admin)).await? {
+    let (found, turn) = asker.desk.ask_in_turn(move |store| find(store, &digits, admin)).await?;
+    match found {
         Found::One(one) if one.summary.private && !admin => Err(only_admin()),
         Found::One(one) => {
             let row = asker.audit(std::iter::once(&one.summary));
-            asker.send(row, asker.format.encode(&*one)?).await
+            asker.send(row, asker.format.encode(&*one)?, Some(turn)).await
         }
         Found::Several(page) => {
-            let mut response = asker.send_page(&page).await?;
+            let mut response = asker.send_page(&page, Some(turn)).await?;
             *response.status_mut() = StatusCode::CONFLICT;
             Ok(response)
         }

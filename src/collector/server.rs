@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::accept::{Door, accept};
 use super::auth::Credentials;
+use super::crowd::Crowd;
 use super::desk::{Desk, Swap, blocking, stopped};
 use super::ingest::now;
 use super::settings::{Retention, Settings};
@@ -60,7 +61,7 @@ impl Server {
         let room = Arc::new(Semaphore::new(settings.limits.connections as usize));
         let desk = Arc::new(Desk::new(store, credentials, &settings, stop.subscribe()));
         let router = routes::router(Arc::clone(&desk));
-        let door = Arc::new(Door { desk, router, tls: Swap::new(config), room });
+        let door = Arc::new(Door { desk, router, tls: Swap::new(config), room, crowd: Crowd::new() });
         Ok(Server { door, listeners: Mutex::new(listeners), settings: Mutex::new(settings), stop })
     }
 

@@ -90,6 +90,8 @@ impl Default for Auth {
 pub struct Limits {
     /// Connections at once; further ones wait in the kernel's queue.
     pub connections: u32,
+    /// Connections of one address (of a /64 of IPv6) at once; 0 = any number.
+    pub connections_per_address: u32,
     /// Batches of one host, a minute; 0 = any number.
     pub requests_per_host: u32,
     /// Batches that a host may send at once after a quiet time.
@@ -116,6 +118,7 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             connections: 1024,
+            connections_per_address: 512,
             requests_per_host: 120,
             requests_burst: 240,
             concurrent_ingest: 8,
@@ -237,6 +240,7 @@ impl Limits {
             false => Err(Failure::new(format!("limits.{name} = {value}: it is {least} to {most}"))),
         };
         within("connections", self.connections.into(), 1, 1 << 20)?;
+        within("connections_per_address", self.connections_per_address.into(), 0, 1 << 20)?;
         within("requests_per_host", self.requests_per_host.into(), 0, 1 << 20)?;
         within("requests_burst", self.requests_burst.into(), 1, 1 << 20)?;
         within("concurrent_ingest", self.concurrent_ingest.into(), 1, 256)?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::answer::Trouble;
-use super::desk::{Desk, stopped};
+use super::desk::{Desk, Turn, stopped};
 use crate::store::Search;
 use crate::wire::api::Page;
 
@@ -16,24 +16,30 @@ pub(super) const LONGEST: u64 = 60;
 /// are not a thousand searches for each. After a quiet time it looks at once.
 const BREATH: Duration = Duration::from_millis(200);
 
-/// One page; waits up to `wait` for the first record in it.
-pub(super) async fn page(desk: &Desk, search: Search, wait: Duration) -> Result<Page, Trouble> {
+/// One page, and the turn in which it was found when there is something in it;
+/// waits up to `wait` for the first record.
+pub(super) async fn page(
+    desk: &Desk,
+    search: Search,
+    wait: Duration,
+) -> Result<(Page, Option<Turn>), Trouble> {
     let deadline = Instant::now().checked_add(wait).unwrap_or_else(Instant::now);
     let mut tide = desk.tide.subscribe();
     loop {
         tide.mark_unchanged();
         let again = Instant::now().checked_add(BREATH).unwrap_or(deadline).min(deadline);
         let asked = search.clone();
-        let page = desk.ask(move |store| Ok(store.search(&asked)?)).await?;
+        let (page, turn) = desk.ask_in_turn(move |store| Ok(store.search(&asked)?)).await?;
         if !page.records.is_empty() || Instant::now() >= deadline || *desk.stopping.borrow() {
-            return Ok(page);
+            return Ok((page, Some(turn)));
         }
+        drop(turn);
         tokio::select! {
             risen = timeout_at(deadline, tide.changed()) => match risen {
                 Ok(Ok(())) => sleep_until(again).await,
-                _ => return Ok(page),
+                _ => return Ok((page, None)),
             },
-            () = stopped(desk.stopping.clone()) => return Ok(page),
+            () = stopped(desk.stopping.clone()) => return Ok((page, None)),
         }
     }
 }

@@ -4,7 +4,8 @@
 //! into the WAL meanwhile and the copy never starts again. The copy grows under
 //! a temporary name beside its own and takes the name when it is on disk.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -36,6 +37,10 @@ fn beside(to: &Path) -> PathBuf {
 }
 
 fn snapshot(from: &Connection, partial: &Path) -> Result<(), StoreError> {
+    // Private records are in it, and its directory may be anybody's: SQLite
+    // would give it what umask leaves.
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(partial);
+    made.map_err(|error| io(&partial.display().to_string(), &error))?;
     let mut into = Connection::open(partial).map_err(sort)?;
     into.pragma_update(None, "synchronous", "OFF").map_err(sort)?;
     let held = from.unchecked_transaction().map_err(sort)?;

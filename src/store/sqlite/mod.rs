@@ -129,6 +129,12 @@ impl Sqlite {
         })
     }
 
+    /// Copies the store at `path` into the file `to`, without touching it: the
+    /// collector that writes it may be an older or a newer one.
+    pub fn copy(path: &Path, to: &Path) -> Result<(), StoreError> {
+        backup::copy(&open::reader(path, &Options::default())?, to)
+    }
+
     /// Lets the file grow to so many pages and no further; StoreError::Full
     /// beyond.
     pub fn limit_pages(&self, pages: u32) -> Result<(), StoreError> {

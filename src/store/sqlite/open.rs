@@ -4,12 +4,14 @@
 //! file and one transaction. A store that a newer program wrote is refused: an
 //! older one would break its roll-ups without noticing.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
 use super::Options;
-use super::fault::sort;
+use super::fault::{io, sort};
 use crate::store::StoreError;
 
 /// "EPIC" in `application_id`: file(1) and we know a store by it.
@@ -33,7 +35,8 @@ pub(super) fn newest() -> i32 {
 
 /// The one connection that writes; brings the file to the newest version.
 pub(super) fn writer(path: &Path, options: &Options) -> Result<Connection, StoreError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
+    create(path).map_err(|error| io(&path.display().to_string(), &error))?;
     let connection = connect(path, flags, options.writer_cache, options)?;
     let set = |name: &str, value: i64| connection.pragma_update(None, name, value).map_err(sort);
     set("page_size", i64::from(options.page_size))?;
@@ -45,6 +48,16 @@ pub(super) fn writer(path: &Path, options: &Options) -> Result<Connection, Store
     set("journal_size_limit", options.wal_bytes)?;
     migrate(&connection, newest())?;
     Ok(connection)
+}
+
+/// Makes an empty file for nobody else to read, when there is none. The WAL
+/// gets its mode from SQLite.
+fn create(path: &Path) -> std::io::Result<()> {
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o640).open(path);
+    match made {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.map(drop),
+    }
 }
 
 /// One of the connections that read.
