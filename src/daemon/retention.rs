@@ -7,7 +7,9 @@ use crate::config::Config;
 use crate::spool::{Quota, Retention, Spool};
 use crate::syscall;
 
-/// Acknowledgements after which the spool is looked through.
+/// Acknowledgements after which the spool is looked through, or as many as it
+/// then held, if those were more: so a file is looked at a few times in its
+/// life, however long the backlog is.
 const BULK: u64 = 5000;
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -26,19 +28,22 @@ pub(super) fn of(config: &Config, now_ms: u64) -> Retention {
 #[derive(Debug, Default)]
 pub(super) struct Keeper {
     last: Option<Instant>,
+    left: u64,
 }
 
 impl Keeper {
     /// Does it when it is due. The main loop waits meanwhile; senders do not.
     pub(super) fn keep(&mut self, spool: &Spool, config: &Config, acknowledged: &mut u64, now: Instant) {
         let old = self.last.is_none_or(|last| now.saturating_duration_since(last) >= DAY);
-        if !old && *acknowledged < BULK {
+        if !old && *acknowledged < self.left.max(BULK) {
             return;
         }
         self.last = Some(now);
         *acknowledged = 0;
         let now_ms = syscall::clocks().0.unwrap_or(0) / 1_000_000;
-        match spool.retain(&of(config, now_ms)) {
+        let done = spool.retain(&of(config, now_ms));
+        self.left = done.as_ref().map_or(self.left, |done| done.left);
+        match done {
             Ok(done) if done.records > 0 || done.exposures > 0 => tracing::info!(
                 "{} records and {} reports left the spool; {} of the records had not been forwarded",
                 done.records,
@@ -66,5 +71,25 @@ mod tests {
         assert_eq!(of(&config, now).any_before, None);
         config.retention_days = 0;
         assert_eq!(of(&config, now).acknowledged_before, None);
+    }
+
+    /// A backlog of a million records was looked through two hundred times,
+    /// once for every 5,000 that had left: a quarter of an hour of fstat.
+    #[test]
+    fn a_long_backlog_is_not_looked_through_again_and_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("spool");
+        crate::spool::initialise(&path, None).unwrap();
+        let (spool, now) = (Spool::open(&path).unwrap(), Instant::now());
+        let mut keeper = Keeper { last: Some(now), left: 1_000_000 };
+        let mut acknowledged = BULK;
+        keeper.keep(&spool, &Config::default(), &mut acknowledged, now);
+        assert_eq!(acknowledged, BULK, "not yet");
+        acknowledged = 1_000_000;
+        keeper.keep(&spool, &Config::default(), &mut acknowledged, now);
+        assert_eq!((acknowledged, keeper.left), (0, 0));
+        acknowledged = BULK;
+        keeper.keep(&spool, &Config::default(), &mut acknowledged, now);
+        assert_eq!(acknowledged, 0, "a small spool is looked through after every few thousand");
     }
 }

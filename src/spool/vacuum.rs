@@ -65,6 +65,8 @@ pub struct Vacuumed {
     pub bytes: u64,
     /// Temporary files of dead writers removed.
     pub temporaries: u64,
+    /// Crash records that stayed, when they were counted.
+    pub left: u64,
 }
 
 impl Spool {
@@ -112,7 +114,7 @@ impl Spool {
         if let Some(lock) = lock {
             restart(&lock, sweep.left);
         }
-        Ok(sweep.done)
+        Ok(Vacuumed { left: sweep.left.records, ..sweep.done })
     }
 
     /// Removes one crash record; one that is gone already is no error.
