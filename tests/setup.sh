@@ -13,7 +13,7 @@ declare -A package=([cc]=gcc)
 if [[ ${1:-tests} != build ]]; then
     package+=(
         [g++]=g++ [gdb]=gdb [eu-stack]=elfutils [strace]=strace [objcopy]=binutils
-        [musl-gcc]=musl-tools [perl]=perl [python3]=python3
+        [musl-gcc]=musl-tools [perl]=perl [python3]=python3 [ip]=iproute2
     )
 fi
 missing=()
@@ -31,6 +31,6 @@ if [[ $(id -u) -eq 0 ]] && command -v apt-get >/dev/null; then
 else
     echo "setup: missing: ${missing[*]}" >&2
     echo "  Debian, Ubuntu:  sudo apt-get install ${missing[*]}" >&2
-    echo "  Fedora, RHEL:    sudo dnf install gcc gcc-c++ gdb elfutils strace binutils musl-gcc" >&2
+    echo "  Fedora, RHEL:    sudo dnf install gcc gcc-c++ gdb elfutils strace binutils musl-gcc iproute" >&2
     exit 1
 fi

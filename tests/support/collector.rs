@@ -22,11 +22,22 @@ pub struct Options {
     pub tls: bool,
     /// TOML that stands in a drop-in: "[limits]\nconnections = 4\n".
     pub settings: String,
+    /// Where it listens, and the names in its certificate beside localhost.
+    pub listen: String,
+    pub names: Vec<String>,
+    /// Words before the program's: `ip netns exec NAME`.
+    pub within: Vec<String>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { tls: true, settings: String::new() }
+        Options {
+            tls: true,
+            settings: String::new(),
+            listen: "127.0.0.1:0".to_owned(),
+            names: Vec::new(),
+            within: Vec::new(),
+        }
     }
 }
 
@@ -92,10 +103,12 @@ impl Collector {
 
     fn write_settings(&self) {
         let at = |name: &str| self.path(name).display().to_string();
-        let mut text = format!("listen = \"127.0.0.1:0\"\ndatabase = {:?}\n", at("collector.db"));
+        let mut text = format!("listen = {:?}\ndatabase = {:?}\n", self.options.listen, at("collector.db"));
         text += &format!("[auth]\nsecrets_file = {:?}\nrevoked_file = {:?}\n", at("secrets"), at("revoked"));
         if self.options.tls {
-            let (cert, key) = self.authority.sign(&["127.0.0.1", "localhost"], 2090);
+            let more = self.options.names.iter().map(String::as_str);
+            let names: Vec<&str> = ["127.0.0.1", "localhost"].into_iter().chain(more).collect();
+            let (cert, key) = self.authority.sign(&names, 2090);
             self.write("cert.pem", &cert);
             self.write("key.pem", &key);
             self.write("ca.pem", &self.ca_pem);
@@ -155,7 +168,10 @@ impl Collector {
         let addresses = self.path("addresses");
         let _ = std::fs::remove_file(&addresses);
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.path("log")).unwrap();
-        let child = Command::new(env!("CARGO_BIN_EXE_epicore-collector"))
+        let words = self.options.within.iter().map(String::as_str);
+        let mut words = words.chain([env!("CARGO_BIN_EXE_epicore-collector")]);
+        let child = Command::new(words.next().unwrap())
+            .args(words)
             .arg("--config")
             .arg(self.path("collector.toml"))
             .arg("--address-file")
