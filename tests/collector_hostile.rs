@@ -12,7 +12,7 @@ use collector::{Collector, Options, batch, crash, pack, rest};
 use epicore::wire::Item;
 
 fn plain(settings: &str) -> Collector {
-    Collector::start(Options { tls: false, settings: settings.to_owned() })
+    Collector::start(Options { tls: false, settings: settings.to_owned(), ..Options::default() })
 }
 
 /// MessagePack of a batch of web-17 whose `items` are these bytes.

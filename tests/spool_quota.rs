@@ -21,7 +21,10 @@ fn the_oldest_records_of_either_part_go_first() {
     }
     let done = spool.make_room(Quota { bytes: MANY, records: 4 }, id(10)).unwrap();
     let bytes = 6 * limits::SPOOL_BLOCK;
-    assert_eq!(done, Vacuumed { counted: true, records: 6, evicted: 6, bytes, left: 4, ..Vacuumed::default() });
+    assert_eq!(
+        done,
+        Vacuumed { counted: true, records: 6, evicted: 6, bytes, left: 4, ..Vacuumed::default() }
+    );
     assert_eq!(spool.evicted(), 6);
     assert_eq!(numbers(&path), [7, 8, 9, 10]);
 }
