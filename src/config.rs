@@ -22,6 +22,9 @@
 //! What could not be used keeps its default and is a [`Warning`]; the command
 //! line makes an error of it. Limits: limits::CONFIG_BYTES a file, 64 drop-ins.
 
+mod keys;
+
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
@@ -30,6 +33,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use crate::limits;
+pub use keys::{Entry, Value as Setting};
 
 /// The configuration file.
 pub const DEFAULT_FILE: &str = "/etc/epicore/epicore.toml";
@@ -42,10 +46,6 @@ const TABLES: [&str; 8] =
     ["release", "limits", "collector", "forward", "retention", "daemon", "labels", "fleet"];
 /// Drop-ins that are read.
 const DROP_INS: usize = 64;
-/// The longest name or text of a label.
-const LABEL: usize = 128;
-/// Labels of one host.
-const LABELS: usize = 32;
 
 /// What to do about a process whose mappings are mostly holes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -250,18 +250,36 @@ impl fmt::Display for Warning {
 
 /// Reads `file` and its drop-ins; files that do not exist say nothing.
 pub fn load(file: &Path) -> (Config, Vec<Warning>) {
-    let mut config = Config::default();
-    let mut warnings = Vec::new();
+    let Loaded { config, warnings, .. } = load_whole(file);
+    (config, warnings)
+}
+
+/// A configuration, and how it came about.
+#[derive(Clone, Debug, Default)]
+pub struct Loaded {
+    /// What holds.
+    pub config: Config,
+    /// What could not be used.
+    pub warnings: Vec<Warning>,
+    /// The files that were there, in the order in which they were read.
+    pub files: Vec<PathBuf>,
+    /// Each key that a file set, and the last one that did.
+    pub origins: BTreeMap<String, PathBuf>,
+}
+
+/// The same as [`load`], with where everything came from.
+pub fn load_whole(file: &Path) -> Loaded {
+    let mut loaded = Loaded::default();
     let mut files = vec![file.to_owned()];
-    files.extend(drop_ins(file, &mut warnings));
+    files.extend(drop_ins(file, &mut loaded.warnings));
     for file in files {
         match read(&file) {
-            Ok(Some(text)) => apply(&mut config, &text, &file, &mut warnings),
+            Ok(Some(text)) => apply(&mut loaded, &text, &file),
             Ok(None) => {}
-            Err(what) => warnings.push(Warning { file, what }),
+            Err(what) => loaded.warnings.push(Warning { file, what }),
         }
     }
-    (config, warnings)
+    loaded
 }
 
 fn drop_ins(file: &Path, warnings: &mut Vec<Warning>) -> Vec<PathBuf> {
@@ -303,7 +321,9 @@ fn read(file: &Path) -> Result<Option<String>, String> {
 }
 
 /// Applies one file's text, key by key.
-fn apply(config: &mut Config, text: &str, file: &Path, warnings: &mut Vec<Warning>) {
+fn apply(loaded: &mut Loaded, text: &str, file: &Path) {
+    loaded.files.push(file.to_owned());
+    let warnings = &mut loaded.warnings;
     let table = match text.parse::<Table>() {
         Ok(table) => table,
         Err(error) => {
@@ -314,13 +334,21 @@ fn apply(config: &mut Config, text: &str, file: &Path, warnings: &mut Vec<Warnin
         }
     };
     for (key, value) in flatten(&table) {
-        if let Err(expected) = set(config, &key, value) {
-            let what = match expected {
-                "" => format!("unknown key {key}"),
-                expected => format!("{key} must be {expected}; it keeps its value"),
-            };
-            warnings.push(Warning { file: file.to_owned(), what });
-        }
+        let expected = match keys::set(&mut loaded.config, &key, value) {
+            Ok(()) => {
+                loaded.origins.insert(key, file.to_owned());
+                continue;
+            }
+            Err(expected) => expected,
+        };
+        let what = match expected {
+            "" => match keys::nearest(&key) {
+                Some(meant) => format!("unknown key {key}: is {meant} meant?"),
+                None => format!("unknown key {key}"),
+            },
+            expected => format!("{key} must be {expected}; it keeps its value"),
+        };
+        warnings.push(Warning { file: file.to_owned(), what });
     }
 }
 
@@ -337,119 +365,14 @@ fn flatten(table: &Table) -> Vec<(String, &Value)> {
     out
 }
 
-/// The whole table of keys. An error is what was expected, or "" for a key
-/// that does not exist.
-fn set(config: &mut Config, key: &str, value: &Value) -> Result<(), &'static str> {
-    let text = value.as_str();
-    match key {
-        "spool" => match text.map(PathBuf::from).filter(|path| path.is_absolute()) {
-            Some(path) => config.spool = Some(path),
-            None => return Err("an absolute path"),
-        },
-        "core_limit_zero" => match text {
-            Some("keep") => config.core_limit_zero = CoreLimitZero::Keep,
-            Some("drop") => config.core_limit_zero = CoreLimitZero::Drop,
-            _ => return Err("\"keep\" or \"drop\""),
-        },
-        "release.sparse" => match text {
-            Some("wait") => config.release.sparse = Sparse::Wait,
-            Some("kill") => config.release.sparse = Sparse::Kill,
-            _ => return Err("\"wait\" or \"kill\""),
-        },
-        "release.sparse_threshold" => config.release.sparse_threshold = bytes(value)?,
-        "limits.spool_bytes" => config.spool_bytes = bytes(value)?,
-        "limits.spool_records" => config.spool_records = bytes(value)?,
-        "retention.days" => config.retention_days = days(value)?,
-        "collector.url" => config.collector.url = Some(url(value)?),
-        "collector.ca_file" => config.collector.ca_file = Some(path(value)?),
-        "collector.cert_file" => config.collector.cert_file = Some(path(value)?),
-        "collector.key_file" => config.collector.key_file = Some(path(value)?),
-        "collector.token_file" => config.collector.token_file = Some(path(value)?),
-        "collector.proxy" => config.collector.proxy = Some(text.ok_or("a URL or \"\"")?.to_owned()),
-        "collector.plain_http" => config.collector.plain_http = value.as_bool().ok_or("true or false")?,
-        "forward.registers" => match text {
-            Some("classified") => config.forward.registers = ForwardRegisters::Classified,
-            Some("full") => config.forward.registers = ForwardRegisters::Full,
-            Some("none") => config.forward.registers = ForwardRegisters::None,
-            _ => return Err("\"classified\", \"full\" or \"none\""),
-        },
-        "forward.private" => config.forward.private = value.as_bool().ok_or("true or false")?,
-        "forward.batch_records" => config.forward.batch_records = within(value, 1..=1000, "1 to 1000")?,
-        "forward.batch_bytes" => {
-            config.forward.batch_bytes = within(value, 262_144..=16_000_000, "262144 to 16000000")?;
-        }
-        "forward.concurrency" => config.forward.concurrency = within(value, 1..=32, "1 to 32")?,
-        "forward.timeout_seconds" => {
-            config.forward.timeout_seconds = within(value, 1..=3600, "1 to 3600")?;
-        }
-        "daemon.socket" => config.daemon.socket = path(value)?,
-        "daemon.metrics_file" => config.daemon.metrics_file = Some(path(value)?),
-        "fleet.key_file" => config.fleet_key_file = Some(path(value)?),
-        "fleet.census_mean_seconds" => {
-            config.census_mean_seconds = within(value, 60..=86_400, "60 to 86400")?;
-        }
-        _ => match key.strip_prefix("labels.") {
-            Some(name) => label(config, name, text)?,
-            None => return Err(""),
-        },
-    }
-    Ok(())
-}
-
-/// A label; a later file's replaces it, so a drop-in of the provisioning
-/// (a cloud's physical host, say) may add to what the fleet's file says.
-fn label(config: &mut Config, name: &str, text: Option<&str>) -> Result<(), &'static str> {
-    const EXPECTED: &str = "a name and a text of at most 128 characters";
-    let text =
-        text.filter(|text| text.len() <= LABEL && !name.is_empty() && name.len() <= LABEL).ok_or(EXPECTED)?;
-    match config.labels.binary_search_by(|(known, _)| known.as_str().cmp(name)) {
-        Ok(at) => {
-            if let Some((_, known)) = config.labels.get_mut(at) {
-                *known = text.to_owned();
-            }
-        }
-        Err(_) if config.labels.len() >= LABELS => return Err("one of at most 32 labels"),
-        Err(at) => config.labels.insert(at, (name.to_owned(), text.to_owned())),
-    }
-    Ok(())
-}
-
-fn path(value: &Value) -> Result<PathBuf, &'static str> {
-    value.as_str().map(PathBuf::from).filter(|path| path.is_absolute()).ok_or("an absolute path")
-}
-
-fn url(value: &Value) -> Result<String, &'static str> {
-    let text = value.as_str().filter(|url| url.starts_with("https://") || url.starts_with("http://"));
-    text.map(|url| url.trim_end_matches('/').to_owned()).ok_or("a URL that begins with https://")
-}
-
-fn days(value: &Value) -> Result<u64, &'static str> {
-    within(value, 0..=36_500, "days, 0 to 36500")
-}
-
-fn within(
-    value: &Value,
-    range: std::ops::RangeInclusive<u64>,
-    expected: &'static str,
-) -> Result<u64, &'static str> {
-    let number = value.as_integer().and_then(|n| u64::try_from(n).ok());
-    number.filter(|n| range.contains(n)).ok_or(expected)
-}
-
-fn bytes(value: &Value) -> Result<u64, &'static str> {
-    let number = value.as_integer().and_then(|n| u64::try_from(n).ok());
-    number.filter(|n| *n > 0).ok_or("a whole number above 0")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn warned(text: &str) -> (Config, Vec<String>) {
-        let mut config = Config::default();
-        let mut warnings = Vec::new();
-        apply(&mut config, text, Path::new("x"), &mut warnings);
-        (config, warnings.into_iter().map(|w| w.what).collect())
+        let mut loaded = Loaded::default();
+        apply(&mut loaded, text, Path::new("x"));
+        (loaded.config, loaded.warnings.into_iter().map(|w| w.what).collect())
     }
 
     #[test]

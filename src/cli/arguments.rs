@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::failure::{self, Failure};
-use super::{audit, demo, doctor, enable, list, purge, replay, show, status, tail};
+use super::{audit, config as configuration, demo, doctor, enable, list, purge, replay, show, status, tail};
 use crate::config::{self, Config};
 
 const AFTER: &str = "\
@@ -78,6 +78,8 @@ pub(super) enum Command {
     Purge(purge::Arguments),
     /// Who purged, and who read records of privileged processes
     Audit(audit::Arguments),
+    /// What is configured, and what is wrong with it
+    Config(configuration::Arguments),
     /// Make a record from a core file
     Replay(replay::Arguments),
     /// Crash five small programs and look at the records

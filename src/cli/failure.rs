@@ -33,6 +33,8 @@ pub(super) enum Failure {
     },
     /// Everything was said already.
     Told,
+    /// Everything was said already: the configuration is wrong.
+    Misconfigured,
     /// Nobody reads our output any more.
     BrokenPipe,
 }
@@ -72,6 +74,7 @@ pub(super) fn tell(failure: Failure) -> ExitCode {
     let (what, next, code) = match failure {
         Failure::BrokenPipe => return ExitCode::SUCCESS,
         Failure::Told => return ExitCode::from(1),
+        Failure::Misconfigured => return ExitCode::from(2),
         Failure::Failed { what, next } => (what, next, 1),
         Failure::Usage { what, next } => (what, next, 2),
     };

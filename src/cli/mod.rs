@@ -7,6 +7,7 @@
 
 mod arguments;
 mod audit;
+mod config;
 mod demo;
 pub mod doctor;
 mod enable;
@@ -53,6 +54,7 @@ fn dispatch(typed: arguments::Epicore) -> Outcome {
         Command::Purge(arguments) => purge::run(&arguments, common, &mut out),
         Command::Audit(arguments) => audit::run(&arguments, common, &mut out),
         Command::Replay(arguments) => replay::run(&arguments, common, &mut out),
+        Command::Config(arguments) => config::run(&arguments, common, &mut out),
         Command::Demo(arguments) => demo::run(&arguments, &mut out),
     }?;
     out.flush()

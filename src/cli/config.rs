@@ -1,0 +1,151 @@
+//! `epicore config check` and `epicore config show` — what was written, and
+//! what holds.
+//!
+//! ```console
+//! $ epicore config check
+//! epicore: /etc/epicore/epicore.toml: unknown key limits.spool_byte: is limits.spool_bytes meant?
+//!   Correct it: epicored does not start like this, and the handler goes on without it.
+//! $ epicore config show
+//! spool                      "/var/spool/epicore"                    default
+//! limits.spool_bytes         1073741824                              /etc/epicore/epicore.toml
+//! collector.url              "https://collector.example:7464"        /etc/epicore/epicore.toml.d/50-site.toml
+//! collector.proxy            (not set: the environment's)            default
+//! …
+//! ```
+//!
+//! `check` reads the file and its drop-ins as the programs do, and looks at
+//! what they refer to: that files of credentials can be read, that the address
+//! is one. Exit status: 0 nothing is wrong, 2 something is.
+//!
+//! `--json`: check: `ok`, `files`, `wrong` (a list of texts). show: one object
+//! a line, `key`, `value` (null = not set), `from` (null = default).
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::arguments::Common;
+use super::failure::{Failure, Outcome};
+use super::output::Output;
+use crate::config::{self, Loaded, Setting};
+use crate::forward::Transport;
+use crate::report::escape::{clean, columns};
+
+/// What was typed.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Verb {
+    /// Look for mistakes
+    Check,
+    /// Print what holds for each key, and which file says so
+    Show,
+}
+
+/// Does it.
+pub(super) fn run(arguments: &Arguments, common: &Common, out: &mut Output) -> Outcome {
+    let file = common.config.clone().unwrap_or_else(|| PathBuf::from(config::DEFAULT_FILE));
+    if common.config.is_some() && !file.exists() {
+        return Err(Failure::usage(format!("{}: no such file", file.display()), "Check --config."));
+    }
+    let loaded = config::load_whole(&file);
+    match arguments.verb {
+        Verb::Check => check(&loaded, &file, out),
+        Verb::Show => show(&loaded, out),
+    }
+}
+
+fn check(loaded: &Loaded, file: &Path, out: &mut Output) -> Outcome {
+    let mut wrong: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
+    wrong.extend(unusable(loaded));
+    if out.json {
+        out.json_pretty(&json!({ "ok": wrong.is_empty(), "files": loaded.files, "wrong": wrong }))?;
+        out.flush()?;
+        return if wrong.is_empty() { Ok(()) } else { Err(Failure::Misconfigured) };
+    }
+    if !wrong.is_empty() {
+        let next = "Correct it: epicored does not start like this, and the handler goes on without it.";
+        return Err(Failure::usage(wrong.join("\n"), next));
+    }
+    if loaded.files.is_empty() {
+        return out.line(&format!("{} does not exist: every key has its default.", file.display()));
+    }
+    let files: Vec<String> = loaded.files.iter().map(|file| clean(&file.display().to_string())).collect();
+    out.line(&format!("Nothing is wrong with {}.", files.join(", ")))
+}
+
+/// What can be read and is no use: files that are not there, an address that
+/// is none.
+fn unusable(loaded: &Loaded) -> Vec<String> {
+    let collector = &loaded.config.collector;
+    let files = [
+        ("collector.ca_file", &collector.ca_file),
+        ("collector.cert_file", &collector.cert_file),
+        ("collector.key_file", &collector.key_file),
+        ("collector.token_file", &collector.token_file),
+        ("fleet.key_file", &loaded.config.fleet_key_file),
+    ];
+    let missing = files.into_iter().filter_map(|(key, path)| {
+        let path = path.as_ref()?;
+        let error = std::fs::metadata(path).err()?;
+        // Whoever may not look says nothing about whether it is there.
+        let denied = error.kind() == std::io::ErrorKind::PermissionDenied;
+        (!denied).then(|| format!("{key}: {}: {error}", path.display()))
+    });
+    let mut wrong: Vec<String> = missing.collect();
+    if collector.url.is_some()
+        && let Err(error) = Transport::new(collector, Duration::from_secs(1))
+    {
+        wrong.push(error.to_string());
+    }
+    wrong
+}
+
+fn show(loaded: &Loaded, out: &mut Output) -> Outcome {
+    let entries = loaded.config.entries();
+    let from = |key: &str| loaded.origins.get(key);
+    if out.json {
+        return entries.iter().try_for_each(|entry| {
+            let value = value(&entry.value);
+            out.json_line(&json!({ "key": entry.key, "value": value, "from": from(&entry.key) }))
+        });
+    }
+    let rows: Vec<(String, String, String)> = entries
+        .iter()
+        .map(|entry| {
+            let origin = from(&entry.key).map_or("default".to_owned(), |file| file.display().to_string());
+            (clean(&entry.key), words(&entry.value), clean(&origin))
+        })
+        .collect();
+    let widest = |of: fn(&(String, String, String)) -> &str| rows.iter().map(|row| columns(of(row))).max();
+    let (keys, values) = (widest(|row| &row.0).unwrap_or(0), widest(|row| &row.1).unwrap_or(0));
+    for (key, value, origin) in &rows {
+        let origin = if origin == "default" { out.paint.dim(origin) } else { origin.clone() };
+        out.line(&format!("{key:<keys$}  {value:<values$}  {origin}"))?;
+    }
+    loaded.warnings.iter().for_each(|warning| super::failure::warn(&warning.to_string()));
+    Ok(())
+}
+
+fn value(setting: &Setting) -> Value {
+    match setting {
+        Setting::Text(text) => json!(text),
+        Setting::Number(n) => json!(n),
+        Setting::Flag(flag) => json!(flag),
+        Setting::Unset(_) => Value::Null,
+    }
+}
+
+fn words(setting: &Setting) -> String {
+    match setting {
+        Setting::Text(text) => format!("\"{}\"", clean(text)),
+        Setting::Number(n) => n.to_string(),
+        Setting::Flag(flag) => flag.to_string(),
+        Setting::Unset(without) => format!("(not set: {without})"),
+    }
+}
