@@ -6,7 +6,8 @@
 //! core_pattern     |/usr/lib/epicore/epicore-handler -P%P -I%I -u%u …
 //! core_pipe_limit  64 (before: 0)
 //! Saved in /var/lib/epicore/previous: |/usr/lib/systemd/systemd-coredump %P …
-//! Try it: `epicore doctor`, then `epicore demo`. This lasts until the next boot.
+//! Each boot sets it again (/etc/sysctl.d/60-epicore.conf).
+//! Try it: `epicore doctor`, then `epicore demo`.
 //! # epicore disable
 //! core_pattern     |/usr/lib/systemd/systemd-coredump %P %u %g %s %t %c %h
 //! core_pipe_limit  16 (before: 64)
@@ -19,8 +20,13 @@
 //! back (nothing saved, damaged, a handler that is gone) becomes the kernel's
 //! own "core", and is said.
 //!
-//! `--json`: `changed`, `core_pattern`, `core_pipe_limit`, `before`, `saved`
-//! (enable), `fallback` (disable).
+//! In a chroot or a container the kernel is another system's and is left
+//! alone: only what this system's next boot does is changed. `--refresh` does
+//! nothing where epicore is not enabled; packages use it after an upgrade.
+//!
+//! `--json`: `changed`, `core_pattern`, `core_pipe_limit`, `before`, `saved`,
+//! `at_boot` (enable), `fallback` (disable); in a chroot or a container
+//! `kernel` ("chroot", "container") and `at_boot`.
 
 use std::path::PathBuf;
 
@@ -29,6 +35,7 @@ use serde_json::{Value, json};
 use super::arguments::Common;
 use super::failure::{Failure, Outcome, warn};
 use super::output::Output;
+use crate::invocation::boot::{self, Boot, Kernel};
 use crate::invocation::pattern::{self, Pattern, Refusal, Roots, Setting};
 use crate::report::escape::clean;
 use crate::{config, spool};
@@ -42,6 +49,9 @@ pub(super) struct Enable {
     /// Where to save what was there
     #[arg(long, value_name = "FILE", default_value = pattern::DEFAULT_STATE)]
     state: PathBuf,
+    /// Only if it is enabled already: set it again as this version would
+    #[arg(long)]
+    refresh: bool,
 }
 
 /// What was typed.
@@ -58,6 +68,10 @@ pub(super) struct Disable {
 /// Installs the pattern.
 pub(super) fn enable(arguments: &Enable, common: &Common, out: &mut Output) -> Outcome {
     be_root()?;
+    let (roots, boot) = (Roots { state: arguments.state.clone(), ..Roots::default() }, Boot::default());
+    if arguments.refresh && !is_enabled(&roots, &boot) {
+        return out.line("epicore is not enabled here; nothing was changed.");
+    }
     let settings = common.settings()?;
     let spool = settings.spool_directory();
     let handler = std::path::absolute(&arguments.handler).unwrap_or_else(|_| arguments.handler.clone());
@@ -67,24 +81,71 @@ pub(super) fn enable(arguments: &Enable, common: &Common, out: &mut Output) -> O
             .map_err(|error| Failure::new(format!("{}: {error}", spool.display()), ROOT))?;
         warn(&format!("{} did not exist and was made; it belongs to root", spool.display()));
     }
-    let roots = Roots { state: arguments.state.clone(), ..Roots::default() };
     let pattern = Pattern {
         handler,
         // The handler reads the default configuration by itself.
         spool: common.spool.is_some().then(|| spool.to_owned()).filter(|p| p != config::DEFAULT_SPOOL),
         config: common.config.clone().and_then(|p| std::path::absolute(p).ok()),
     };
+    if let Some(around) = around(boot.kernel()) {
+        return another_kernel(around, kept(&boot, &pattern), out);
+    }
     let done = pattern::enable(&roots, &pattern).map_err(explain)?;
+    let at_boot = kept(&boot, &pattern);
     if out.json {
         let saved = done.saved.as_ref().map(value);
-        return out.json_pretty(&with(&done.now, &done.before, done.already, "saved", json!(saved)));
+        let mut value = with(&done.now, &done.before, done.already, "saved", json!(saved));
+        value["at_boot"] = json!(at_boot);
+        return out.json_pretty(&value);
     }
     told(&done.now, &done.before, out)?;
     match &done.saved {
         Some(saved) => out.line(&format!("Saved in {}: {}", roots.state.display(), clean(&saved.pattern)))?,
         None => out.line("Nothing is saved: `epicore disable` will set the kernel's own \"core\".")?,
     }
-    out.line("Try it: `epicore doctor`, then `epicore demo`. This lasts until the next boot.")
+    match at_boot {
+        true => out.line(&format!("Each boot sets it again ({}).", boot::LINK))?,
+        false => out.line(
+            "This lasts until the next boot: no package installed it, or its paths are not the package's.",
+        )?,
+    }
+    out.line("Try it: `epicore doctor`, then `epicore demo`.")
+}
+
+/// The kernel runs our handler, or will from the next boot on.
+fn is_enabled(roots: &Roots, boot: &Boot) -> bool {
+    let runs = || roots.current().is_ok_and(|now| pattern::handler_of(&now.pattern).is_some());
+    boot.is_kept() || boot.kernel() == Kernel::Own && runs()
+}
+
+/// Whether each boot sets it; a directory that cannot be written is no reason
+/// not to set it now.
+fn kept(boot: &Boot, pattern: &Pattern) -> bool {
+    let Ok(text) = pattern.text() else { return false };
+    boot.keep(&text).unwrap_or_else(|error| {
+        warn(&format!("{}: {error}", boot.link.display()));
+        false
+    })
+}
+
+fn around(kernel: Kernel) -> Option<&'static str> {
+    match kernel {
+        Kernel::Own => None,
+        Kernel::AroundChroot => Some("chroot"),
+        Kernel::AroundContainer => Some("container"),
+    }
+}
+
+/// What is said where the kernel is not this system's.
+fn another_kernel(around: &str, at_boot: bool, out: &mut Output) -> Outcome {
+    if out.json {
+        return out.json_pretty(&json!({ "changed": false, "kernel": around, "at_boot": at_boot }));
+    }
+    let rest = match at_boot {
+        true => "crashes go to epicore when this system boots.",
+        false => "nothing was changed. Crashes here are the host's to handle: enable epicore there.",
+    };
+    out.line(&format!("This is a {around}, and the kernel is another system's: {rest}"))
 }
 
 /// Only root reads what was saved, and writes the kernel's settings.
@@ -98,7 +159,14 @@ fn be_root() -> Outcome {
 /// Puts back what was there.
 pub(super) fn disable(arguments: &Disable, out: &mut Output) -> Outcome {
     be_root()?;
-    let roots = Roots { state: arguments.state.clone(), ..Roots::default() };
+    let (roots, boot) = (Roots { state: arguments.state.clone(), ..Roots::default() }, Boot::default());
+    if let Err(error) = boot.forget() {
+        let next = "Remove the link yourself: with it the next boot enables epicore again.";
+        return Err(Failure::new(format!("{}: {error}", boot.link.display()), next));
+    }
+    if let Some(around) = around(boot.kernel()) {
+        return another_kernel(around, false, out);
+    }
     let done = pattern::disable(&roots, arguments.force).map_err(explain)?;
     if out.json {
         let fallback = json!(done.fallback);

@@ -49,26 +49,34 @@ pub fn open_log(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)
 }
 
-/// Reads it from where it stands. Each read(2) of /dev/kmsg is one message; a
-/// plain file's are its lines.
-pub fn dropped(log: &mut File) -> Dropped {
-    let mut found = Dropped::default();
+/// Reads it from where it stands, and shows each line. Each read(2) of
+/// /dev/kmsg is one message; a plain file's are its lines. True when the log
+/// goes back to the boot.
+pub fn each_line(log: &mut File, see: &mut dyn FnMut(&[u8])) -> bool {
+    let mut whole = false;
     let mut buffer = [0; MESSAGE];
     for message in 0..MESSAGES {
         match log.read(&mut buffer) {
             Ok(0) => break,
             Ok(length) => {
                 let text = buffer.get(..length).unwrap_or(&[]);
-                found.whole |= message == 0 && sequence(text) == Some(0);
-                text.split(|byte| *byte == b'\n').for_each(|line| found.count(line));
+                whole |= message == 0 && sequence(text) == Some(0);
+                text.split(|byte| *byte == b'\n').for_each(&mut *see);
             }
             // EPIPE: what came next was overwritten; the one after follows.
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => found.whole = false,
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => whole = false,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(_) => break,
         }
     }
-    found
+    whole
+}
+
+/// Counts what the log tells of dropped dumps.
+pub fn dropped(log: &mut File) -> Dropped {
+    let mut found = Dropped::default();
+    let whole = each_line(log, &mut |line| found.count(line));
+    Dropped { whole, ..found }
 }
 
 impl Dropped {

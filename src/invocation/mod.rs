@@ -10,7 +10,7 @@
 //! Each option is the kernel's own specifier letter, so that nothing depends
 //! on positions: core(5). On an older kernel an unknown specifier expands to
 //! nothing; the option is then absent, not an error. [`pattern`] installs and
-//! restores it.
+//! restores it, [`boot`] makes it last.
 #![cfg_attr(
     not(test),
     deny(
@@ -25,10 +25,11 @@
 )]
 
 mod arguments;
+pub mod boot;
 mod dropped;
 pub mod pattern;
 mod stdin;
 
 pub use arguments::Arguments;
-pub use dropped::{Dropped, dropped, open_log};
+pub use dropped::{Dropped, dropped, each_line, open_log};
 pub use stdin::{pipe_inode, still_holds, take_stdin};

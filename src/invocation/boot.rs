@@ -1,0 +1,171 @@
+//! Whether crashes go to epicore from the next boot on, too; and whose kernel
+//! this is.
+//!
+//! The package ships the setting as a file for systemd-sysctl and sysctl(8),
+//! outside the directories that they read. [`Boot::keep`] links it into
+//! /etc/sysctl.d, where it comes after systemd's 50-coredump.conf, and
+//! [`Boot::forget`] takes the link away. A link, so that nothing is left that
+//! points at a missing handler when the package's files go without a word.
+//!
+//! In a chroot or a container the kernel is the host's: its pattern would name
+//! a path of this system and be run in the host's ([`Kernel`]). Matches
+//! sysctl.d(5), and PROC_PID_INIT_INO of the kernel's include/linux/proc_ns.h.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::{Path, PathBuf};
+
+/// What the package ships.
+pub const SHIPPED: &str = "/usr/lib/epicore/60-epicore.conf";
+/// Where it is linked to.
+pub const LINK: &str = "/etc/sysctl.d/60-epicore.conf";
+/// The first pid namespace's number is a constant of the kernel.
+const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
+
+/// Whose the kernel's settings are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kernel {
+    /// This system's.
+    Own,
+    /// The system's around this chroot (or there is no /proc to ask).
+    AroundChroot,
+    /// The host's of this container.
+    AroundContainer,
+}
+
+/// Where things are; a test's are in a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Boot {
+    /// The shipped file.
+    pub shipped: PathBuf,
+    /// The link to it.
+    pub link: PathBuf,
+    /// /proc.
+    pub proc: PathBuf,
+    /// This system's root.
+    pub root: PathBuf,
+}
+
+impl Default for Boot {
+    fn default() -> Boot {
+        Boot { shipped: SHIPPED.into(), link: LINK.into(), proc: "/proc".into(), root: "/".into() }
+    }
+}
+
+impl Boot {
+    /// Whose kernel it is; what cannot be asked (without root) is our own.
+    pub fn kernel(&self) -> Kernel {
+        if fs::symlink_metadata(self.proc.join("self")).is_err() {
+            return Kernel::AroundChroot;
+        }
+        let namespace = fs::read_link(self.proc.join("self/ns/pid"));
+        if namespace.is_ok_and(|name| name != Path::new(FIRST_PID_NAMESPACE)) {
+            return Kernel::AroundContainer;
+        }
+        let place = |path: &Path| fs::metadata(path).map(|meta| (meta.dev(), meta.ino())).ok();
+        match (place(&self.proc.join("1/root")), place(&self.root)) {
+            (Some(first), Some(own)) if first != own => Kernel::AroundChroot,
+            _ => Kernel::Own,
+        }
+    }
+
+    /// True when the next boot will set it.
+    pub fn is_kept(&self) -> bool {
+        fs::read_link(&self.link).is_ok_and(|to| to == self.shipped)
+    }
+
+    /// Sees to it that each boot sets `pattern`; false when the shipped file
+    /// says another one or is not there, or something else is in its place.
+    pub fn keep(&self, pattern: &str) -> io::Result<bool> {
+        if self.is_kept() {
+            return Ok(true);
+        }
+        let shipped = fs::read_to_string(&self.shipped).unwrap_or_default();
+        let says = |line: &str| {
+            let (key, value) = line.split_once('=').unwrap_or_default();
+            key.trim() == "kernel.core_pattern" && value.trim() == pattern
+        };
+        if !shipped.lines().any(says) || fs::symlink_metadata(&self.link).is_ok() {
+            return Ok(false);
+        }
+        if let Some(directory) = self.link.parent() {
+            fs::create_dir_all(directory)?;
+        }
+        symlink(&self.shipped, &self.link)?;
+        Ok(true)
+    }
+
+    /// The next boot no longer sets it. What is not our link stays.
+    pub fn forget(&self) -> io::Result<bool> {
+        match self.is_kept() {
+            true => fs::remove_file(&self.link).map(|()| true),
+            false => Ok(false),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATTERN: &str = "|/h -P%P -I%I";
+
+    fn boot() -> (tempfile::TempDir, Boot) {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        let boot = Boot { shipped: at("shipped"), link: at("etc/link"), proc: at("proc"), root: at("root") };
+        fs::write(&boot.shipped, format!("# words\nkernel.core_pattern = {PATTERN}\n")).unwrap();
+        fs::create_dir_all(boot.proc.join("self/ns")).unwrap();
+        fs::create_dir_all(boot.proc.join("1/root")).unwrap();
+        fs::create_dir(&boot.root).unwrap();
+        (dir, boot)
+    }
+
+    #[test]
+    fn it_is_kept_once_and_forgotten_once() {
+        let (_dir, boot) = boot();
+        assert!(!boot.is_kept() && !boot.forget().unwrap());
+        assert!(boot.keep(PATTERN).unwrap() && boot.keep(PATTERN).unwrap() && boot.is_kept());
+        assert!(boot.forget().unwrap() && !boot.is_kept() && !boot.forget().unwrap());
+    }
+
+    #[test]
+    fn another_pattern_and_an_administrators_own_file_are_left_alone() {
+        let (_dir, boot) = boot();
+        assert!(!boot.keep("|/other -P%P -I%I").unwrap());
+        fs::create_dir_all(boot.link.parent().unwrap()).unwrap();
+        fs::write(&boot.link, "kernel.core_pattern = core\n").unwrap();
+        assert!(!boot.keep(PATTERN).unwrap() && !boot.forget().unwrap());
+        assert_eq!(fs::read_to_string(&boot.link).unwrap(), "kernel.core_pattern = core\n");
+    }
+
+    #[test]
+    fn a_chroot_and_a_container_are_told_from_a_host() {
+        let (_dir, mut boot) = boot();
+        let namespace = boot.proc.join("self/ns/pid");
+        symlink(FIRST_PID_NAMESPACE, &namespace).unwrap();
+        assert_eq!(boot.kernel(), Kernel::AroundChroot, "another root than that of PID 1");
+        boot.root = boot.proc.join("1/root");
+        assert_eq!(boot.kernel(), Kernel::Own);
+        fs::remove_file(&namespace).unwrap();
+        symlink("pid:[4026532256]", &namespace).unwrap();
+        assert_eq!(boot.kernel(), Kernel::AroundContainer);
+        boot.proc = "/nonexistent".into();
+        assert_eq!(boot.kernel(), Kernel::AroundChroot, "no /proc at all");
+    }
+
+    #[test]
+    fn the_shipped_file_says_what_enable_sets() {
+        let shipped = include_str!("../../systemd/sysctl.d/60-epicore.conf");
+        let pattern = super::super::pattern::Pattern {
+            handler: super::super::pattern::DEFAULT_HANDLER.into(),
+            spool: None,
+            config: None,
+        };
+        let line = format!("kernel.core_pattern = {}", pattern.text().unwrap());
+        assert!(shipped.lines().any(|own| own == line), "{line}");
+        let limit = format!("kernel.core_pipe_limit = {}", crate::limits::CORE_PIPE_LIMIT);
+        assert!(shipped.lines().any(|own| own == limit), "{limit}");
+    }
+}
