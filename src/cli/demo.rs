@@ -22,7 +22,7 @@
 
 mod fleet;
 mod guard;
-mod victim;
+pub(super) mod victim;
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
@@ -136,7 +136,7 @@ fn prepare(handler: &Path, guard: &mut Guard) -> Result<PathBuf, Failure> {
 }
 
 /// Runs one victim to its end: its pid, and how it died.
-fn sacrifice(victim: Victim) -> Result<(u32, ExitStatus), Failure> {
+pub(super) fn sacrifice(victim: Victim) -> Result<(u32, ExitStatus), Failure> {
     let failed = |error: std::io::Error| Failure::new(format!("a victim could not be started: {error}"), "");
     let exe = std::env::current_exe().map_err(failed)?;
     let mut child = Command::new(exe)

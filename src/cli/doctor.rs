@@ -14,16 +14,19 @@
 //!
 //! Each line is a check, a sentence, and where it is not ok a remedy. `warn`
 //! costs facts or comfort, `FAIL` costs records, `?` could not be looked at
-//! (mostly without root). `--pid PID` also looks at one running process.
+//! (mostly without root). `--pid PID` also looks at one running process;
+//! `--crash` makes a program crash, and waits for its record.
 //!
 //! Exit status: 0 when a crash now would leave a record (warnings or not), 1
 //! when a check failed. `--json`: one object a line: `check`, `level` ("ok",
 //! "warn", "fail", "unknown"), `what`, `remedy`.
 
+mod crash;
 mod daemon;
 mod handler;
 mod kernel;
 mod log;
+mod modules;
 mod process;
 mod spool;
 
@@ -47,6 +50,9 @@ pub(super) struct Arguments {
     /// Also look at this running process
     #[arg(long, value_name = "PID")]
     pid: Option<u32>,
+    /// Also make a small program crash, and wait for its record
+    #[arg(long)]
+    crash: bool,
 }
 
 /// How bad it is.
@@ -146,6 +152,7 @@ pub fn examine(host: &Host, settings: &Config, pid: Option<u32>) -> Vec<Check> {
     checks.extend(kernel::neighbours(host));
     checks.extend(process::limits(host, pid));
     checks.extend(log::dropped(host));
+    checks.extend(modules::modules(host));
     checks.extend(spool::last_record(host, &directory));
     checks
 }
@@ -160,6 +167,9 @@ pub(super) fn run(arguments: &Arguments, common: &Common, out: &mut Output) -> O
     let mut checks = examine(&Host::this(), &settings, arguments.pid);
     checks.extend(daemon::daemon(&settings));
     checks.extend(warnings.iter().map(|w| Check::warn("configuration", w.to_string(), "Correct the file.")));
+    if arguments.crash {
+        checks.push(crash::crash(&Host::this(), &settings));
+    }
     print(&checks, out)?;
     let failed = checks.iter().filter(|c| c.level == Level::Fail).count();
     out.flush()?;

@@ -11,7 +11,7 @@ use nix::sys::signal::{SigHandler, Signal, signal};
 
 /// How it dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Victim {
+pub(in crate::cli) enum Victim {
     /// A null pointer, in a worker beside waiting threads.
     Null,
     /// Recursion without an end.
@@ -26,7 +26,7 @@ pub(super) enum Victim {
 
 impl Victim {
     /// All of them, in the order of the demo.
-    pub(super) const ALL: [Victim; 5] =
+    pub(in crate::cli) const ALL: [Victim; 5] =
         [Victim::Null, Victim::StackOverflow, Victim::Abort, Victim::Jump, Victim::Divide];
 
     /// As it is typed.
