@@ -26,12 +26,14 @@ impl Network {
         for (number, host) in network.hosts.iter().enumerate() {
             let edge = network.edge(host);
             ip(&format!("netns add {edge}"))?;
-            ip(&format!("link add up netns {edge} type veth peer name to{number} netns {centre}"))?;
-            ip(&format!("-n {edge} address add 10.71.{number}.2/30 dev up"))?;
-            ip(&format!("-n {edge} link set lo up"))?;
-            ip(&format!("-n {edge} link set up up"))?;
-            ip(&format!("-n {centre} address add 10.71.{number}.1/30 dev to{number}"))?;
-            ip(&format!("-n {centre} link set to{number} up"))?;
+            ip(&format!("link add wire netns {edge} type veth peer name to{number} netns {centre}"))?;
+            // From here on nothing is the machine's to refuse.
+            let must = |words: String| ip(&words).unwrap();
+            must(format!("-n {edge} address add 10.71.{number}.2/30 dev wire"));
+            must(format!("-n {edge} link set lo up"));
+            must(format!("-n {edge} link set wire up"));
+            must(format!("-n {centre} address add 10.71.{number}.1/30 dev to{number}"));
+            must(format!("-n {centre} link set to{number} up"));
         }
         Ok(network)
     }
