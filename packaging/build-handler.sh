@@ -26,7 +26,8 @@ else
     target=$gnu
     export RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static"
 fi
-export CARGO_PROFILE_DIST_STRIP=symbols CARGO_PROFILE_DIST_OPT_LEVEL=s
+# packaging/package.sh takes the symbols away by itself, and keeps them apart.
+export CARGO_PROFILE_DIST_STRIP=${EPICORE_STRIP:-symbols} CARGO_PROFILE_DIST_OPT_LEVEL=s
 export CARGO_PROFILE_DIST_LTO=fat CARGO_PROFILE_DIST_CODEGEN_UNITS=1
 cargo build --profile dist --no-default-features --bin epicore-handler --target "$target"
 

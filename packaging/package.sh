@@ -1,0 +1,124 @@
+#!/bin/bash
+# package.sh: everything that ships, below target/package/: .deb and .rpm,
+# debug symbols apart, and a list of what is linked (SBOM).
+#
+#   build   each program as it ships: old C library, build-id, no symbols
+#   stage   the tree as it will lie on a host: target/package/root/
+#   pack    cargo-deb and cargo-generate-rpm, from that tree
+#
+# Twice from one commit gives the same bytes: times are the commit's, paths of
+# this machine are mapped away.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+target=${CARGO_TARGET_DIR:-$PWD/target}
+out=$target/package
+arch=$(uname -m)
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || date +%s)}
+export SOURCE_DATE_EPOCH
+# The oldest C library that a supported distribution has is RHEL 8's, 2.28.
+glibc=2.28
+
+say() { printf 'package: %s\n' "$*" >&2; }
+
+build() {
+    local cargo=${CARGO_HOME:-$HOME/.cargo} map link
+    map="--remap-path-prefix=$PWD=/usr/src/epicore --remap-path-prefix=$cargo=/usr/src/cargo"
+    link="-C link-arg=-Wl,--build-id=sha1"
+    export CARGO_PROFILE_DIST_DEBUG=line-tables-only CARGO_PROFILE_DIST_STRIP=none
+    say "the handler, static"
+    EPICORE_STRIP=none RUSTFLAGS="$map $link" CARGO_TARGET_DIR="$target/ship" \
+        packaging/build-handler.sh "$out/built/epicore-handler"
+    say "epicore, epicored and epicore-collector, for glibc $glibc"
+    # C code is compiled with the paths of cargo's registry in its asserts.
+    CFLAGS="-ffile-prefix-map=$cargo=/usr/src/cargo" RUSTFLAGS="$map $link" CARGO_TARGET_DIR="$target/ship" \
+        cargo zigbuild --quiet --profile dist --target "$arch-unknown-linux-gnu.$glibc" \
+        --bin epicore --bin epicored --bin epicore-collector
+    cp "$target/ship/$arch-unknown-linux-gnu/dist/"{epicore,epicored,epicore-collector} "$out/built/"
+    say "manual pages and completions"
+    RUSTFLAGS='' CARGO_PROFILE_DEV_DEBUG=0 cargo run --quiet --example pages -- "$out/pages"
+    say "the SELinux module"
+    packaging/selinux/build.sh "$out/epicore.pp"
+}
+
+# A program without its symbols, and these in a file that gdb finds by build-id.
+# epicore keeps its own names: its demo shows the functions that it crashed in.
+split() {
+    local from=$1 to=$2 id debug keep=--strip-all
+    id=$(readelf -n "$from" | sed -n 's/.*Build ID: //p')
+    [[ -n $id ]] || { say "$from has no build-id"; exit 1; }
+    debug=$out/debug/usr/lib/debug/.build-id/${id:0:2}/${id:2}.debug
+    mkdir -p "$(dirname "$debug")" "$(dirname "$to")"
+    objcopy --only-keep-debug --compress-debug-sections=zlib "$from" "$debug"
+    [[ $(basename "$from") == epicore ]] && keep=--strip-debug
+    objcopy "$keep" --remove-section=.comment "$from" "$to"
+    chmod 0755 "$to"
+    chmod 0644 "$debug"
+}
+
+put() { install -D -m "$1" "$2" "$3"; }
+
+stage() {
+    local root=$out/root page
+    rm -rf "$root" "$out/debug"
+    split "$out/built/epicore-handler" "$root/usr/lib/epicore/epicore-handler"
+    for program in epicore epicored epicore-collector; do
+        split "$out/built/$program" "$root/usr/bin/$program"
+    done
+    put 0644 systemd/sysctl.d/60-epicore.conf "$root/usr/lib/epicore/60-epicore.conf"
+    for unit in systemd/*.service systemd/*.timer; do
+        put 0644 "$unit" "$root/usr/lib/systemd/system/$(basename "$unit")"
+    done
+    for kind in sysusers tmpfiles; do
+        for file in systemd/"$kind".d/*.conf; do
+            put 0644 "$file" "$root/usr/lib/$kind.d/$(basename "$file")"
+        done
+    done
+    put 0644 packaging/epicore.toml "$root/etc/epicore/epicore.toml"
+    put 0644 packaging/collector.toml "$root/etc/epicore/collector.toml"
+    for page in "$out"/pages/man*/*; do
+        put 0644 "$page" "$root/usr/share/man/$(basename "$(dirname "$page")")/$(basename "$page")"
+        gzip -9nf "$root/usr/share/man/$(basename "$(dirname "$page")")/$(basename "$page")"
+    done
+    for name in epicore epicore-collector; do
+        put 0644 "$out/pages/completions/$name.bash" "$root/usr/share/bash-completion/completions/$name"
+        put 0644 "$out/pages/completions/_$name" "$root/usr/share/zsh/vendor-completions/_$name"
+        put 0644 "$out/pages/completions/$name.fish" "$root/usr/share/fish/vendor_completions.d/$name.fish"
+    done
+    put 0644 "$out/epicore.pp" "$root/usr/share/selinux/packages/epicore.pp"
+}
+
+# The same tree of debug symbols for every package manager.
+debug() {
+    tar --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" -C "$out/debug" \
+        -cf - usr | xz -T1 -6 > "$out/epicore-$version-debug-$arch.tar.xz"
+}
+
+sbom() {
+    cargo cyclonedx --quiet --format json --spec-version 1.5 --describe binaries --target "$arch-unknown-linux-gnu"
+    for program in epicore epicored epicore-collector epicore-handler; do
+        mv -f "${program}_bin.cdx.json" "$out/$program-$version.cdx.json"
+    done
+}
+
+pack() {
+    rm -f "$out"/*.deb "$out"/*.rpm
+    say "cargo-deb"
+    cargo deb --quiet --no-build --no-strip --deb-revision '' -o "$out/"
+    cargo deb --quiet --no-build --no-strip --deb-revision '' --variant collector -o "$out/"
+    say "cargo-generate-rpm"
+    cargo generate-rpm --payload-compress xz -o "$out/"
+    cargo generate-rpm --variant collector --payload-compress xz -o "$out/"
+}
+
+mkdir -p "$out/built"
+PATH="$(packaging/tools.sh "$target/tools"):$PATH"
+export PATH
+[[ ${1:-} == --no-build ]] || build
+stage
+debug
+pack
+sbom
+say "done:"
+ls -l "$out"/*.deb "$out"/*.rpm "$out"/*.tar.xz "$out"/*.json
