@@ -44,7 +44,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             listen: vec![SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, 7464))],
-            database: PathBuf::from("/var/lib/epicore/collector.db"),
+            database: PathBuf::from("/var/lib/epicore-collector/collector.db"),
             tls: Tls::default(),
             auth: Auth::default(),
             limits: Limits::default(),
