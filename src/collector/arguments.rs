@@ -67,6 +67,11 @@ pub fn run() -> ExitCode {
     }
 }
 
+/// The parser, for whoever generates manual pages and completions.
+pub fn command() -> clap::Command {
+    <Words as clap::CommandFactory>::command()
+}
+
 fn obey(words: Words) -> Result<(), Failure> {
     let config = words.config.as_deref();
     match words.verb {

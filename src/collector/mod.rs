@@ -58,7 +58,7 @@ mod tls;
 mod token;
 mod unpack;
 
-pub use arguments::run;
+pub use arguments::{command, run};
 pub use server::{Server, Stop};
 pub use settings::Settings;
 pub use token::{Role, Secrets};
