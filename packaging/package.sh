@@ -39,7 +39,7 @@ build() {
     say "manual pages and completions"
     RUSTFLAGS='' CARGO_PROFILE_DEV_DEBUG=0 cargo run --quiet --example pages -- "$out/pages"
     say "the SELinux module"
-    packaging/selinux/build.sh "$out/epicore.pp"
+    [[ ! -x packaging/selinux/build.sh ]] || packaging/selinux/build.sh "$out/epicore.pp"
 }
 
 # A program without its symbols, and these in a file that gdb finds by build-id.
@@ -82,11 +82,18 @@ stage() {
         gzip -9nf "$root/usr/share/man/$(basename "$(dirname "$page")")/$(basename "$page")"
     done
     for name in epicore epicore-collector; do
-        put 0644 "$out/pages/completions/$name.bash" "$root/usr/share/bash-completion/completions/$name"
-        put 0644 "$out/pages/completions/_$name" "$root/usr/share/zsh/vendor-completions/_$name"
-        put 0644 "$out/pages/completions/$name.fish" "$root/usr/share/fish/vendor_completions.d/$name.fish"
+        put 0644 "$out/pages/completions/bash/$name" "$root/usr/share/bash-completion/completions/$name"
+        put 0644 "$out/pages/completions/zsh/_$name" "$root/usr/share/zsh/vendor-completions/_$name"
+        put 0644 "$out/pages/completions/fish/$name.fish" "$root/usr/share/fish/vendor_completions.d/$name.fish"
     done
     put 0644 "$out/epicore.pp" "$root/usr/share/selinux/packages/epicore.pp"
+}
+
+# Debian's form of a changelog; what changed stands in CHANGELOG.md.
+changelog() {
+    printf '%s (%s-1) unstable; urgency=medium\n\n' epicore "$version"
+    printf '  * Release %s; CHANGELOG.md has the changes.\n\n' "$version"
+    printf ' -- epicore maintainers <maintainers@epicore.invalid>  %s\n' "$(LC_ALL=C date -u -R -d "@$SOURCE_DATE_EPOCH")"
 }
 
 # The same tree of debug symbols for every package manager.
@@ -96,17 +103,23 @@ debug() {
 }
 
 sbom() {
-    cargo cyclonedx --quiet --format json --spec-version 1.5 --describe binaries --target "$arch-unknown-linux-gnu"
-    for program in epicore epicored epicore-collector epicore-handler; do
+    local list=(cargo cyclonedx --quiet --format json --spec-version 1.5 --describe binaries)
+    "${list[@]}" --target "$arch-unknown-linux-gnu"
+    for program in epicore epicored epicore-collector; do
         mv -f "${program}_bin.cdx.json" "$out/$program-$version.cdx.json"
     done
+    # The handler is linked without the others' features.
+    "${list[@]}" --target "$arch-unknown-linux-musl" --no-default-features
+    mv -f epicore-handler_bin.cdx.json "$out/epicore-handler-$version.cdx.json"
+    rm -f ./*_bin.cdx.json
 }
 
 pack() {
     rm -f "$out"/*.deb "$out"/*.rpm
     say "cargo-deb"
-    cargo deb --quiet --no-build --no-strip --deb-revision '' -o "$out/"
-    cargo deb --quiet --no-build --no-strip --deb-revision '' --variant collector -o "$out/"
+    for variant in host collector; do
+        cargo deb --quiet --no-build --no-strip --deb-revision 1 --variant "$variant" -o "$out/"
+    done
     say "cargo-generate-rpm"
     cargo generate-rpm --payload-compress xz -o "$out/"
     cargo generate-rpm --variant collector --payload-compress xz -o "$out/"
@@ -117,6 +130,7 @@ PATH="$(packaging/tools.sh "$target/tools"):$PATH"
 export PATH
 [[ ${1:-} == --no-build ]] || build
 stage
+changelog > "$out/changelog"
 debug
 pack
 sbom

@@ -9,9 +9,7 @@ dir=$(cd "$dir" && pwd)
 
 # Built from source, a few minutes, once.
 crate() {
-    local have
-    have=$("$dir/bin/$1" --version 2>/dev/null || true)
-    [[ $have == *"$2"* ]] && return
+    grep -qs "^\"$1 $2 " "$dir/.crates.toml" && return
     echo "tools: building $1 $2" >&2
     cargo install --quiet --locked --root "$dir" --target-dir "$dir/build" "$1@$2" >&2
 }
