@@ -4,9 +4,10 @@
 //! $ cargo run --example pages -- target/pages
 //! ```
 //!
-//! man1, man5 and man8 go below /usr/share/man, `completions/` wherever each
-//! shell looks. The same sources give the same bytes: the only date is that of
-//! SOURCE_DATE_EPOCH, and without it there is none.
+//! man1, man5 and man8 go below /usr/share/man; in `completions/` are
+//! PROGRAM.bash, _PROGRAM (zsh) and PROGRAM.fish. The same sources give the
+//! same bytes: the only date is that of SOURCE_DATE_EPOCH, and without it there
+//! is none.
 
 mod pages;
 

@@ -49,9 +49,9 @@ pub(crate) fn write(directory: &Path, date: &str) -> Result<usize, Failure> {
 fn completion(mut parser: clap::Command, shell: Shell) -> (String, String) {
     let program = parser.get_name().to_owned();
     let name = match shell {
-        Shell::Zsh => format!("completions/zsh/_{program}"),
-        Shell::Fish => format!("completions/fish/{program}.fish"),
-        _ => format!("completions/bash/{program}"),
+        Shell::Zsh => format!("completions/_{program}"),
+        Shell::Fish => format!("completions/{program}.fish"),
+        _ => format!("completions/{program}.bash"),
     };
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut parser, program, &mut text);
