@@ -7,7 +7,7 @@ DIST := $(TARGET)/dist
 ARCH := $(shell uname -m)
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## every program, ready to install, in target/dist/
 	@tests/setup.sh build
@@ -27,9 +27,7 @@ lint: ## formatting, clippy for both builds, dependencies
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	cargo clippy --no-default-features --bin epicore-handler -- -D warnings
-	@if [[ ! -f deny.toml ]]; then :; \
-	elif command -v cargo-deny >/dev/null; then cargo deny check; \
-	else echo "lint: cargo-deny is not installed; dependencies are not checked (cargo install cargo-deny)"; fi
+	packaging/deny.sh
 
 bench: build ## how long a crash is held, against the numbers we promise
 	@if [[ -x benches/run.sh ]]; then benches/run.sh "$(DIST)"; else echo "bench: benches/run.sh is not written yet"; exit 1; fi
@@ -40,4 +38,15 @@ soak: build ## 50 daemons, a network that fails, a collector killed 20 times (5 
 bench-fleet: build ## collector, daemon and census against their numbers (40 min; root)
 	EPICORE_DIST="$(abspath $(DIST))" cargo bench --quiet --bench fleet -- $(BENCH)
 
-.PHONY: bench-fleet soak help build demo test lint bench
+package: ## .deb, .rpm, debug symbols and SBOM in target/package/, checked (15 min)
+	@tests/setup.sh build
+	packaging/package.sh
+	packaging/check.sh
+
+package-try: ## installs, crashes, upgrades, removes: here and in a chroot (root, Debian)
+	packaging/try.sh
+
+vm-test: ## the packages on booted machines: systemd, upgrades, power cuts (root, 20 min)
+	tests/vm/run.sh
+
+.PHONY: bench-fleet soak help build demo test lint bench package package-try vm-test

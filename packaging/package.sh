@@ -37,6 +37,7 @@ build() {
         --bin epicore --bin epicored --bin epicore-collector
     cp "$target/ship/$arch-unknown-linux-gnu/dist/"{epicore,epicored,epicore-collector} "$out/built/"
     say "manual pages and completions"
+    rm -rf "$out/pages"
     RUSTFLAGS='' CARGO_PROFILE_DEV_DEBUG=0 cargo run --quiet --example pages -- "$out/pages"
     say "the SELinux module"
     [[ ! -x packaging/selinux/build.sh ]] || packaging/selinux/build.sh "$out/epicore.pp"
@@ -82,9 +83,9 @@ stage() {
         gzip -9nf "$root/usr/share/man/$(basename "$(dirname "$page")")/$(basename "$page")"
     done
     for name in epicore epicore-collector; do
-        put 0644 "$out/pages/completions/bash/$name" "$root/usr/share/bash-completion/completions/$name"
-        put 0644 "$out/pages/completions/zsh/_$name" "$root/usr/share/zsh/vendor-completions/_$name"
-        put 0644 "$out/pages/completions/fish/$name.fish" "$root/usr/share/fish/vendor_completions.d/$name.fish"
+        put 0644 "$out/pages/completions/$name.bash" "$root/usr/share/bash-completion/completions/$name"
+        put 0644 "$out/pages/completions/_$name" "$root/usr/share/zsh/vendor-completions/_$name"
+        put 0644 "$out/pages/completions/$name.fish" "$root/usr/share/fish/vendor_completions.d/$name.fish"
     done
     put 0644 "$out/epicore.pp" "$root/usr/share/selinux/packages/epicore.pp"
 }
