@@ -50,7 +50,7 @@ trap restore EXIT
 
 is() { [[ $1 == "$2" ]] || { echo "it is: $1"; return 1; }; }
 ours() { [[ $(<$pattern) == '|/usr/lib/epicore/epicore-handler '* ]] || { cat $pattern; return 1; }; }
-crash() { bash -c 'kill -SEGV $$' 2>/dev/null; }
+crash() { (bash -c 'kill -SEGV $$'; :) >/dev/null 2>&1; }
 records() { epicore list --json 2>/dev/null | wc -l; }
 become() { # COUNT: that many full records, within ten seconds
     local n
@@ -121,6 +121,7 @@ tree() { in_root find / -xdev -not -path '/proc/*' -not -path '/var/lib/dpkg/*' 
     -not -path '/var/log/*' -not -path '/var/lib/rpm/*' -not -path '/etc/*-' -type f -o -type l -o -type d | sort; }
 tree > "$work/before"
 now=$(<$pattern)
+[[ $now != *epicore-handler* ]] || { echo "try: the outer kernel is epicore's already"; exit 2; }
 holds "installs, both" in_root dpkg -i /epicore.deb /collector.deb
 holds "the outer kernel is left alone" is "$(<$pattern)" "$now"
 holds "the next boot will set it" test "$(readlink "$work/root/etc/sysctl.d/60-epicore.conf")" = /usr/lib/epicore/60-epicore.conf

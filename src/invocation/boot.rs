@@ -66,8 +66,18 @@ impl Boot {
         let place = |path: &Path| fs::metadata(path).map(|meta| (meta.dev(), meta.ino())).ok();
         match (place(&self.proc.join("1/root")), place(&self.root)) {
             (Some(first), Some(own)) if first != own => Kernel::AroundChroot,
-            _ => Kernel::Own,
+            (Some(_), _) => Kernel::Own,
+            (None, _) if self.root_is_no_mount() => Kernel::AroundChroot,
+            (None, _) => Kernel::Own,
         }
+    }
+
+    /// PID 1 may be closed to root, too. A system's root is a mount point, and
+    /// a chroot mostly is not: then no mount that can be seen is at "/".
+    fn root_is_no_mount(&self) -> bool {
+        let mounts = fs::read_to_string(self.proc.join("self/mountinfo")).unwrap_or_default();
+        let at = |line: &str| line.split(' ').nth(4) == Some("/");
+        !mounts.is_empty() && !mounts.lines().any(at)
     }
 
     /// True when the next boot will set it.
@@ -148,6 +158,14 @@ mod tests {
         assert_eq!(boot.kernel(), Kernel::AroundChroot, "another root than that of PID 1");
         boot.root = boot.proc.join("1/root");
         assert_eq!(boot.kernel(), Kernel::Own);
+        // PID 1 is closed: by the mounts.
+        let closed = Boot { proc: boot.proc.with_file_name("closed"), ..boot.clone() };
+        fs::create_dir_all(closed.proc.join("self/ns")).unwrap();
+        let mounts = |text: &str| fs::write(closed.proc.join("self/mountinfo"), text).unwrap();
+        mounts("22 27 0:21 / /proc rw - proc proc rw\n");
+        assert_eq!(closed.kernel(), Kernel::AroundChroot);
+        mounts("27 1 254:0 / / rw - ext4 /dev/vda rw\n22 27 0:21 / /proc rw - proc proc rw\n");
+        assert_eq!(closed.kernel(), Kernel::Own);
         fs::remove_file(&namespace).unwrap();
         symlink("pid:[4026532256]", &namespace).unwrap();
         assert_eq!(boot.kernel(), Kernel::AroundContainer);
