@@ -28,6 +28,7 @@ impl Tree {
         tree.put("proc/sys/fs/suid_dumpable", "2");
         tree.put("proc/1/limits", &limits("0"));
         tree.put("dev/kmsg", "6,1,1,-;Linux version 6.18.44");
+        tree.put("etc/sysctl.d/60-epicore.conf", &format!("kernel.core_pattern = {OURS}"));
         let handler = tree.put("usr/lib/epicore/epicore-handler", "");
         fs::write(&handler, elf(&[1, 6])).unwrap();
         fs::set_permissions(&handler, fs::Permissions::from_mode(0o755)).unwrap();
@@ -90,7 +91,8 @@ fn a_healthy_host_has_nothing_to_complain_about() {
 #[test]
 fn each_thing_that_costs_records_is_found_alone() {
     type Break = fn(&Tree);
-    let broken: [(&str, Break, Level); 12] = [
+    let broken: [(&str, Break, Level); 13] = [
+        ("at boot", |t| fs::remove_file(t.at("etc/sysctl.d/60-epicore.conf")).unwrap(), Level::Warn),
         ("core_pattern", |t| drop(t.put("proc/sys/kernel/core_pattern", "core")), Level::Fail),
         ("core_pipe_limit", |t| drop(t.put("proc/sys/kernel/core_pipe_limit", "0")), Level::Warn),
         ("kill switch", |t| drop(t.put("run/epicore/disabled", "")), Level::Fail),
@@ -109,7 +111,7 @@ fn each_thing_that_costs_records_is_found_alone() {
         ("spool", |t| drop(t.put("var/spool/epicore/notes.txt", "mine")), Level::Warn),
         ("suid_dumpable", |t| drop(t.put("proc/sys/fs/suid_dumpable", "1")), Level::Warn),
         ("ptrace_scope", |t| drop(t.put("proc/sys/kernel/yama/ptrace_scope", "3")), Level::Warn),
-        ("neighbours", |t| drop(t.put("usr/lib/sysctl.d/50-coredump.conf", "")), Level::Warn),
+        ("neighbours", |t| drop(t.put("etc/init.d/apport", "")), Level::Warn),
         ("RLIMIT_CORE", |t| drop(t.put("proc/1/limits", &limits("1"))), Level::Fail),
     ];
     for (name, break_it, level) in broken {
@@ -174,4 +176,34 @@ fn the_newest_record_tells_what_it_lacks() {
     record.kind = epicore::record::Kind::Minimal;
     records::spool(&tree.at("var/spool/epicore"), &[record]);
     assert!(tree.only(None).2.contains("minimal"));
+}
+
+#[test]
+fn what_sets_core_pattern_earlier_at_boot_is_no_trouble_and_what_sets_it_last_is() {
+    let tree = Tree::healthy();
+    tree.put("usr/lib/sysctl.d/50-coredump.conf", "");
+    assert!(tree.examine(None).iter().all(|c| c.level == Level::Ok));
+    fs::remove_file(tree.at("etc/sysctl.d/60-epicore.conf")).unwrap();
+    let wrong: Vec<&str> =
+        tree.examine(None).into_iter().filter(|c| c.level != Level::Ok).map(|c| c.name).collect();
+    assert_eq!(wrong, ["at boot", "neighbours"]);
+}
+
+#[test]
+fn what_a_security_module_denied_is_told_and_others_denials_are_not() {
+    let tree = Tree::healthy();
+    assert!(tree.examine(None).iter().all(|c| c.name != "security modules"), "there are none");
+    tree.put("sys/fs/selinux/enforce", "1");
+    let denied = |who: &str| {
+        format!(
+            "5,7,7,-;audit: type=1400 audit(1.2:3): avc:  denied  {{ write }} for pid=9 comm=\"{who}\" x=\x1b[31m"
+        )
+    };
+    tree.put("dev/kmsg", &denied("nginx"));
+    assert!(tree.examine(None).iter().all(|c| c.level == Level::Ok));
+    tree.put("dev/kmsg", &denied("epicore-handler"));
+    tree.put("var/log/audit/audit.log", &denied("epicored"));
+    let (level, name, what) = tree.only(None);
+    assert_eq!((level, name), (Level::Warn, "security modules"));
+    assert!(what.starts_with("SELinux enforces; at least 2 denials of epicore, the last: avc:"), "{what}");
 }

@@ -149,6 +149,7 @@ pub fn examine(host: &Host, settings: &Config, pid: Option<u32>) -> Vec<Check> {
     checks.extend(spool::spool(host, &directory, settings));
     checks.extend(kernel::settings(host));
     checks.extend(kernel::features(&host.release));
+    checks.extend(kernel::at_boot(host, &current));
     checks.extend(kernel::neighbours(host));
     checks.extend(process::limits(host, pid));
     checks.extend(log::dropped(host));

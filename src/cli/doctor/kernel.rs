@@ -1,6 +1,7 @@
 //! What the kernel is set to, what it can do, and who else wants crashes.
 
 use super::{Check, Host};
+use crate::invocation::boot::LINK;
 use crate::invocation::pattern::{handler_of, owner};
 
 /// core_pattern, core_pipe_limit and the kill switch.
@@ -108,12 +109,27 @@ const NEIGHBOURS: [(&str, &str, &str); 4] = [
     ("/usr/lib/systemd/system/abrt-ccpp.service", "abrt", "systemctl mask abrt-ccpp.service"),
 ];
 
+/// What the next boot does.
+pub(super) fn at_boot(host: &Host, current: &str) -> Vec<Check> {
+    match (handler_of(current).is_some(), host.at(LINK).symlink_metadata().is_ok()) {
+        (_, true) => vec![Check::ok("at boot", format!("{LINK} sets core_pattern"))],
+        (true, false) => vec![Check::warn(
+            "at boot",
+            "nothing sets core_pattern at the next boot: crashes will not come to epicore then",
+            "epicore enable, with the package's paths; or a file of your own in /etc/sysctl.d",
+        )],
+        (false, false) => Vec::new(),
+    }
+}
+
 /// Handlers that would take core_pattern back.
 pub(super) fn neighbours(host: &Host) -> Vec<Check> {
-    let masked = host.at("/etc/sysctl.d/50-coredump.conf").symlink_metadata().is_ok();
+    let there = |path: &str| host.at(path).symlink_metadata().is_ok();
+    // Ours comes after systemd's, or systemd's is switched off.
+    let after = there(LINK) || there("/etc/sysctl.d/50-coredump.conf");
     let mut checks: Vec<Check> = Vec::new();
     for (file, who, remedy) in NEIGHBOURS {
-        let masked = masked && who == "systemd-coredump";
+        let masked = after && who == "systemd-coredump";
         if host.at(file).exists() && !masked && !checks.iter().any(|c| c.what.starts_with(who)) {
             let what = format!("{who} sets core_pattern at boot ({file})");
             checks.push(Check::warn("neighbours", what, remedy));

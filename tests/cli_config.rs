@@ -1,0 +1,75 @@
+//! What `epicore config` promises.
+#![allow(missing_docs)]
+
+#[path = "support/records.rs"]
+#[allow(dead_code)]
+mod records;
+
+use std::path::Path;
+
+use records::{epicore, err, out};
+
+fn config(file: &Path, words: &[&str]) -> std::process::Output {
+    let file = file.to_str().unwrap();
+    epicore(&[&["config"], words, &["--config", file]].concat())
+}
+
+#[test]
+fn what_holds_is_shown_with_the_file_that_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("epicore.toml");
+    std::fs::create_dir(dir.path().join("epicore.toml.d")).unwrap();
+    let drop_in = dir.path().join("epicore.toml.d/50-site.toml");
+    std::fs::write(&file, "[limits]\nspool_bytes = 7\nspool_records = 8\n").unwrap();
+    std::fs::write(&drop_in, "[limits]\nspool_records = 9\n[labels]\nrack = \"b\\u001b[31m17\"\n").unwrap();
+    let text = out(&config(&file, &["show"]));
+    let row = |key: &str| text.lines().find(|line| line.starts_with(key)).unwrap().to_owned();
+    assert!(row("limits.spool_bytes").contains(" 7 ") && row("limits.spool_bytes").ends_with("epicore.toml"));
+    assert!(
+        row("limits.spool_records").contains(" 9 ") && row("limits.spool_records").ends_with("50-site.toml")
+    );
+    assert!(row("retention.days").ends_with("default"), "{text}");
+    assert!(row("labels.rack").contains("b\\x1b[31m17") && !text.contains('\x1b'), "{text}");
+
+    let json = out(&config(&file, &["show", "--json"]));
+    let rows: Vec<serde_json::Value> = json.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of = |key: &str| rows.iter().find(|row| row["key"] == key).unwrap();
+    assert_eq!(of("limits.spool_records")["value"], 9);
+    assert_eq!(of("limits.spool_records")["from"], drop_in.to_str().unwrap());
+    assert!(of("collector.url")["value"].is_null() && of("collector.url")["from"].is_null());
+}
+
+#[test]
+fn a_mistake_is_an_error_with_what_was_probably_meant() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("epicore.toml");
+    std::fs::write(&file, "[limits]\nspool_byte = 7\n[retention]\ndays = -1\n").unwrap();
+    let said = config(&file, &["check"]);
+    assert_eq!(said.status.code(), Some(2));
+    assert!(
+        err(&said).contains("unknown key limits.spool_byte: is limits.spool_bytes meant?"),
+        "{}",
+        err(&said)
+    );
+    assert!(err(&said).contains("retention.days must be days, 0 to 36500"), "{}", err(&said));
+    let json = config(&file, &["check", "--json"]);
+    assert_eq!(json.status.code(), Some(2));
+    let value: serde_json::Value = serde_json::from_str(&out(&json)).unwrap();
+    assert_eq!((&value["ok"], value["wrong"].as_array().unwrap().len()), (&serde_json::json!(false), 2));
+}
+
+#[test]
+fn what_a_key_refers_to_is_looked_at() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("epicore.toml");
+    std::fs::write(&file, "[collector]\nurl = \"https://c.example\"\ntoken_file = \"/nonexistent/token\"\n")
+        .unwrap();
+    let said = config(&file, &["check"]);
+    assert_eq!(said.status.code(), Some(2));
+    assert!(err(&said).contains("collector.token_file: /nonexistent/token: No such file"), "{}", err(&said));
+    std::fs::write(&file, "[collector]\nurl = \"https://c.example\"\n").unwrap();
+    let said = config(&file, &["check"]);
+    assert_eq!((said.status.code(), out(&said).starts_with("Nothing is wrong with ")), (Some(0), true));
+    let missing = config(&dir.path().join("other.toml"), &["check"]);
+    assert_eq!(missing.status.code(), Some(2));
+}
