@@ -2,7 +2,6 @@
 #![allow(missing_docs)]
 
 #[path = "support/records.rs"]
-#[allow(dead_code)]
 mod records;
 
 use std::path::Path;
