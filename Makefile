@@ -39,7 +39,7 @@ bench-fleet: build ## collector, daemon and census against their numbers (40 min
 	EPICORE_DIST="$(abspath $(DIST))" cargo bench --quiet --bench fleet -- $(BENCH)
 
 package: ## .deb, .rpm, debug symbols and SBOM in target/package/, checked (15 min)
-	@tests/setup.sh build
+	@tests/setup.sh package
 	packaging/package.sh
 	packaging/check.sh
 

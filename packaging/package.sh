@@ -40,7 +40,7 @@ build() {
     rm -rf "$out/pages"
     RUSTFLAGS='' CARGO_PROFILE_DEV_DEBUG=0 cargo run --quiet --example pages -- "$out/pages"
     say "the SELinux module"
-    [[ ! -x packaging/selinux/build.sh ]] || packaging/selinux/build.sh "$out/epicore.pp"
+    packaging/selinux/build.sh "$out/epicore.pp"
 }
 
 # A program without its symbols, and these in a file that gdb finds by build-id.
@@ -87,7 +87,9 @@ stage() {
         put 0644 "$out/pages/completions/_$name" "$root/usr/share/zsh/vendor-completions/_$name"
         put 0644 "$out/pages/completions/$name.fish" "$root/usr/share/fish/vendor_completions.d/$name.fish"
     done
-    put 0644 "$out/epicore.pp" "$root/usr/share/selinux/packages/epicore.pp"
+    for module in epicore.pp epicore_port.cil; do
+        put 0644 "$out/$module" "$root/usr/share/selinux/packages/$module"
+    done
 }
 
 # Debian's form of a changelog; what changed stands in CHANGELOG.md.

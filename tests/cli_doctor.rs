@@ -157,6 +157,19 @@ fn an_old_kernel_is_told_what_it_lacks() {
 }
 
 #[test]
+fn what_a_record_shows_to_be_there_is_there_whatever_the_version() {
+    let tree = Tree { release: "6.1.0-49-amd64", ..Tree::healthy() };
+    fs::remove_dir_all(tree.at("var/spool/epicore")).unwrap();
+    let mut record = records::null_read();
+    record.capture.identity = Some("pidfd".to_owned());
+    record.crash.cpu = None;
+    records::spool(&tree.at("var/spool/epicore"), &[record]);
+    let (level, name, what) = tree.only(None);
+    assert_eq!((level, name), (Level::Warn, "kernel"), "only %C is missing: {what}");
+    assert!(what.contains("%C"), "{what}");
+}
+
+#[test]
 fn a_process_with_a_core_limit_of_one_is_found() {
     let tree = Tree::healthy();
     let uid = fs::metadata(tree.dir.path()).unwrap().uid();

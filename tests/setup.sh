@@ -1,7 +1,7 @@
 #!/bin/bash
-# setup.sh [build]: what building (a linker) and testing need beyond Rust:
-# installed when this is root on Debian, else said. Tests that lack a tool say
-# so themselves.
+# setup.sh [build|package]: what building (a linker), testing and packaging need
+# beyond Rust: installed when this is root on Debian, else said. Tests that lack
+# a tool say so themselves.
 set -euo pipefail
 
 command -v cargo >/dev/null || {
@@ -10,8 +10,15 @@ command -v cargo >/dev/null || {
 }
 
 declare -A package=([cc]=gcc)
-if [[ ${1:-tests} != build ]]; then
+if [[ ${1:-tests} == package ]]; then
     package+=(
+        [objcopy]=binutils [xz]=xz-utils [dpkg-deb]=dpkg [checkmodule]=checkpolicy
+        [semodule_package]=semodule-utils [python3]=python3 [git]=git
+    )
+    python3 -c 'import ensurepip' 2>/dev/null || package+=([no-such-tool]=python3-venv)
+elif [[ ${1:-tests} != build ]]; then
+    package+=(
+        [man]=man-db [mandoc]=mandoc [zsh]=zsh [fish]=fish
         [g++]=g++ [gdb]=gdb [eu-stack]=elfutils [strace]=strace [objcopy]=binutils
         [musl-gcc]=musl-tools [perl]=perl [python3]=python3 [ip]=iproute2
     )

@@ -148,13 +148,14 @@ pub fn examine(host: &Host, settings: &Config, pid: Option<u32>) -> Vec<Check> {
     checks.extend(handler::handler(host, &path));
     checks.extend(spool::spool(host, &directory, settings));
     checks.extend(kernel::settings(host));
-    checks.extend(kernel::features(&host.release));
+    let newest = spool::newest(host, &directory);
+    checks.extend(kernel::features(&host.release, newest.as_ref().ok().and_then(Option::as_ref)));
     checks.extend(kernel::at_boot(host, &current));
     checks.extend(kernel::neighbours(host));
     checks.extend(process::limits(host, pid));
     checks.extend(log::dropped(host));
     checks.extend(modules::modules(host));
-    checks.extend(spool::last_record(host, &directory));
+    checks.extend(spool::last_record(&newest));
     checks
 }
 

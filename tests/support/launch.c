@@ -41,7 +41,9 @@ int main(int argc, char **argv) {
     rlim_t limit = strcmp(argv[2], "unlimited") ? strtoul(argv[2], 0, 10) : RLIM_INFINITY;
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
-    signal(SIGTERM, SIG_DFL);
+    // A shell without job control ignores SIGINT and SIGQUIT for what it starts
+    // in the background, and that is inherited: a victim must be able to die.
+    for (int number = 1; number < NSIG; number++) signal(number, SIG_DFL);
     pid_t self = getpid(), victim = fork();
     if (victim == 0) {
         struct rlimit core = {limit, limit}, stack = {8 << 20, 8 << 20};

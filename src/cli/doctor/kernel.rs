@@ -3,6 +3,7 @@
 use super::{Check, Host};
 use crate::invocation::boot::LINK;
 use crate::invocation::pattern::{handler_of, owner};
+use crate::record::Record;
 
 /// core_pattern, core_pipe_limit and the kill switch.
 pub(super) fn pattern(host: &Host, current: &str) -> Vec<Check> {
@@ -75,14 +76,22 @@ const FEATURES: [((u32, u32), &str, &str); 3] = [
     ((6, 16), "%F, a pidfd of the crash", "identity is checked by start time, not by pidfd"),
 ];
 
-/// What the kernel's version brings.
-pub(super) fn features(release: &str) -> Vec<Check> {
+/// What the kernel's version brings; what a record shows to be there is there,
+/// whatever the version: distributors and stable branches port features back.
+pub(super) fn features(release: &str, newest: Option<&Record>) -> Vec<Check> {
+    let shown = |feature: &str| {
+        newest.is_some_and(|record| match feature.get(..2) {
+            Some("%F") => record.capture.identity.as_deref() == Some("pidfd"),
+            Some("%C") => record.crash.cpu.is_some(),
+            _ => false,
+        })
+    };
     let Some(version) = version(release) else {
         return vec![Check::unknown("kernel", format!("the release \"{release}\" is not understood"))];
     };
     let missing: Vec<String> = FEATURES
         .iter()
-        .filter(|(since, ..)| version < *since)
+        .filter(|(since, what, _)| version < *since && !shown(what))
         .map(|((major, minor), what, without)| format!("no {what} before {major}.{minor}: {without}"))
         .collect();
     if missing.is_empty() {

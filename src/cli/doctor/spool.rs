@@ -9,7 +9,7 @@ use nix::sys::statvfs::statvfs;
 
 use super::{Check, Host};
 use crate::config::Config;
-use crate::record::{self, Kind};
+use crate::record::{self, Kind, Record};
 use crate::report::{amount, gaps};
 use crate::spool::{PRIVATE, Reader, RecordStatus};
 
@@ -124,23 +124,33 @@ fn size(directory: &Path) -> u64 {
         .fold(0, |sum, file| sum.saturating_add(file.blocks().saturating_mul(512)))
 }
 
-/// What the newest record says about how it was captured.
-pub(super) fn last_record(host: &Host, path: &Path) -> Vec<Check> {
-    let Ok(reader) = Reader::open(&host.at(path)) else { return Vec::new() };
+/// The newest record, or the check that says why there is none.
+pub(super) fn newest(host: &Host, path: &Path) -> Result<Option<Record>, Check> {
+    let Ok(reader) = Reader::open(&host.at(path)) else { return Ok(None) };
     let Some(entry) = reader.list().ok().and_then(|listing| listing.entries.last().copied()) else {
-        return vec![Check::ok("last record", "none yet; `epicore demo` makes five (elsewhere)")];
+        return Err(Check::ok("last record", "none yet; `epicore doctor --crash` makes one"));
     };
-    let record = match reader.read(&entry) {
-        RecordStatus::Valid { payload, .. } => match record::decode(&payload) {
-            Ok(record) => record,
-            Err(error) => return vec![Check::warn("last record", format!("{}: {error}", entry.id), REPORT)],
-        },
-        RecordStatus::Gone => return Vec::new(),
-        status => return vec![Check::warn("last record", format!("{}: {status:?}", entry.id), REPORT)],
+    let wrong = |why: String| Check::warn("last record", format!("{}: {why}", entry.id), REPORT);
+    match reader.read(&entry) {
+        RecordStatus::Valid { payload, .. } => {
+            record::decode(&payload).map(Some).map_err(|error| wrong(error.to_string()))
+        }
+        RecordStatus::Gone => Ok(None),
+        status => Err(wrong(format!("{status:?}"))),
+    }
+}
+
+/// What it says about how it was captured.
+pub(super) fn last_record(newest: &Result<Option<Record>, Check>) -> Vec<Check> {
+    let record = match newest {
+        Ok(Some(record)) => record,
+        Ok(None) => return Vec::new(),
+        Err(check) => return vec![check.clone()],
     };
+    let id = record.id.hex();
     let mut checks = Vec::new();
     if record.kind == Kind::Minimal {
-        let what = format!("{} is minimal: the analysis did not finish", entry.id);
+        let what = format!("{id} is minimal: the analysis did not finish");
         checks.push(Check::warn("last record", what, REPORT));
     }
     if !record.capture.unconfined.is_empty() {
@@ -151,11 +161,11 @@ pub(super) fn last_record(host: &Host, path: &Path) -> Vec<Check> {
     let rest = record.gaps.len().saturating_sub(3);
     if !words.is_empty() {
         let more = if rest > 0 { format!(" and {rest} more") } else { String::new() };
-        let what = format!("{} lacks: {}{more}", entry.id, words.join("; "));
+        let what = format!("{id} lacks: {}{more}", words.join("; "));
         checks.push(Check::ok("last record", what));
     }
     if checks.is_empty() {
-        checks.push(Check::ok("last record", format!("{} is complete", entry.id)));
+        checks.push(Check::ok("last record", format!("{id} is complete")));
     }
     checks
 }
