@@ -58,7 +58,7 @@ install_needs() {
 }
 
 make_image() {
-    local packages=systemd-sysv,udev,dbus,linux-image-amd64,kmod,procps,zstd,jq,sqlite3
+    local packages=systemd-sysv,udev,dbus,linux-image-amd64,kmod,procps,zstd,jq,sqlite3,ca-certificates
     local name
     name=image-$(cat "$here/image.sh" <(echo "$packages") | sha256sum | cut -c 1-12)
     image=$cache/$name

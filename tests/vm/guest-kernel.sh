@@ -20,9 +20,10 @@ record=$(crash)
 identity=$(jq -r .cap.ident <<< "$record")
 expected=$([[ -n ${pidfd#F} ]] && echo pidfd || echo starttime)
 check "identity is held by the pidfd where the kernel gives one" "$identity" is "$identity" "$expected"
-knows=$(jq -r 'if .crash.cpu then "C" else "" end' <<< "$record")
-check "the record knows the CPU of the crash where the kernel tells it" \
-    "crash.cpu $(jq -r '.crash.cpu // "absent"' <<< "$record")" is "${knows:+yes}" "$([[ -n ${cpu#C} ]] && echo yes || true)"
+truth() { [[ -n $1 ]] && echo there || echo missing; }
+knows=$(jq -r 'if .crash | has("cpu") then "there" else "missing" end' <<< "$record")
+check "the record knows the CPU of the crash where the kernel tells it" "crash.cpu is $knows" \
+    is "$knows" "$(truth "${cpu#C}")"
 
 # An older kernel expands a specifier that it does not know to nothing.
 echo "${ours/-F%F/-F}" > /proc/sys/kernel/core_pattern
@@ -33,7 +34,6 @@ check "without %F a crash leaves its record all the same" "$identity" is "$ident
 
 doctor=$(epicore doctor --json | jq -r 'select(.check == "kernel") | .what')
 names() { grep -q "no $1" <<< "$doctor" && echo missing || echo there; }
-truth() { [[ -n $1 ]] && echo there || echo missing; }
 check "the doctor says of %C what is so" "doctor: $(names %C), kernel: $(truth "${cpu#C}")" \
     is "$(names %C)" "$(truth "${cpu#C}")"
 check "the doctor says of %F what is so" "doctor: $(names %F), kernel: $(truth "${pidfd#F}")" \

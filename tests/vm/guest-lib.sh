@@ -1,12 +1,17 @@
 # Sourced by every scenario in the guest: what they say, and how they look.
 # Each check goes to the host at once (vm-say), so that none is lost with a
 # machine that hangs or loses its power.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 set -euo pipefail
 
 scenario=$(basename "$0" .sh)
 scenario=${scenario#guest-}
-trap 'status=$?; result "$([[ $status -eq 0 ]] && echo ok || echo FAIL)" "it ran to its end" "exit $status"' EXIT
+# shellcheck disable=SC2317 # the trap calls it
+ended() {
+    local status=$?
+    result "$([[ $status -eq 0 ]] && echo ok || echo FAIL)" "it ran to its end" "exit $status"
+}
+trap ended EXIT
 trap 'echo "$0, line $LINENO: $BASH_COMMAND" >&2' ERR
 
 # result ok|FAIL SENTENCE SAW

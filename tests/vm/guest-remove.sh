@@ -10,11 +10,11 @@ check "dpkg removes the package" "exit $status: $(tail -n 1 remove.log)" is "$st
 check "core_pattern is what it was before epicore" "$(now_pattern)" is "$(now_pattern)" "$BEFORE"
 limit=$(cat /proc/sys/kernel/core_pipe_limit)
 check "core_pipe_limit is what it was before epicore" "$limit" is "$limit" 3
-check "no boot sets the pattern again" "$(find /etc/sysctl.d -name '*epicore*' | xargs)" \
+check "no boot sets the pattern again" "$(find /etc/sysctl.d -name '*epicore*' -printf '%p ')" \
     absent /etc/sysctl.d/60-epicore.conf
 check "no program of epicore runs" "$(pgrep -lx 'epicored|epicore-handler' | xargs)" \
     is "$(pgrep -x 'epicored|epicore-handler')" ""
-dangling=$(find /etc/systemd -xtype l | xargs)
+dangling=$(find /etc/systemd -xtype l ! -lname /dev/null -printf '%p ')
 check "no unit of it is left enabled" "${dangling:-none}" is "$dangling" ""
 crasher 0 /dev/null 1 2> /dev/null || true
 core=$(find /var/tmp -name 'core.crasher.*' | head -n 1)
