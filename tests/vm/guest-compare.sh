@@ -40,8 +40,10 @@ cores=0
 for size in 50 600; do
     us=() them=()
     for ((i = 0; i < repetitions; i++)); do
-        us+=("$(measure "$ours" $size)")
-        them+=("$(measure "$theirs" $size)")
+        took=$(measure "$ours" $size)
+        us+=("$took")
+        took=$(measure "$theirs" $size)
+        them+=("$took")
         cores=$((cores + $(find /var/lib/systemd/coredump -size +40M | wc -l)))
         find /var/lib/systemd/coredump -type f -delete
     done

@@ -24,7 +24,7 @@ names() { find /var/spool/epicore -maxdepth 1 -name "$1" -printf '%f\n' | cut -d
 # shellcheck disable=SC2317 # within and check call it
 sent() { [[ -n $(names '*.rec.sent') ]]; }
 within 30 sent || true
-why=$(epicore status --json | jq -r '.outage.what // "no outage"' || true)
+why=$(epicore status --json | jq -r '.outage.trouble.what // "no outage"' || true)
 check "plain HTTP to the collector needs no certificates of the system" "$why" sent
 mv /etc/ssl/away /etc/ssl/certs
 systemctl restart epicored.service

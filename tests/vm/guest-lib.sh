@@ -3,6 +3,7 @@
 # machine that hangs or loses its power.
 # shellcheck shell=bash disable=SC2034
 set -euo pipefail
+shopt -s inherit_errexit
 
 scenario=$(basename "$0" .sh)
 scenario=${scenario#guest-}

@@ -1,7 +1,8 @@
-// watch: looks at core_pattern and at the handler that it names, as fast as
-// it can, until SIGTERM. Then it says how often it looked, how often the
-// pattern named a program that could not be run, how often it was nobody's or
-// a file, and the longest time between two looks (µs).
+// watch: looks at core_pattern and at the handler that it names, again and
+// again, until SIGTERM. Then it says how often it looked, how often the pattern
+// named a program that could not be run, how often it named none, and the
+// longest time between two looks (µs). It sleeps 20 µs in between: it runs
+// before everything else, and must leave the others some time.
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -36,8 +37,10 @@ int main(void) {
     char path[256], again[256];
     long looks = 0, dangling = 0, none = 0, longest = 0, last = microseconds();
     int fd = open("/proc/sys/kernel/core_pattern", O_RDONLY);
+    struct timespec pause = {0, 20000};
     signal(SIGTERM, on_term);
     while (!stop) {
+        nanosleep(&pause, NULL);
         program(fd, path, sizeof path);
         if (!path[0]) {
             none++;
