@@ -5,7 +5,7 @@
 
 saved=$(cat /var/lib/epicore/previous)
 # Before dpkg and the crashes, when it wants to look.
-chrt -f 50 ./watch > watch.log &
+chrt -f 50 ./watch /usr/lib/epicore epicore-handler > watch.log &
 watch=$!
 crashloop > loop.log 2>&1 &
 loop=$!
@@ -16,13 +16,14 @@ sleep 3
 kill "$loop" "$watch"
 wait "$loop" "$watch"
 read -r crashes dumped < loop.log
-read -r looks dangling none longest < watch.log
+read -r looks dangling none longest gone < watch.log
 
 check "dpkg upgrades while programs crash" "exit $status: $(tail -n 1 upgrade.log)" is "$status" 0
 is_newer() { [[ $(dpkg-query -f '${Version}' -W epicore) == "$(dpkg-deb -f new.deb Version)" ]]; }
 check "the newer version is installed" "$(dpkg-query -f '${Version}' -W epicore)" is_newer
 check "the pattern never named a handler that was not there" \
     "$dangling of $looks looks, at most $longest µs apart" is "$dangling" 0
+check "the handler's file was never gone" "removed or renamed away $gone times" is "$gone" 0
 check "the pattern was epicore's all the time" "$none of $looks looks found none" is "$none" 0
 check "the looks were many" "$looks" at_least "$looks" 10000
 

@@ -67,4 +67,7 @@ awk -F '\t' '
     { printf "  %-4s  %-72s  %s\n", $3, $4, $5; failed += $3 != "ok" }
     END { printf "\n%d checks, %d failed.\n", NR, failed; exit failed > 0 || NR == 0 }
 ' "$results/checks" | tee "$EPICORE_VM_CACHE/table.txt"
-exit "${PIPESTATUS[0]}"
+status=${PIPESTATUS[0]}
+# After a failure the disk stays, to be looked at: boot.sh -d.
+((status)) || rm -f "$disk"
+exit "$status"

@@ -1,12 +1,15 @@
-// watch: looks at core_pattern and at the handler that it names, again and
-// again, until SIGTERM. Then it says how often it looked, how often the pattern
-// named a program that could not be run, how often it named none, and the
-// longest time between two looks (µs). It sleeps 20 µs in between: it runs
-// before everything else, and must leave the others some time.
+// watch DIRECTORY NAME: looks at core_pattern and at the handler that it names,
+// again and again, until SIGTERM. Then it says how often it looked, how often
+// the pattern named a program that could not be run, how often it named none,
+// the longest time between two looks (µs), and, because a look may come too
+// late, how often DIRECTORY/NAME was removed or renamed away by the kernel's own
+// account. It sleeps 20 µs in between: it runs before everything else, and must
+// leave the others some time.
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -33,7 +36,24 @@ static long microseconds(void) {
     return now.tv_sec * 1000000L + now.tv_nsec / 1000;
 }
 
-int main(void) {
+// Events of the file's name that have come since.
+static long gone(int events, const char *name) {
+    _Alignas(struct inotify_event) char buffer[4096];
+    long count = 0;
+    ssize_t length;
+    while ((length = read(events, buffer, sizeof buffer)) > 0)
+        for (char *at = buffer; at < buffer + length;) {
+            struct inotify_event *event = (struct inotify_event *)at;
+            count += event->len && strcmp(event->name, name) == 0;
+            at += sizeof *event + event->len;
+        }
+    return count;
+}
+
+int main(int argc, char **argv) {
+    int events = inotify_init1(IN_NONBLOCK);
+    if (argc != 3 || inotify_add_watch(events, argv[1], IN_DELETE | IN_MOVED_FROM) < 0)
+        return 2;
     char path[256], again[256];
     long looks = 0, dangling = 0, none = 0, longest = 0, last = microseconds();
     int fd = open("/proc/sys/kernel/core_pattern", O_RDONLY);
@@ -54,6 +74,6 @@ int main(void) {
         last = now;
         looks++;
     }
-    printf("%ld %ld %ld %ld\n", looks, dangling, none, longest);
+    printf("%ld %ld %ld %ld %ld\n", looks, dangling, none, longest, gone(events, argv[2]));
     return 0;
 }
