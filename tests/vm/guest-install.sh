@@ -16,6 +16,12 @@ check "what the kernel was told before is saved" "$(tail -n 1 /var/lib/epicore/p
     grep -qxF "core_pattern=$BEFORE" /var/lib/epicore/previous
 within 30 unit_is epicored.service active || true
 check "epicored runs" "$(systemctl show -P SubState epicored.service)" unit_is epicored.service active
+warned=$(journalctl -u epicored.service -p warning -o cat -q)
+check "epicored has nothing to warn of" "${warned:-nothing}" is "$warned" ""
+asked=$(setpriv --reuid nobody --regid nogroup --groups epicore epicore status 2>&1 | head -n 1 || true)
+check "whoever is in the group epicore may ask it" "$asked" like "$asked" 'epicored *'
+asked=$(setpriv --reuid nobody --regid nogroup --clear-groups epicore status 2>&1 | head -n 1 || true)
+check "others may not" "$asked" like "$asked" 'epicore: *'
 check "the census has its timer" "$(systemctl show -P SubState epicore-census.timer)" \
     unit_is epicore-census.timer active
 for unit in epicored.service epicore-enable.service epicore-census.timer; do
