@@ -47,6 +47,7 @@ package-try: ## installs, crashes, upgrades, removes: here and in a chroot (root
 	packaging/try.sh
 
 vm-test: ## the packages on booted machines: systemd, upgrades, power cuts (root, 20 min)
-	tests/vm/run.sh
+	@[[ -e $$(ls $(TARGET)/package/epicore_*.deb 2>/dev/null) ]] || $(MAKE) package
+	tests/vm/run.sh $(TARGET)/package
 
 .PHONY: bench-fleet soak help build demo test lint bench package package-try vm-test

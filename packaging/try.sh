@@ -25,14 +25,9 @@ holds() { # WORDS COMMAND...
     fi
 }
 
-# The same package under a higher version: what an upgrade installs.
-newer_deb() {
-    dpkg-deb -R "$1" "$work/newer" && sed -i 's/^Version: .*/Version: 99.0-1/' "$work/newer/DEBIAN/control" &&
-        dpkg-deb --root-owner-group -b "$work/newer" "$2" >/dev/null && rm -rf "$work/newer"
-}
 deb=$(ls "$dir"/epicore_*.deb)
 collector=$(ls "$dir"/epicore-collector_*.deb)
-newer_deb "$deb" "$work/newer.deb" || exit 2
+packaging/newer.sh "$deb" "$work/newer.deb" || exit 2
 
 pattern=/proc/sys/kernel/core_pattern
 limit=/proc/sys/kernel/core_pipe_limit

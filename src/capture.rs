@@ -94,7 +94,10 @@ pub fn from_kernel(arguments: Arguments) -> Result<(), String> {
     full.capture.total_us = assembly::micros(started.elapsed());
     // The same disk refuses twice: one line a crash is enough.
     match (keep(&mut full), first) {
-        (Ok(()), _) => Ok(()),
+        (Ok(()), _) => {
+            kmsg.tell(&arguments, &full.id.0);
+            Ok(())
+        }
         (Err(_), Err(said)) => Err(said),
         (Err(error), Ok(())) => Err(say(error)),
     }

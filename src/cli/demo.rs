@@ -178,7 +178,7 @@ fn collect(path: &Path, pids: &[u32]) -> Result<Vec<Record>, Failure> {
 fn tell(found: &[Record], before: &Setting, out: &mut Output) -> Outcome {
     let ids: Vec<String> = found.iter().map(|record| record.id.hex()).collect();
     if found.is_empty() {
-        let next = "`epicore doctor` may say why; `journalctl -k -g epicore` has the handler's own words.";
+        let next = "`epicore doctor` may say why; `journalctl -k -t epicore` has the handler's own words.";
         return Err(Failure::new("five programs crashed and left no record", next));
     }
     if out.json {

@@ -12,7 +12,7 @@
 //! [`ANSWER`] of an answer.
 
 use std::io::{Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -116,7 +116,9 @@ impl Listener {
         let listener = UnixListener::bind(path).map_err(told)?;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660)).map_err(told)?;
         let (owner, group) = spool.owner();
-        if chown(path, None, Some(Gid::from_raw(group))).is_err() {
+        // Under the unit it has this group already, and chown(2) is forbidden.
+        let has = std::fs::symlink_metadata(path).is_ok_and(|made| made.gid() == group);
+        if !has && chown(path, None, Some(Gid::from_raw(group))).is_err() {
             tracing::warn!("{}: only this user may ask; it is not in the spool's group", path.display());
         }
         let reader = Reader::of(spool).map_err(|error| error.to_string())?;

@@ -58,6 +58,9 @@ impl std::error::Error for ForwardError {}
 impl From<ForwardError> for Trouble {
     fn from(error: ForwardError) -> Trouble {
         let next = match &error {
+            ForwardError::Client(why) if why.contains("CA certificates") => {
+                "Install the system's authorities (the package ca-certificates), or set collector.ca_file."
+            }
             ForwardError::File(..) => {
                 "Put the file right; it is read again by itself. It must be readable for the user that epicored runs as."
             }
@@ -206,6 +209,9 @@ impl Transport {
         };
         if let Some(file) = &self.access.ca_file {
             builder = builder.tls_certs_only(credentials::authorities(file)?);
+        } else if self.base.scheme() == "http" {
+            // The system's authorities are not needed, and may not be there.
+            builder = builder.tls_certs_only([]);
         }
         if let (Some(certificate), Some(key)) = (&self.access.cert_file, &self.access.key_file) {
             builder = builder.identity(credentials::identity(certificate, key)?);

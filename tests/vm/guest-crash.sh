@@ -34,8 +34,11 @@ check "systemd says core-dump, as it would without epicore" "$said times" is "$s
 cores=$(find / -xdev -name 'core*' -size +1M -newer /etc/systemd/system/crasher.service | wc -l)
 check "no core file was written" "$cores core files" is "$cores" 0
 # journald makes the line's "epicore:" the identifier of the entry.
-complaints() { journalctl -k -t epicore -o cat -q; }
-check "the handler had nothing to complain of" "$(complaints | wc -l) lines in the kernel's log" is "$(complaints)" ""
+said() { journalctl -k -t epicore -o cat -q "$@"; }
+check "the journal has a line for each crash, which names its record" "$(said -p 6..6 | tail -n 1)" \
+    is "$(said -p 6..6 | grep -c '^pid [0-9]* tid [0-9]* uid 0 signal 11: record [0-9a-f]\{8\}$')" 3
+complaints() { said -p 0..4; }
+check "the handler had nothing to complain of" "$(complaints | wc -l) warnings in the kernel's log" is "$(complaints)" ""
 
 # From the fault to the first instruction of the next start: ours and systemd's.
 mapfile -t delays < <(awk '$1 == "fault" { fault = $2 } $1 == "start" && fault { print int(($2 - fault) / 1e6) }' /var/tmp/crasher.log)

@@ -1,7 +1,7 @@
 #!/bin/bash
-# run.sh DIR: the packages of DIR in virtual machines, as users meet them: two
-# versions of epicore_*.deb (the older is upgraded to the newer) and
-# epicore-collector_*.deb. `make vm-test` calls it. One disk lives through three
+# run.sh DIR: the packages of DIR in virtual machines, as users meet them:
+# epicore_*.deb (upgraded to a newer version, which is made of it when DIR has
+# none) and epicore-collector_*.deb. `make vm-test` calls it. One disk lives through three
 # boots; each scenario is a file guest-*.sh. Prints one table of what it saw,
 # also in target/vm/table.txt; exit 0 only when every check holds.
 set -euo pipefail
@@ -22,9 +22,13 @@ packages() {
     done | sort -V | cut -d ' ' -f 2-
 }
 mapfile -t versions < <(packages epicore)
-[[ ${#versions[@]} -ge 2 ]] || { echo "run.sh: two versions of epicore_*.deb are needed" >&2; exit 1; }
+[[ ${#versions[@]} -ge 1 ]] || { echo "run.sh: no epicore_*.deb in $debs: make package" >&2; exit 1; }
 cp "${versions[0]}" "$results/payload/old.deb"
-cp "${versions[-1]}" "$results/payload/new.deb"
+if [[ ${#versions[@]} -ge 2 ]]; then
+    cp "${versions[-1]}" "$results/payload/new.deb"
+else
+    ../../packaging/newer.sh "${versions[0]}" "$results/payload/new.deb"
+fi
 cp "$(packages epicore-collector | tail -n 1)" "$results/payload/collector.deb"
 for program in crasher crashloop watch; do
     cc -O1 -static -Wall -Wextra -o "$results/payload/$program" "$program.c"

@@ -12,7 +12,7 @@ use crate::record::{Kind, Record};
 const NAME: &str = "test crash";
 /// How long the handler may take: its own deadlines, and a busy machine.
 const PATIENCE: Duration = Duration::from_secs(15);
-const LOG: &str = "`journalctl -k -g epicore` (or dmesg) has the handler's own words.";
+const LOG: &str = "`journalctl -k -t epicore` (or dmesg) has the handler's own words.";
 
 /// Crashes one small program through the installed handler.
 pub(super) fn crash(host: &Host, settings: &Config) -> Check {

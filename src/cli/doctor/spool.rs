@@ -170,4 +170,4 @@ pub(super) fn last_record(newest: &Result<Option<Record>, Check>) -> Vec<Check> 
     checks
 }
 
-const REPORT: &str = "`epicore show last` has more; `journalctl -k -g epicore` may say why.";
+const REPORT: &str = "`epicore show last` has more; `journalctl -k -t epicore` may say why.";
