@@ -81,6 +81,13 @@ impl Place {
         names.filter(|entry| entry.file_name().to_string_lossy().ends_with(end)).count()
     }
 
+    /// What `epicore status` says, and its exit status.
+    pub fn status_as_told(&self) -> (Option<i32>, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_epicore"));
+        let said = command.arg("status").arg("--socket").arg(self.path("sock")).output().unwrap();
+        (said.status.code(), String::from_utf8(said.stdout).unwrap())
+    }
+
     pub fn reader(&self) -> Reader {
         Reader::open(&self.path("spool")).unwrap()
     }
