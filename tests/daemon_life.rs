@@ -6,6 +6,7 @@ mod daemon;
 mod fake_collector;
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::process::Command;
 use std::time::Duration;
 
 use daemon::{Place, run};
@@ -202,6 +203,60 @@ fn records_too_old_leave_the_spool_only_when_the_collector_has_them() {
     assert_eq!(daemon.end().code(), Some(0));
     let mut daemon = place.start();
     daemon.wait("it has gone", |_| place.named(".rec.sent") == 0);
+}
+
+/// Another name for a daemon in a UTS namespace of its own.
+fn rename(daemon: &daemon::Daemon, name: &str) {
+    let pid = daemon.child.id().to_string();
+    let renamed = Command::new("nsenter").args(["--uts", "--target", &pid, "hostname", name]).status();
+    assert!(renamed.unwrap().success());
+}
+
+/// cloud-init gave a host its name after epicored had started: all records from
+/// then on were sent under the name before, and refused for good.
+#[test]
+fn a_host_that_is_renamed_sends_what_bears_its_name_and_keeps_the_rest() {
+    if !nix::unistd::geteuid().is_root() {
+        return println!("skipped: a host name of its own needs root");
+    }
+    let (place, collector) = (Place::new(), Collector::start());
+    place.configure(Some(&collector.url()), "");
+    let under = |name: &str, n| {
+        let mut record = daemon::record(n);
+        record.host.name = Some(name.into());
+        place.put(&record, false)
+    };
+    let mut command = Command::new("unshare");
+    command.args([
+        "--uts",
+        "sh",
+        "-c",
+        "hostname old-name && exec \"$@\"",
+        "sh",
+        env!("CARGO_BIN_EXE_epicored"),
+    ]);
+    command.arg("--config").arg(place.path("epicore.toml")).env_remove("NOTIFY_SOCKET");
+    let mut daemon = place.start_as(command);
+    let first = under("old-name", 1);
+    collector.until("the first is stored", |state| state.stored.contains_key(&first.0));
+    rename(&daemon, "new-name");
+    let (late, new) = (under("old-name", 2), under("new-name", 3));
+    collector.until("the new name's is stored", |state| state.stored.contains_key(&new.0));
+    let names: Vec<String> = collector.requests().into_iter().map(|seen| seen.batch.from.name).collect();
+    assert_eq!(names, ["old-name", "new-name"]);
+    daemon.wait("the old name's is held", |daemon| daemon.status().held.other_name == 1);
+    daemon.ask("retry").unwrap();
+    daemon.wait("it is held again", |daemon| {
+        let status = daemon.status();
+        status.held.other_name == 1 && status.activity == Activity::Idle
+    });
+    let (code, text) = place.status_as_told();
+    assert!(code == Some(1) && text.contains("of host old-name; this host is called new-name now"), "{text}");
+    assert_eq!((place.named(".rec"), place.named(".refused")), (1, 0));
+    rename(&daemon, "old-name");
+    daemon.ask("flush").unwrap();
+    collector.until("it leaves under its name", |state| state.stored.contains_key(&late.0));
+    daemon.wait("nothing stays", |daemon| daemon.status().held.other_name == 0);
 }
 
 #[test]

@@ -198,6 +198,7 @@ fn held(status: &Status) -> Option<String> {
         (held.newer, "of a newer schema (update epicored)"),
         (held.damaged, "damaged"),
         (held.unmarked, "stored, but the spool could not note it"),
+        (held.other_name, "of a name that this host has no longer"),
         (status.young, "not complete yet"),
     ];
     let words: Vec<String> =

@@ -18,6 +18,7 @@ use super::metrics::Metrics;
 use super::outage::{Line, Outages};
 use super::queue::{self, Hold, Queue, RIPE, Settled, Taken};
 use super::sender::{Crew, Kit};
+use super::start;
 use super::status::Sent;
 use crate::config::Config;
 use crate::forward::{Leave, Pace, Transport, plain};
@@ -58,6 +59,8 @@ pub(super) struct Forwarder {
     moved: bool,
     /// What the collector has and the spool could not note, as it was read.
     unmarked: Vec<Item>,
+    /// Why the last item stays that names another host.
+    pub(super) other_name: String,
     pub(super) outages: Outages,
     lines: Seldom,
     pub(super) ahead: Option<i64>,
@@ -103,6 +106,7 @@ impl Forwarder {
             scan_wanted: true,
             moved: true,
             unmarked: Vec::new(),
+            other_name: String::new(),
             outages: Outages::default(),
             lines: Seldom::new(LINES),
             ahead: None,
@@ -157,9 +161,26 @@ impl Forwarder {
         }
     }
 
+    /// Notices that this host was renamed: what names another host is looked at
+    /// again.
+    fn look_at_name(&mut self) {
+        let name = start::name();
+        if name != self.from.name {
+            tracing::info!(
+                "this host is called {} now, and was {}",
+                plain(&name, TEXT),
+                plain(&self.from.name, TEXT)
+            );
+            self.from.name = name;
+            self.queue.release(|hold| hold == Hold::OtherName);
+            self.want_scan();
+        }
+    }
+
     /// Somebody asked for an attempt.
     pub(super) fn flush(&mut self) {
         self.pace.try_now();
+        self.queue.release(|hold| hold == Hold::OtherName);
         self.look_again();
     }
 
@@ -197,6 +218,7 @@ impl Forwarder {
         if !self.forwards() || self.stopping.load(Ordering::Acquire) {
             return None;
         }
+        self.look_at_name();
         self.queue.ripen(now);
         self.scan_wanted |= self.queue.take_overflowed();
         let mut wake = self.queue.next_ripe();
@@ -315,10 +337,16 @@ impl Forwarder {
         self.idle_since = now;
         self.changed = true;
         self.clock(report.ahead);
+        self.look_at_name();
         let before = self.sent;
         self.sent.requests = self.sent.requests.saturating_add(report.requests);
         self.sent.bytes = self.sent.bytes.saturating_add(report.bytes);
+        let renamed = report.name != self.from.name;
         for (item, came) in report.items {
+            let came = match came {
+                Came::Held(Hold::OtherName, _) if renamed => Came::Again,
+                came => came,
+            };
             self.settle(item, came, now);
         }
         self.metrics.sent(self.sent.since(before));
@@ -392,6 +420,7 @@ impl Forwarder {
                 match hold {
                     Hold::Unmarked if self.unmarked.len() < queue::MOST => self.unmarked.push(item),
                     Hold::Unmarked => {}
+                    Hold::OtherName => self.stays_for_its_name(&item, &why),
                     _ => self.line(format!("{} stays here: {}", item.file_name(), plain(&why, TEXT))),
                 }
                 Settled::Held(hold)
@@ -399,6 +428,15 @@ impl Forwarder {
         };
         // The queue knows names only: what was read of them is forgotten.
         self.queue.settle(Item { full: false, ..item }, settled);
+    }
+
+    /// A renamed host has many of them: one line for all.
+    fn stays_for_its_name(&mut self, item: &Item, why: &str) {
+        let why = plain(why, 2 * TEXT);
+        if why != self.other_name {
+            self.line(format!("{} stays here, and others like it: {why}", item.file_name()));
+            self.other_name = why;
+        }
     }
 
     fn refuse(&mut self, item: &Item, why: &str) -> Settled {

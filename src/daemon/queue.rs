@@ -58,6 +58,8 @@ pub(super) enum Hold {
     Damaged,
     /// The collector has it, and its name could not be changed.
     Unmarked,
+    /// It names another host: this one was renamed.
+    OtherName,
 }
 
 /// How many there are of each.
@@ -67,6 +69,7 @@ pub(super) struct Held {
     pub(super) newer: u64,
     pub(super) damaged: u64,
     pub(super) unmarked: u64,
+    pub(super) other_name: u64,
 }
 
 /// The names.
@@ -178,6 +181,7 @@ impl Queue {
                 Hold::Newer => &mut held.newer,
                 Hold::Damaged => &mut held.damaged,
                 Hold::Unmarked => &mut held.unmarked,
+                Hold::OtherName => &mut held.other_name,
             };
             *count = count.saturating_add(1);
         }

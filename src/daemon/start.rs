@@ -121,12 +121,17 @@ pub(super) fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result
         .map_err(|error| Failure::Cannot(format!("no thread can be started: {error}")))
 }
 
+/// The name under which this host speaks now, as in the records that it makes
+/// now; nothing when it has none.
+pub(super) fn name() -> String {
+    hardware::nodename().unwrap_or_default()
+}
+
 /// Who speaks: the same words as in this host's records.
 pub(super) fn identity() -> wire::Sender {
     let version = env!("CARGO_PKG_VERSION").to_owned();
     let Ok(roots) = Roots::open(Path::new("/proc"), Path::new("/sys")) else {
-        let name = nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned();
-        return wire::Sender { name, version, ..wire::Sender::default() };
+        return wire::Sender { name: name(), version, ..wire::Sender::default() };
     };
     let identity = hardware::identity(&roots, Path::new("/etc/machine-id"));
     wire::Sender {

@@ -117,6 +117,11 @@ impl Trouble {
         Trouble::new(Cause::Setup, what, "See the memory limits of the service.")
     }
 
+    /// This host has no name to speak under: a collector would refuse it all.
+    pub fn nameless() -> Trouble {
+        Trouble::new(Cause::Setup, "this host has no name", "Give it one: `hostnamectl hostname NAME`.")
+    }
+
     /// The spool could not be opened for reading.
     pub fn spool(error: &str) -> Trouble {
         Trouble::new(Cause::Setup, format!("the spool cannot be read: {error}"), "`epicore doctor` says why.")

@@ -93,6 +93,11 @@ impl Place {
     }
 }
 
+/// The name under which this host may speak.
+pub fn host() -> String {
+    nix::unistd::gethostname().unwrap().into_string().unwrap()
+}
+
 /// A full record of this moment, the n-th of its millisecond.
 pub fn record(n: u64) -> Record {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
@@ -109,7 +114,7 @@ pub fn record_at(milliseconds: u64, n: u64) -> Record {
         v: SCHEMA,
         id: Id(id.to_vec()),
         kind: Kind::Full,
-        host: Host { name: Some("test".into()), ..Host::default() },
+        host: Host { name: Some(host()), ..Host::default() },
         ..Record::default()
     }
 }
