@@ -7,7 +7,7 @@ mod fake_collector;
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use daemon::{Place, run};
 use epicore::daemon::{Activity, AskError, STATUS_VERSION, Status};
@@ -191,6 +191,9 @@ fn the_metrics_file_is_whole_and_current() {
 fn records_too_old_leave_the_spool_only_when_the_collector_has_them() {
     let (place, collector) = (Place::new(), Collector::start());
     let old = place.put(&daemon::record_at(1_600_000_000_000, 1), false);
+    // Older than the spool: such an id tells no age, its file does.
+    let file = std::fs::File::options().append(true).open(place.path("spool").join(old.file_name())).unwrap();
+    file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_600_000_000)).unwrap();
     collector.otherwise(Act::Status(500, String::new(), Vec::new()));
     place.configure(Some(&collector.url()), "[retention]\ndays = 3\n");
     let mut daemon = place.start();
@@ -257,6 +260,17 @@ fn a_host_that_is_renamed_sends_what_bears_its_name_and_keeps_the_rest() {
     daemon.ask("flush").unwrap();
     collector.until("it leaves under its name", |state| state.stored.contains_key(&late.0));
     daemon.wait("nothing stays", |daemon| daemon.status().held.other_name == 0);
+}
+
+/// Tidying took the ids' word for it, and a host without a collector lost what
+/// it had recorded before its clock was set.
+#[test]
+fn records_of_a_clock_that_was_not_set_stay_without_a_collector() {
+    let place = Place::new();
+    place.put(&daemon::record_at(5000, 1), false);
+    place.configure(None, "[retention]\ndays = 3\n");
+    let daemon = place.start();
+    assert_eq!((daemon.status().crashes.pending, place.named(".rec")), (1, 1));
 }
 
 #[test]

@@ -4,11 +4,12 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use epicore::limits;
 use epicore::spool::{
-    AuditLine, ClaimError, Counts, Item, Kind, Quota, Reader, RecordStatus, Retention, Spool, SpoolError,
-    Stamp, State,
+    AuditLine, ClaimError, Counts, Item, Kind, Quota, Reader, RecordId, RecordStatus, Retention, Spool,
+    SpoolError, Stamp, State,
 };
 
 #[path = "support/spool.rs"]
@@ -194,17 +195,64 @@ fn exposure_reports_have_a_quota_of_their_own() {
 fn retention_removes_by_age_what_was_sent_and_only_if_asked_what_was_not() {
     let (_parent, path, spool) = fresh();
     let reader = Reader::open(&path).unwrap();
+    // After the spool was made: what is from before tells no age.
+    let now = milliseconds(Duration::ZERO);
     for n in 1..=6 {
-        spool.replace_with_full((id(n), false), b"x").unwrap();
+        spool.replace_with_full((id_at(now + n), false), b"x").unwrap();
     }
     spool.acknowledge(&read(&reader)[..4]).unwrap();
-    let before = |n| Some(id(n).milliseconds());
-    let retention = Retention { acknowledged_before: before(3), ..Retention::default() };
+    let left = || {
+        reader.list().unwrap().entries.iter().map(|entry| entry.id.milliseconds() - now).collect::<Vec<_>>()
+    };
+    let retention = Retention { acknowledged_before: Some(now + 3), ..Retention::default() };
     assert_eq!(spool.retain(&retention).unwrap().records, 2);
-    assert_eq!(numbers(&path), [3, 4, 5, 6]);
-    let done = spool.retain(&Retention { any_before: before(6), ..Retention::default() }).unwrap();
+    assert_eq!(left(), [3, 4, 5, 6]);
+    let done = spool.retain(&Retention { any_before: Some(now + 6), ..Retention::default() }).unwrap();
     assert_eq!((done.records, done.evicted), (3, 1));
-    assert_eq!(numbers(&path), [6]);
+    assert_eq!(left(), [6]);
+}
+
+/// So long ago, in milliseconds since the epoch.
+fn milliseconds(ago: Duration) -> u64 {
+    let then = SystemTime::now() - ago;
+    u64::try_from(then.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis()).unwrap()
+}
+
+fn id_at(milliseconds: u64) -> RecordId {
+    let mut id = id(0);
+    id.0[..6].copy_from_slice(&milliseconds.to_be_bytes()[2..]);
+    id
+}
+
+/// A host without a collector whose clock said 1970, or was 200 days behind,
+/// lost these records to the first tidying after the clock was right.
+#[test]
+fn an_id_of_a_clock_that_was_wrong_tells_no_age() {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let (_parent, path, spool) = fresh();
+    let reader = Reader::open(&path).unwrap();
+    let mut wrong = vec![id_at(5000), id_at(1_577_836_799_999)];
+    // Where the filesystem tells when the spool was made.
+    if fs::metadata(&path).unwrap().created().is_ok() {
+        wrong.push(id_at(milliseconds(200 * DAY)));
+    }
+    wrong.iter().for_each(|id| spool.replace_with_full((*id, false), b"x").unwrap());
+    let month = Some(milliseconds(30 * DAY));
+    let retain = |retention: Retention| spool.retain(&retention).unwrap().records;
+    assert_eq!(retain(Retention { any_before: month, ..Retention::default() }), 0);
+    // What a collector has goes when its file is that old.
+    spool.acknowledge(&read(&reader)).unwrap();
+    let acknowledged = Retention { acknowledged_before: month, ..Retention::default() };
+    assert_eq!(retain(acknowledged), 0);
+    let file = fs::File::options().append(true).open(path.join(format!("{}.sent", wrong[0].file_name())));
+    file.unwrap().set_modified(SystemTime::now() - 40 * DAY).unwrap();
+    assert_eq!(retain(acknowledged), 1);
+    assert_eq!(reader.list().unwrap().entries.len(), wrong.len() - 1);
+    // The quota counts them like all others.
+    assert_eq!(
+        retain(Retention { quota: Quota { bytes: 0, records: 0 }, ..Retention::default() }),
+        wrong.len() as u64 - 1
+    );
 }
 
 #[test]
