@@ -39,6 +39,7 @@ mod notify;
 mod outage;
 mod queue;
 mod retention;
+mod round;
 mod sender;
 mod signals;
 mod socket;

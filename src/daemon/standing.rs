@@ -44,6 +44,12 @@ impl Forwarder {
         if held.other_name > 0 {
             warnings.push(format!("{} items stay on this host: {}", held.other_name, self.other_name));
         }
+        if self.queue.is_crowded() {
+            warnings.push(format!(
+                "more than {} items stay on this host: those beyond are not counted, and looked at again every ten minutes",
+                self.queue.most()
+            ));
+        }
         warnings.extend(self.ahead.filter(|ahead| ahead.abs() > SKEW).map(clock_words));
         Status {
             v: STATUS_VERSION,
