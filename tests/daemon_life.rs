@@ -5,6 +5,7 @@ mod daemon;
 #[path = "support/fake_collector.rs"]
 mod fake_collector;
 
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
@@ -170,6 +171,30 @@ fn a_socket_that_nobody_answers_is_replaced() {
     assert!(place.path("sock").exists());
     let daemon = place.start();
     assert_eq!(daemon.status().warnings, Vec::<String>::new());
+}
+
+/// A second daemon, of another spool but with the same socket in its
+/// configuration, took the first one's socket along when it ended.
+#[test]
+fn a_daemon_that_ends_leaves_another_ones_socket() {
+    let (place, other) = (Place::new(), Place::new());
+    place.configure(None, "");
+    let daemon = place.start();
+    let mut command = place.command();
+    command.arg("--spool").arg(other.path("spool"));
+    let mut second = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(second.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.contains("another epicored answers there")));
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(second.id()).unwrap());
+    nix::sys::signal::kill(pid, Signal::SIGTERM).unwrap();
+    assert_eq!((second.wait().unwrap().code(), lines.last().is_some()), (Some(0), true));
+    assert_eq!(daemon.try_status().unwrap().pid, daemon.child.id());
+
+    // Nor one that was put in its place.
+    std::fs::remove_file(place.path("sock")).unwrap();
+    let _theirs = std::os::unix::net::UnixListener::bind(place.path("sock")).unwrap();
+    assert_eq!(daemon.end().code(), Some(0));
+    assert!(place.path("sock").exists());
 }
 
 #[test]
