@@ -39,6 +39,7 @@ mod notify;
 mod outage;
 mod queue;
 mod retention;
+mod round;
 mod sender;
 mod signals;
 mod socket;
@@ -102,11 +103,11 @@ fn serve(paths: Paths) -> Result<(), Failure> {
     let spool = Arc::new(spool);
     start::watch(&spool, &config, &sender)?;
     let mut forwarder = Forwarder::new(config, spool.clone(), reader, start::identity(), sender.clone());
-    start::socket(&mut forwarder, &spool, &sender);
+    let socket = start::socket(&mut forwarder, &spool, &sender);
     notify::ready(&start::greeting(&forwarder.config));
     tracing::info!("{}", start::greeting(&forwarder.config));
     turn(&mut forwarder, &spool, &events, &paths);
-    start::farewell(&forwarder.config);
+    start::farewell(&forwarder.config, socket);
     Ok(())
 }
 

@@ -158,6 +158,29 @@ fn what_somebody_must_mend_is_kept_and_tried_slowly() {
     }
 }
 
+/// An nginx before the collector said 400 to an expired client certificate;
+/// 200 records were marked as refused for good, and the status was well.
+#[test]
+fn a_400_of_somebody_else_refuses_nothing_and_is_told() {
+    let page = b"<html><head><title>400 The SSL certificate error</title></head></html>".to_vec();
+    let (place, collector) = (Place::new(), Collector::start());
+    let ids: Vec<RecordId> = (0..20).map(|n| place.crash(n)).collect();
+    collector.otherwise(Act::Status(400, "Content-Type: text/html\r\n".into(), page));
+    place.configure(Some(&collector.url()), "");
+    let mut daemon = place.start();
+    daemon.wait("the outage is told", |daemon| daemon.status().outage.is_some());
+    let outage = daemon.status().outage.unwrap();
+    assert_eq!(outage.trouble.cause, Cause::NotACollector);
+    assert!(outage.trouble.next.contains("client certificate"), "{:?}", outage.trouble);
+    assert!(outage.next_try_ms.is_some_and(|ms| ms > 10_000));
+    assert_eq!((collector.requests().len(), place.named(".rec")), (1, 20));
+    let (code, text) = place.status_as_told();
+    assert!(code == Some(1) && text.contains("refuses this host's requests (400)"), "{text}");
+    collector.otherwise(Act::Store);
+    all_arrive_when_asked(&place, &collector, &mut daemon, &ids);
+    assert_eq!((daemon.status().sent.refused, place.status_as_told().0), (0, Some(0)));
+}
+
 #[test]
 fn one_bad_record_is_found_and_the_others_are_stored() {
     for status in [400, 413] {
@@ -171,10 +194,13 @@ fn one_bad_record_is_found_and_the_others_are_stored() {
         assert!(place.path(&format!("spool/{}.rec.refused", ids[17])).exists());
         assert_eq!(daemon.status().refusals.len(), 1);
         assert!(daemon.log().contains(&ids[17].to_string()), "{}", daemon.log());
+        let (code, text) = place.status_as_told();
+        assert!(code == Some(1) && text.contains("1 item since") && text.contains("--retry"), "{text}");
 
         collector.otherwise(Act::Store);
         assert!(daemon.ask("retry").unwrap().starts_with("1 "));
         all_arrive(&place, &collector, &mut daemon, &ids);
+        assert_eq!(place.status_as_told().0, Some(0));
     }
 }
 

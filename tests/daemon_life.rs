@@ -5,8 +5,10 @@ mod daemon;
 #[path = "support/fake_collector.rs"]
 mod fake_collector;
 
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::time::Duration;
+use std::process::Command;
+use std::time::{Duration, SystemTime};
 
 use daemon::{Place, run};
 use epicore::daemon::{Activity, AskError, STATUS_VERSION, Status};
@@ -171,6 +173,30 @@ fn a_socket_that_nobody_answers_is_replaced() {
     assert_eq!(daemon.status().warnings, Vec::<String>::new());
 }
 
+/// A second daemon, of another spool but with the same socket in its
+/// configuration, took the first one's socket along when it ended.
+#[test]
+fn a_daemon_that_ends_leaves_another_ones_socket() {
+    let (place, other) = (Place::new(), Place::new());
+    place.configure(None, "");
+    let daemon = place.start();
+    let mut command = place.command();
+    command.arg("--spool").arg(other.path("spool"));
+    let mut second = command.stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(second.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.contains("another epicored answers there")));
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(second.id()).unwrap());
+    nix::sys::signal::kill(pid, Signal::SIGTERM).unwrap();
+    assert_eq!((second.wait().unwrap().code(), lines.last().is_some()), (Some(0), true));
+    assert_eq!(daemon.try_status().unwrap().pid, daemon.child.id());
+
+    // Nor one that was put in its place.
+    std::fs::remove_file(place.path("sock")).unwrap();
+    let _theirs = std::os::unix::net::UnixListener::bind(place.path("sock")).unwrap();
+    assert_eq!(daemon.end().code(), Some(0));
+    assert!(place.path("sock").exists());
+}
+
 #[test]
 fn the_metrics_file_is_whole_and_current() {
     let (place, collector) = (Place::new(), Collector::start());
@@ -190,6 +216,9 @@ fn the_metrics_file_is_whole_and_current() {
 fn records_too_old_leave_the_spool_only_when_the_collector_has_them() {
     let (place, collector) = (Place::new(), Collector::start());
     let old = place.put(&daemon::record_at(1_600_000_000_000, 1), false);
+    // Older than the spool: such an id tells no age, its file does.
+    let file = std::fs::File::options().append(true).open(place.path("spool").join(old.file_name())).unwrap();
+    file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_600_000_000)).unwrap();
     collector.otherwise(Act::Status(500, String::new(), Vec::new()));
     place.configure(Some(&collector.url()), "[retention]\ndays = 3\n");
     let mut daemon = place.start();
@@ -202,6 +231,71 @@ fn records_too_old_leave_the_spool_only_when_the_collector_has_them() {
     assert_eq!(daemon.end().code(), Some(0));
     let mut daemon = place.start();
     daemon.wait("it has gone", |_| place.named(".rec.sent") == 0);
+}
+
+/// Another name for a daemon in a UTS namespace of its own.
+fn rename(daemon: &daemon::Daemon, name: &str) {
+    let pid = daemon.child.id().to_string();
+    let renamed = Command::new("nsenter").args(["--uts", "--target", &pid, "hostname", name]).status();
+    assert!(renamed.unwrap().success());
+}
+
+/// cloud-init gave a host its name after epicored had started: all records from
+/// then on were sent under the name before, and refused for good.
+#[test]
+fn a_host_that_is_renamed_sends_what_bears_its_name_and_keeps_the_rest() {
+    if !nix::unistd::geteuid().is_root() {
+        return println!("skipped: a host name of its own needs root");
+    }
+    let (place, collector) = (Place::new(), Collector::start());
+    place.configure(Some(&collector.url()), "");
+    let under = |name: &str, n| {
+        let mut record = daemon::record(n);
+        record.host.name = Some(name.into());
+        place.put(&record, false)
+    };
+    let mut command = Command::new("unshare");
+    command.args([
+        "--uts",
+        "sh",
+        "-c",
+        "hostname old-name && exec \"$@\"",
+        "sh",
+        env!("CARGO_BIN_EXE_epicored"),
+    ]);
+    command.arg("--config").arg(place.path("epicore.toml")).env_remove("NOTIFY_SOCKET");
+    let mut daemon = place.start_as(command);
+    let first = under("old-name", 1);
+    collector.until("the first is stored", |state| state.stored.contains_key(&first.0));
+    rename(&daemon, "new-name");
+    let (late, new) = (under("old-name", 2), under("new-name", 3));
+    collector.until("the new name's is stored", |state| state.stored.contains_key(&new.0));
+    let names: Vec<String> = collector.requests().into_iter().map(|seen| seen.batch.from.name).collect();
+    assert_eq!(names, ["old-name", "new-name"]);
+    daemon.wait("the old name's is held", |daemon| daemon.status().held.other_name == 1);
+    daemon.ask("retry").unwrap();
+    daemon.wait("it is held again", |daemon| {
+        let status = daemon.status();
+        status.held.other_name == 1 && status.activity == Activity::Idle
+    });
+    let (code, text) = place.status_as_told();
+    assert!(code == Some(1) && text.contains("of host old-name; this host is called new-name now"), "{text}");
+    assert_eq!((place.named(".rec"), place.named(".refused")), (1, 0));
+    rename(&daemon, "old-name");
+    daemon.ask("flush").unwrap();
+    collector.until("it leaves under its name", |state| state.stored.contains_key(&late.0));
+    daemon.wait("nothing stays", |daemon| daemon.status().held.other_name == 0);
+}
+
+/// Tidying took the ids' word for it, and a host without a collector lost what
+/// it had recorded before its clock was set.
+#[test]
+fn records_of_a_clock_that_was_not_set_stay_without_a_collector() {
+    let place = Place::new();
+    place.put(&daemon::record_at(5000, 1), false);
+    place.configure(None, "[retention]\ndays = 3\n");
+    let daemon = place.start();
+    assert_eq!((daemon.status().crashes.pending, place.named(".rec")), (1, 1));
 }
 
 #[test]

@@ -69,7 +69,7 @@ fn sent(registers: ForwardRegisters) -> Vec<String> {
         ..Record::default()
     };
     let rules = Forward { registers, ..Forward::default() };
-    let bytes = redact_crash(&encode(&record).unwrap(), &rules).unwrap();
+    let bytes = redact_crash(&encode(&record).unwrap(), &rules).unwrap().bytes;
     let value: BTreeMap<String, serde::de::IgnoredAny> = rmp_serde::from_slice(&bytes).unwrap();
     value.into_keys().collect()
 }

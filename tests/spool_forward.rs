@@ -4,11 +4,12 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use epicore::limits;
 use epicore::spool::{
-    AuditLine, ClaimError, Counts, Item, Kind, Quota, Reader, RecordStatus, Retention, Spool, SpoolError,
-    Stamp, State,
+    AuditLine, ClaimError, Counts, Item, Kind, Quota, Reader, RecordId, RecordStatus, Retention, Spool,
+    SpoolError, Stamp, State,
 };
 
 #[path = "support/spool.rs"]
@@ -194,17 +195,64 @@ fn exposure_reports_have_a_quota_of_their_own() {
 fn retention_removes_by_age_what_was_sent_and_only_if_asked_what_was_not() {
     let (_parent, path, spool) = fresh();
     let reader = Reader::open(&path).unwrap();
+    // After the spool was made: what is from before tells no age.
+    let now = milliseconds(Duration::ZERO);
     for n in 1..=6 {
-        spool.replace_with_full((id(n), false), b"x").unwrap();
+        spool.replace_with_full((id_at(now + n), false), b"x").unwrap();
     }
     spool.acknowledge(&read(&reader)[..4]).unwrap();
-    let before = |n| Some(id(n).milliseconds());
-    let retention = Retention { acknowledged_before: before(3), ..Retention::default() };
+    let left = || {
+        reader.list().unwrap().entries.iter().map(|entry| entry.id.milliseconds() - now).collect::<Vec<_>>()
+    };
+    let retention = Retention { acknowledged_before: Some(now + 3), ..Retention::default() };
     assert_eq!(spool.retain(&retention).unwrap().records, 2);
-    assert_eq!(numbers(&path), [3, 4, 5, 6]);
-    let done = spool.retain(&Retention { any_before: before(6), ..Retention::default() }).unwrap();
+    assert_eq!(left(), [3, 4, 5, 6]);
+    let done = spool.retain(&Retention { any_before: Some(now + 6), ..Retention::default() }).unwrap();
     assert_eq!((done.records, done.evicted), (3, 1));
-    assert_eq!(numbers(&path), [6]);
+    assert_eq!(left(), [6]);
+}
+
+/// So long ago, in milliseconds since the epoch.
+fn milliseconds(ago: Duration) -> u64 {
+    let then = SystemTime::now() - ago;
+    u64::try_from(then.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis()).unwrap()
+}
+
+fn id_at(milliseconds: u64) -> RecordId {
+    let mut id = id(0);
+    id.0[..6].copy_from_slice(&milliseconds.to_be_bytes()[2..]);
+    id
+}
+
+/// A host without a collector whose clock said 1970, or was 200 days behind,
+/// lost these records to the first tidying after the clock was right.
+#[test]
+fn an_id_of_a_clock_that_was_wrong_tells_no_age() {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let (_parent, path, spool) = fresh();
+    let reader = Reader::open(&path).unwrap();
+    let mut wrong = vec![id_at(5000), id_at(1_577_836_799_999)];
+    // Where the filesystem tells when the spool was made.
+    if fs::metadata(&path).unwrap().created().is_ok() {
+        wrong.push(id_at(milliseconds(200 * DAY)));
+    }
+    wrong.iter().for_each(|id| spool.replace_with_full((*id, false), b"x").unwrap());
+    let month = Some(milliseconds(30 * DAY));
+    let retain = |retention: Retention| spool.retain(&retention).unwrap().records;
+    assert_eq!(retain(Retention { any_before: month, ..Retention::default() }), 0);
+    // What a collector has goes when its file is that old.
+    spool.acknowledge(&read(&reader)).unwrap();
+    let acknowledged = Retention { acknowledged_before: month, ..Retention::default() };
+    assert_eq!(retain(acknowledged), 0);
+    let file = fs::File::options().append(true).open(path.join(format!("{}.sent", wrong[0].file_name())));
+    file.unwrap().set_modified(SystemTime::now() - 40 * DAY).unwrap();
+    assert_eq!(retain(acknowledged), 1);
+    assert_eq!(reader.list().unwrap().entries.len(), wrong.len() - 1);
+    // The quota counts them like all others.
+    assert_eq!(
+        retain(Retention { quota: Quota { bytes: 0, records: 0 }, ..Retention::default() }),
+        wrong.len() as u64 - 1
+    );
 }
 
 #[test]
@@ -296,6 +344,63 @@ fn a_purge_removes_what_was_chosen_in_every_state_and_nothing_else() {
     assert_eq!(spool.purge(&mut |item| item.id <= id(4) || item.kind == Kind::Exposure), Ok(5));
     assert_eq!(numbers(&path), [5, 6]);
     assert!(reader.list().unwrap().exposures.is_empty());
+}
+
+/// epicored acknowledged while somebody purged: 225 of 4,000 records survived
+/// under their new name, and the purge was called a success.
+#[test]
+fn a_purge_beside_a_daemon_that_acknowledges_leaves_nothing() {
+    const EACH: u64 = 3000;
+    let place = if Path::new("/dev/shm").is_dir() { "/dev/shm".into() } else { std::env::temp_dir() };
+    for round in 0..3 {
+        let parent = tempfile::tempdir_in(&place).unwrap();
+        epicore::spool::initialise(parent.path(), None).unwrap();
+        let spool = Spool::open(parent.path()).unwrap();
+        let reader = Reader::of(&spool).unwrap();
+        (0..EACH).for_each(|n| spool.write_minimal((id(n), false), b"meant").unwrap());
+        spool.write_minimal((id(EACH), false), b"another's").unwrap();
+        let items = reader.pending(usize::MAX).unwrap().items;
+        let daemon = Spool::open(parent.path()).unwrap();
+        let (mut acknowledged, mut chosen) = (items.chunks(1), 0u64);
+        let purged = std::thread::scope(|scope| {
+            scope.spawn(|| items.rchunks(1).for_each(|one| daemon.acknowledge(one).unwrap()));
+            spool.purge(&mut |item| {
+                // One more wherever the thread is just now, and this one itself:
+                // before it is looked at, after it, or not at all.
+                spool.acknowledge(acknowledged.next().unwrap_or_default()).unwrap();
+                chosen += 1;
+                let itself = if item.state == State::Pending { std::slice::from_ref(item) } else { &[] };
+                if chosen.is_multiple_of(3) {
+                    spool.acknowledge(itself).unwrap();
+                }
+                let meant = matches!(reader.read_item(item), RecordStatus::Valid { payload, .. } if payload == b"meant");
+                if chosen % 3 == 1 {
+                    spool.acknowledge(itself).unwrap();
+                }
+                meant
+            })
+        });
+        let left = numbers(parent.path());
+        assert_eq!((purged, left.len(), left[0]), (Ok(EACH), 1, EACH), "round {round}");
+    }
+}
+
+/// A record is one, under however many names it was found.
+#[test]
+fn a_purge_counts_each_record_once_and_ends_when_a_file_cannot_be_removed() {
+    let (_parent, path, spool) = fresh();
+    spool.write_minimal((id(1), false), b"minimal").unwrap();
+    spool.acknowledge(&read(&Reader::open(&path).unwrap())).unwrap();
+    spool.replace_with_full((id(1), false), b"full").unwrap();
+    fs::create_dir(path.join(format!("{}.rec", id(2)))).unwrap();
+    let mut asked = 0;
+    let purged = spool.purge(&mut |item| {
+        asked += 1;
+        item.id == id(1)
+    });
+    assert_eq!(purged, Ok(1));
+    assert!(spool.purge(&mut |item| item.id == id(2)).is_err(), "a directory is not unlinked");
+    assert!(asked < 10, "{asked}");
 }
 
 #[test]

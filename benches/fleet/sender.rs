@@ -92,7 +92,7 @@ fn pack(items: &[Incoming]) -> Result<Packer, String> {
             ItemKind::Exposure => redact_exposure(&item.body),
         };
         let body = body.map_err(|held| held.to_string())?;
-        let packed = Packed { id: item.id, kind: item.kind, body: wire::pack::pack(&body) };
+        let packed = Packed { id: item.id, kind: item.kind, body: wire::pack::pack(&body.bytes) };
         packer.push(packed).map_err(|_| "a batch is larger than a collector takes".to_owned())?;
     }
     Ok(packer)

@@ -17,7 +17,9 @@
 //! refused records sent again (root, or the spool's owner). `--json` prints
 //! the document itself (docs/daemon.md explains each line).
 //!
-//! Exit status: 0 when nothing keeps records from being forwarded, else 1.
+//! Exit status: 0 when nothing keeps records from being forwarded and the
+//! collector refused none since epicored started (or those are pending again),
+//! else 1.
 
 use super::arguments::Common;
 use super::failure::{Failure, Outcome};
@@ -69,7 +71,14 @@ pub(super) fn run(arguments: &Arguments, common: &Common, out: &mut Output) -> O
         out.text(&text(&status, out))?;
     }
     out.flush()?;
-    if status.outage.is_some() || !status.warnings.is_empty() { Err(Failure::Told) } else { Ok(()) }
+    let well = status.outage.is_none() && status.warnings.is_empty() && refused(&status) == 0;
+    if well { Ok(()) } else { Err(Failure::Told) }
+}
+
+/// What the collector refused since epicored started and nobody has had sent
+/// again or removed.
+fn refused(status: &Status) -> u64 {
+    status.sent.refused.min(status.crashes.refused.saturating_add(status.exposures.refused))
 }
 
 fn text(status: &Status, out: &Output) -> String {
@@ -115,6 +124,15 @@ fn text(status: &Status, out: &Output) -> String {
     );
     if let Some(at) = status.last_stored {
         lines.add("last stored", &time::short(Some(at), &out.zone));
+    }
+    let refused = refused(status);
+    if refused > 0 {
+        lines.add(
+            "refused",
+            &format!("{} since epicored started; kept here, and not sent again", amount::of(refused, "item")),
+        );
+        lines
+            .next("See why below and in the collector's log; when that is mended: `epicore status --retry`.");
     }
     for refusal in &status.refusals {
         lines.add("refused", &format!("{}: {}", clean(&refusal.id), clean(&refusal.why)));
@@ -180,6 +198,7 @@ fn held(status: &Status) -> Option<String> {
         (held.newer, "of a newer schema (update epicored)"),
         (held.damaged, "damaged"),
         (held.unmarked, "stored, but the spool could not note it"),
+        (held.other_name, "of a name that this host has no longer"),
         (status.young, "not complete yet"),
     ];
     let words: Vec<String> =

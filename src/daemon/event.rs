@@ -80,6 +80,8 @@ pub(super) enum Came {
 pub(super) struct Report {
     /// When it began.
     pub(super) began: Instant,
+    /// The name under which this host spoke.
+    pub(super) name: String,
     /// Each of its items, once; those that were sent, as they were read.
     pub(super) items: Vec<(Item, Came)>,
     /// Whether anything was posted at all.

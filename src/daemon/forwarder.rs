@@ -17,7 +17,9 @@ use super::logs::Seldom;
 use super::metrics::Metrics;
 use super::outage::{Line, Outages};
 use super::queue::{self, Hold, Queue, RIPE, Settled, Taken};
+use super::round::Round;
 use super::sender::{Crew, Kit};
+use super::start;
 use super::status::Sent;
 use crate::config::Config;
 use crate::forward::{Leave, Pace, Transport, plain};
@@ -52,12 +54,12 @@ pub(super) struct Forwarder {
     pub(super) on_the_way: usize,
     last_began: Option<Instant>,
     idle_since: Instant,
-    /// A scan found more than fits, or names were lost: scan when drained.
-    scan_wanted: bool,
-    /// Something left since the last scan, so another one finds other names.
-    moved: bool,
+    /// The look at the whole spool: goes on when the queue is drained.
+    pub(super) round: Round,
     /// What the collector has and the spool could not note, as it was read.
     unmarked: Vec<Item>,
+    /// Why the last item stays that names another host.
+    pub(super) other_name: String,
     pub(super) outages: Outages,
     lines: Seldom,
     pub(super) ahead: Option<i64>,
@@ -100,9 +102,9 @@ impl Forwarder {
             on_the_way: 0,
             last_began: None,
             idle_since: Instant::now(),
-            scan_wanted: true,
-            moved: true,
+            round: Round::default(),
             unmarked: Vec::new(),
+            other_name: String::new(),
             outages: Outages::default(),
             lines: Seldom::new(LINES),
             ahead: None,
@@ -131,8 +133,7 @@ impl Forwarder {
 
     /// Names may have been missed.
     pub(super) fn want_scan(&mut self) {
-        self.scan_wanted = true;
-        self.moved = true;
+        self.round.want();
     }
 
     /// The slow look at everything: what was missed, and what could not be
@@ -157,9 +158,26 @@ impl Forwarder {
         }
     }
 
+    /// Notices that this host was renamed: what names another host is looked at
+    /// again.
+    fn look_at_name(&mut self) {
+        let name = start::name();
+        if name != self.from.name {
+            tracing::info!(
+                "this host is called {} now, and was {}",
+                plain(&name, TEXT),
+                plain(&self.from.name, TEXT)
+            );
+            self.from.name = name;
+            self.queue.release(|hold| hold == Hold::OtherName);
+            self.want_scan();
+        }
+    }
+
     /// Somebody asked for an attempt.
     pub(super) fn flush(&mut self) {
         self.pace.try_now();
+        self.queue.release(|hold| hold == Hold::OtherName);
         self.look_again();
     }
 
@@ -197,12 +215,15 @@ impl Forwarder {
         if !self.forwards() || self.stopping.load(Ordering::Acquire) {
             return None;
         }
+        self.look_at_name();
         self.queue.ripen(now);
-        self.scan_wanted |= self.queue.take_overflowed();
+        if self.queue.take_overflowed() {
+            self.round.want();
+        }
         let mut wake = self.queue.next_ripe();
         let mut at = |moment: Option<Instant>| wake = wake.into_iter().chain(moment).min();
         loop {
-            if self.queue.ready() == 0 && self.scan_wanted && self.moved && self.on_the_way == 0 {
+            while self.queue.ready() == 0 && self.round.is_due() && self.on_the_way == 0 {
                 self.scan();
             }
             if self.queue.ready() == 0 {
@@ -277,19 +298,26 @@ impl Forwarder {
         })
     }
 
-    /// Fills the queue with the oldest pending names.
+    /// Fills the queue with the oldest pending names that this round has not
+    /// seen.
     fn scan(&mut self) {
-        self.scan_wanted = false;
-        self.moved = false;
+        let after = self.round.next_part();
+        if after.is_none() {
+            self.queue.count_anew();
+        }
         let (queue, private) = (&self.queue, self.config.forward.private);
-        let found =
-            self.reader.pending_of(queue::MOST, &mut |item| (private || !item.private) && !queue.knows(item));
+        let found = self.reader.pending_of(queue.most(), &mut |item| {
+            (private || !item.private) && after.is_none_or(|after| *item > after) && !queue.knows(item)
+        });
         match found {
             Ok(found) => {
-                self.scan_wanted = found.more;
+                self.round.came_to(found.items.last().copied(), found.more);
                 found.items.into_iter().for_each(|item| self.queue.offer(item));
             }
-            Err(error) => self.line(format!("the spool cannot be listed: {error}")),
+            Err(error) => {
+                self.round.came_to(None, false);
+                self.line(format!("the spool cannot be listed: {error}"));
+            }
         }
     }
 
@@ -315,10 +343,16 @@ impl Forwarder {
         self.idle_since = now;
         self.changed = true;
         self.clock(report.ahead);
+        self.look_at_name();
         let before = self.sent;
         self.sent.requests = self.sent.requests.saturating_add(report.requests);
         self.sent.bytes = self.sent.bytes.saturating_add(report.bytes);
+        let renamed = report.name != self.from.name;
         for (item, came) in report.items {
+            let came = match came {
+                Came::Held(Hold::OtherName, _) if renamed => Came::Again,
+                came => came,
+            };
             self.settle(item, came, now);
         }
         self.metrics.sent(self.sent.since(before));
@@ -380,7 +414,6 @@ impl Forwarder {
             Came::Sent { duplicate } => {
                 let count = if duplicate { &mut self.sent.duplicates } else { &mut self.sent.stored };
                 *count = count.saturating_add(1);
-                self.moved = true;
                 Settled::Done
             }
             Came::Gone => Settled::Done,
@@ -388,10 +421,10 @@ impl Forwarder {
             Came::Young(left) => Settled::Young(now.checked_add(left).unwrap_or(now)),
             Came::Refused(why) => self.refuse(&item, &why),
             Came::Held(hold, why) => {
-                self.moved = true;
                 match hold {
                     Hold::Unmarked if self.unmarked.len() < queue::MOST => self.unmarked.push(item),
                     Hold::Unmarked => {}
+                    Hold::OtherName => self.stays_for_its_name(&item, &why),
                     _ => self.line(format!("{} stays here: {}", item.file_name(), plain(&why, TEXT))),
                 }
                 Settled::Held(hold)
@@ -401,9 +434,17 @@ impl Forwarder {
         self.queue.settle(Item { full: false, ..item }, settled);
     }
 
+    /// A renamed host has many of them: one line for all.
+    fn stays_for_its_name(&mut self, item: &Item, why: &str) {
+        let why = plain(why, 2 * TEXT);
+        if why != self.other_name {
+            self.line(format!("{} stays here, and others like it: {why}", item.file_name()));
+            self.other_name = why;
+        }
+    }
+
     fn refuse(&mut self, item: &Item, why: &str) -> Settled {
         self.sent.refused = self.sent.refused.saturating_add(1);
-        self.moved = true;
         self.line(format!(
             "{}: the collector refuses it: {}. It is kept, and not sent again unless `epicore status --retry` says so",
             item.file_name(),

@@ -86,6 +86,7 @@ impl Metrics {
             ("newer", held.newer),
             ("damaged", held.damaged),
             ("unmarked", held.unmarked),
+            ("other-name", held.other_name),
         ];
         for (reason, count) in reasons {
             self.held.get_or_create(&[("reason", reason)]).set(whole(count));

@@ -12,7 +12,9 @@
 //! What it gives: every name at most once in all of it, so nothing is sent
 //! twice at once; oldest first. What it trusts: its caller's clock (monotonic).
 //! Limits: [`MOST`] names in each part, 20 bytes each; what does not fit is
-//! still in the spool, and `overflowed` says that somebody must look again.
+//! still in the spool. `overflowed` says that somebody must look again: at once
+//! for what may be sent, when some have come of age for minimal records, and
+//! not at all for what stays (`crowded` is told instead).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::{Duration, Instant};
@@ -58,6 +60,8 @@ pub(super) enum Hold {
     Damaged,
     /// The collector has it, and its name could not be changed.
     Unmarked,
+    /// It names another host: this one was renamed.
+    OtherName,
 }
 
 /// How many there are of each.
@@ -67,20 +71,52 @@ pub(super) struct Held {
     pub(super) newer: u64,
     pub(super) damaged: u64,
     pub(super) unmarked: u64,
+    pub(super) other_name: u64,
 }
 
 /// The names.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Queue {
+    most: usize,
     ready: BTreeMap<Item, bool>,
     young: BTreeSet<(Instant, Item)>,
     young_until: HashMap<Item, Instant>,
     away: HashMap<Item, (bool, bool)>,
     held: HashMap<Item, Hold>,
     overflowed: bool,
+    /// Minimal records were left out.
+    young_left_out: bool,
+    /// More stays than is known by name.
+    crowded: bool,
+}
+
+impl Default for Queue {
+    fn default() -> Queue {
+        Queue::new(MOST)
+    }
 }
 
 impl Queue {
+    /// Knows at most so many names in each part.
+    pub(super) fn new(most: usize) -> Queue {
+        Queue {
+            most,
+            ready: BTreeMap::new(),
+            young: BTreeSet::new(),
+            young_until: HashMap::new(),
+            away: HashMap::new(),
+            held: HashMap::new(),
+            overflowed: false,
+            young_left_out: false,
+            crowded: false,
+        }
+    }
+
+    /// Names that fit in each part.
+    pub(super) fn most(&self) -> usize {
+        self.most
+    }
+
     /// A file that may be sent, as far as its name tells.
     pub(super) fn offer(&mut self, item: Item) {
         if let Some((_, seen_again)) = self.away.get_mut(&item) {
@@ -97,8 +133,8 @@ impl Queue {
         if self.knows(&item) {
             return;
         }
-        if self.young.len() >= MOST {
-            self.overflowed = true;
+        if self.young.len() >= self.most {
+            self.young_left_out = true;
             return;
         }
         self.young.insert((until, item));
@@ -127,8 +163,8 @@ impl Queue {
             Settled::Done => {}
             Settled::Again => self.insert(item, ripe),
             Settled::Young(until) => self.offer_young(item, until),
-            Settled::Held(hold) if self.held.len() < MOST => drop(self.held.insert(item, hold)),
-            Settled::Held(_) => {}
+            Settled::Held(hold) if self.held.len() < self.most => drop(self.held.insert(item, hold)),
+            Settled::Held(_) => self.crowded = true,
         }
     }
 
@@ -138,6 +174,7 @@ impl Queue {
             self.young.remove(&(until, item));
             self.young_until.remove(&item);
             self.insert(item, true);
+            self.overflowed |= std::mem::take(&mut self.young_left_out);
         }
     }
 
@@ -178,10 +215,21 @@ impl Queue {
                 Hold::Newer => &mut held.newer,
                 Hold::Damaged => &mut held.damaged,
                 Hold::Unmarked => &mut held.unmarked,
+                Hold::OtherName => &mut held.other_name,
             };
             *count = count.saturating_add(1);
         }
         held
+    }
+
+    /// More names stay than are known and counted.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.crowded
+    }
+
+    /// Everything is about to be looked at again.
+    pub(super) fn count_anew(&mut self) {
+        self.crowded &= self.held.len() >= self.most;
     }
 
     /// Forgets those that are held for this reason.
@@ -196,7 +244,7 @@ impl Queue {
     }
 
     fn insert(&mut self, item: Item, ripe: bool) {
-        if self.ready.len() >= MOST && !self.ready.contains_key(&item) {
+        if self.ready.len() >= self.most && !self.ready.contains_key(&item) {
             self.overflowed = true;
             return;
         }
@@ -257,6 +305,29 @@ mod tests {
         assert_eq!((queue.ready(), queue.held().damaged), (0, 1));
         queue.offer(item(1));
         assert_eq!((queue.ready(), queue.held().damaged), (1, 0));
+    }
+
+    #[test]
+    fn what_does_not_fit_is_looked_for_again_only_when_that_helps() {
+        let (mut queue, now) = (Queue::new(2), Instant::now());
+        for n in 0..3 {
+            queue.offer_young(item(n), now + RIPE);
+        }
+        assert!(!queue.take_overflowed(), "it would be minimal still");
+        queue.ripen(now + RIPE);
+        assert!(queue.take_overflowed() && !queue.take_overflowed());
+        for n in 3..6 {
+            queue.take(9);
+            queue.offer(item(n));
+        }
+        queue.take(9);
+        (3..6).for_each(|n| queue.settle(item(n), Settled::Held(Hold::Newer)));
+        assert!(queue.is_crowded() && !queue.take_overflowed(), "it would stay again");
+        queue.count_anew();
+        assert_eq!((queue.is_crowded(), queue.held().newer), (true, 2));
+        queue.release(|_| true);
+        queue.count_anew();
+        assert!(!queue.is_crowded());
     }
 
     proptest! {

@@ -17,6 +17,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::event::{Came, Event, Report};
 use super::queue::{Hold, RIPE, Taken};
+use super::start;
 use crate::config::Forward;
 use crate::forward::{
     Delivery, Fate, Held, Packed, Packer, Transport, Trouble, deliver, encode, redact_crash, redact_exposure,
@@ -35,7 +36,8 @@ pub(super) struct Kit {
     pub(super) transport: Transport,
     /// What may leave, and in which portions.
     pub(super) rules: Forward,
-    /// Who speaks.
+    /// Who speaks; the name is read again for each batch, because hosts are
+    /// renamed while they run (DHCP, cloud-init).
     pub(super) from: wire::Sender,
     /// Nothing new begins any more.
     pub(super) stopping: Arc<AtomicBool>,
@@ -95,8 +97,10 @@ struct Read {
 impl Kit {
     /// Sends what can be sent of `job`.
     fn work(&self, job: &[Taken]) -> Report {
+        let from = wire::Sender { name: start::name(), ..self.from.clone() };
         let mut report = Report {
             began: Instant::now(),
+            name: from.name.clone(),
             items: Vec::with_capacity(job.len()),
             posted: false,
             bytes: 0,
@@ -106,23 +110,32 @@ impl Kit {
             ahead: None,
             unmarked: None,
         };
+        if from.name.is_empty() {
+            report.give_back(job, Trouble::nameless());
+            return report;
+        }
         let (items, packed) = self.pack(job, &mut report);
         if packed.is_empty() {
             return report;
         }
         report.began = Instant::now();
-        let delivery = deliver(&packed, &mut |part| self.post(part, &mut report));
+        let delivery = deliver(&packed, &mut |part| self.post(&from, part, &mut report));
         drop(packed);
         self.note(&items, delivery, &mut report);
         report
     }
 
-    fn post(&self, part: &[Packed], report: &mut Report) -> Result<crate::forward::Reply, Trouble> {
+    fn post(
+        &self,
+        from: &wire::Sender,
+        part: &[Packed],
+        report: &mut Report,
+    ) -> Result<crate::forward::Reply, Trouble> {
         if self.stopping.load(Ordering::Acquire) {
             return Err(Trouble::stopping());
         }
         let at = syscall::clocks().0.unwrap_or(0);
-        let body = encode(&self.from, at, part).map_err(|error| Trouble::unencodable(&error))?;
+        let body = encode(from, at, part).map_err(|error| Trouble::unencodable(&error))?;
         report.posted = true;
         report.bytes = report.bytes.saturating_add(body.len() as u64);
         report.requests = report.requests.saturating_add(1);
@@ -139,14 +152,13 @@ impl Kit {
         let reader = match Reader::of(&self.spool) {
             Ok(reader) => reader,
             Err(error) => {
-                report.trouble = Some(Trouble::spool(&error.to_string()));
-                report.items.extend(job.iter().map(|taken| (taken.item, Came::Again)));
+                report.give_back(job, Trouble::spool(&error.to_string()));
                 return (items, Vec::new());
             }
         };
         let mut job = job.iter();
         for taken in job.by_ref() {
-            match self.read(&reader, taken) {
+            match self.read(&reader, taken, &report.name) {
                 Err(came) => report.items.push((taken.item, came)),
                 Ok(read) => match packer.push(read.packed) {
                     Ok(()) => items.push(read.item),
@@ -161,7 +173,7 @@ impl Kit {
         (items, packer.into_items())
     }
 
-    fn read(&self, reader: &Reader, taken: &Taken) -> Result<Read, Came> {
+    fn read(&self, reader: &Reader, taken: &Taken, name: &str) -> Result<Read, Came> {
         let damaged = |why: String| Came::Held(Hold::Damaged, why);
         let (header, payload) = match reader.read_item(&taken.item) {
             RecordStatus::Valid { header, payload } => (header, payload),
@@ -176,11 +188,12 @@ impl Kit {
         if header.private && !self.rules.private {
             return Err(held(Held::Private));
         }
-        let (kind, body) = match taken.item.kind {
+        let (kind, redacted) = match taken.item.kind {
             Kind::Crash => (ItemKind::Crash, redact_crash(&payload, &self.rules)),
             Kind::Exposure => (ItemKind::Exposure, redact_exposure(&payload)),
         };
-        let packed = Packed { id: taken.item.id.0, kind, body: pack(&body.map_err(held)?) };
+        let body = redacted.and_then(|redacted| redacted.under(name)).map_err(held)?;
+        let packed = Packed { id: taken.item.id.0, kind, body: pack(&body) };
         Ok(Read { item: taken.item.read_as(&header), packed })
     }
 
@@ -206,11 +219,20 @@ impl Kit {
     }
 }
 
+impl Report {
+    /// All of a job is to be done again, because of this.
+    fn give_back(&mut self, job: &[Taken], trouble: Trouble) {
+        self.trouble = Some(trouble);
+        self.items.extend(job.iter().map(|taken| (taken.item, Came::Again)));
+    }
+}
+
 fn held(held: Held) -> Came {
     let hold = match held {
         Held::Private => Hold::Private,
         Held::Newer(_) => Hold::Newer,
         Held::Malformed(_) => Hold::Damaged,
+        Held::OtherName { .. } => Hold::OtherName,
     };
     Came::Held(hold, held.to_string())
 }

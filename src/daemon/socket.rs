@@ -89,10 +89,30 @@ pub fn ask_status(socket: &Path) -> Result<Status, AskError> {
     serde_json::from_str(&answer).map_err(|error| AskError::Garbled(error.to_string()))
 }
 
+/// Which file the socket is: device and inode. While it is open, no other file
+/// is the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Bound(u64, u64);
+
+impl Bound {
+    fn of(path: &Path) -> Option<Bound> {
+        std::fs::symlink_metadata(path).ok().map(|meta| Bound(meta.dev(), meta.ino()))
+    }
+
+    /// Removes it, unless the name is another's by now.
+    pub(super) fn remove(self, path: &Path) {
+        if Bound::of(path) == Some(self) {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
 /// The socket, before it has its own thread.
 #[derive(Debug)]
 pub(super) struct Listener {
     listener: UnixListener,
+    /// Its file.
+    pub(super) bound: Option<Bound>,
     reader: Reader,
     owner: u32,
     private: bool,
@@ -114,6 +134,7 @@ impl Listener {
             _ => {}
         }
         let listener = UnixListener::bind(path).map_err(told)?;
+        let bound = Bound::of(path);
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660)).map_err(told)?;
         let (owner, group) = spool.owner();
         // Under the unit it has this group already, and chown(2) is forbidden.
@@ -122,7 +143,7 @@ impl Listener {
             tracing::warn!("{}: only this user may ask; it is not in the spool's group", path.display());
         }
         let reader = Reader::of(spool).map_err(|error| error.to_string())?;
-        Ok(Listener { listener, reader, owner, private })
+        Ok(Listener { listener, bound, reader, owner, private })
     }
 
     /// Answers until nobody listens.

@@ -4,6 +4,8 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::forwarder::{Forwarder, SKEW, clock_words, wall};
+use super::queue;
+use super::start;
 use super::status::{Activity, Held, Outage, STATUS_VERSION, Status};
 
 impl Forwarder {
@@ -14,8 +16,8 @@ impl Forwarder {
     }
 
     fn held(&self) -> Held {
-        let held = self.queue.held();
-        Held { private: held.private, newer: held.newer, damaged: held.damaged, unmarked: held.unmarked }
+        let queue::Held { private, newer, damaged, unmarked, other_name } = self.queue.held();
+        Held { private, newer, damaged, unmarked, other_name }
     }
 
     /// How things are; what the directory says is added by who answers.
@@ -38,13 +40,22 @@ impl Forwarder {
                 u64::try_from(until.saturating_duration_since(now).as_millis()).unwrap_or(u64::MAX)
             }),
         });
-        let mut warnings = self.warnings.clone();
+        let (held, mut warnings) = (self.held(), self.warnings.clone());
+        if held.other_name > 0 {
+            warnings.push(format!("{} items stay on this host: {}", held.other_name, self.other_name));
+        }
+        if self.queue.is_crowded() {
+            warnings.push(format!(
+                "more than {} items stay on this host: those beyond are not counted, and looked at again every ten minutes",
+                self.queue.most()
+            ));
+        }
         warnings.extend(self.ahead.filter(|ahead| ahead.abs() > SKEW).map(clock_words));
         Status {
             v: STATUS_VERSION,
             version: env!("CARGO_PKG_VERSION").into(),
             pid: std::process::id(),
-            host: self.from.name.clone(),
+            host: start::name(),
             started: self.started,
             at: wall(),
             spool: self.config.spool_directory().display().to_string(),
@@ -53,7 +64,7 @@ impl Forwarder {
             on_the_way: self.on_the_way as u64,
             window: self.pace.window() as u64,
             young: self.queue.young() as u64,
-            held: self.held(),
+            held,
             sent: self.sent,
             last_stored: self.last_stored,
             outage,

@@ -13,7 +13,7 @@ use super::arguments::Paths;
 use super::event::Event;
 use super::forwarder::Forwarder;
 use super::notify;
-use super::socket::Listener;
+use super::socket::{Bound, Listener};
 use super::watch::Watch;
 use crate::config::{self, Config};
 use crate::forward::Transport;
@@ -100,17 +100,19 @@ pub(super) fn watch(spool: &Spool, config: &Config, events: &Sender<Event>) -> R
     thread("watch", move || watch.run(&events))
 }
 
-/// Starts the thread that answers `epicore status`; without it records are
-/// forwarded all the same.
-pub(super) fn socket(forwarder: &mut Forwarder, spool: &Arc<Spool>, events: &Sender<Event>) {
+/// Starts the thread that answers `epicore status`, and says which file is its
+/// socket; without it records are forwarded all the same.
+pub(super) fn socket(forwarder: &mut Forwarder, spool: &Arc<Spool>, events: &Sender<Event>) -> Option<Bound> {
     let path = forwarder.config.daemon.socket.clone();
     let started = Listener::bind(&path, spool, forwarder.config.forward.private).and_then(|listener| {
-        let events = events.clone();
-        thread("socket", move || listener.run(&events)).map_err(|_| "no thread for the socket".to_owned())
+        let (events, bound) = (events.clone(), listener.bound);
+        let started = thread("socket", move || listener.run(&events));
+        started.map(|()| bound).map_err(|_| "no thread for the socket".to_owned())
     });
-    if let Err(why) = started {
+    started.unwrap_or_else(|why| {
         forwarder.warn(format!("`epicore status` cannot ask this daemon: {why}"));
-    }
+        None
+    })
 }
 
 pub(super) fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Failure> {
@@ -121,12 +123,17 @@ pub(super) fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result
         .map_err(|error| Failure::Cannot(format!("no thread can be started: {error}")))
 }
 
+/// The name under which this host speaks now, as in the records that it makes
+/// now; nothing when it has none.
+pub(super) fn name() -> String {
+    hardware::nodename().unwrap_or_default()
+}
+
 /// Who speaks: the same words as in this host's records.
 pub(super) fn identity() -> wire::Sender {
     let version = env!("CARGO_PKG_VERSION").to_owned();
     let Ok(roots) = Roots::open(Path::new("/proc"), Path::new("/sys")) else {
-        let name = nix::unistd::gethostname().unwrap_or_default().to_string_lossy().into_owned();
-        return wire::Sender { name, version, ..wire::Sender::default() };
+        return wire::Sender { name: name(), version, ..wire::Sender::default() };
     };
     let identity = hardware::identity(&roots, Path::new("/etc/machine-id"));
     wire::Sender {
@@ -146,9 +153,11 @@ pub(super) fn greeting(config: &Config) -> String {
     }
 }
 
-/// What is left behind: the socket's name.
-pub(super) fn farewell(config: &Config) {
-    let _ = std::fs::remove_file(&config.daemon.socket);
+/// What is left behind: the socket's name, when it is this daemon's.
+pub(super) fn farewell(config: &Config, socket: Option<Bound>) {
+    if let Some(socket) = socket {
+        socket.remove(&config.daemon.socket);
+    }
     tracing::info!("ended; what was not acknowledged stays in the spool");
 }
 

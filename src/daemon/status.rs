@@ -103,6 +103,9 @@ pub struct Held {
     pub damaged: u64,
     /// The collector has them, and the spool could not note it.
     pub unmarked: u64,
+    /// They name another host: this one was renamed.
+    #[serde(rename = "other-name")]
+    pub other_name: u64,
 }
 
 /// What was sent since the daemon started.

@@ -2,9 +2,12 @@
 //!
 //! What it gives: [`deliver`], which halves a batch that was called malformed
 //! or too large until the one item is found that is to blame: the others are
-//! stored, that one is refused. What it trusts: nothing of an answer
-//! ([`read_answer`](super::read_answer)). It does no input or output; `post`
-//! does. Limits: a batch of n items is at most 2n − 1 requests.
+//! stored, that one is refused. When it was not the collector that called it
+//! too large (a proxy with a limit), that one is kept and the others go on.
+//! What it trusts: nothing of an answer ([`read_answer`](super::read_answer),
+//! [`course`](super::course)). It does no input or output; `post` does. Limits:
+//! a batch of n items is at most 2n − 1 requests; when nothing fits, [`IN_VAIN`]
+//! single items are tried.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -14,6 +17,10 @@ use super::transport::Reply;
 use super::trouble::Trouble;
 use super::verdict::{Course, course, read_answer};
 use crate::wire::Said;
+
+/// Single items that somebody before the collector may call too large before
+/// nothing was stored; then all are, and the others are not tried.
+const IN_VAIN: usize = 8;
 
 /// What became of one item.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,19 +51,34 @@ pub struct Delivery {
 pub fn deliver(items: &[Packed], post: &mut dyn FnMut(&[Packed]) -> Result<Reply, Trouble>) -> Delivery {
     let mut delivery = Delivery { fates: vec![Fate::Later; items.len()], ..Delivery::default() };
     let mut left: Vec<Range<usize>> = Vec::from([Range { start: 0, end: items.len() }]);
+    let mut too_large = 0usize;
     while let Some(range) = left.pop() {
         let Some(part) = items.get(range.clone()).filter(|part| !part.is_empty()) else { continue };
         let reply = match post(part) {
             Ok(reply) => reply,
             Err(trouble) => return Delivery { trouble: Some(trouble), ..delivery },
         };
-        match course(reply.status) {
+        let goes_on = match course(&reply) {
             Course::Read => delivery.read(range.start, &reply, part),
-            Course::Halve if part.len() == 1 => delivery.settle(range.start, Fate::Refused(reply.said())),
-            Course::Halve => left.extend(halves(range)),
-            Course::Slowly | Course::Wait => delivery.wait(&reply, Trouble::status(&reply)),
-        }
-        if delivery.trouble.is_some() {
+            Course::Halve if part.len() == 1 => {
+                delivery.settle(range.start, Fate::Refused(reply.said()));
+                true
+            }
+            Course::Split if part.len() == 1 => {
+                too_large = too_large.saturating_add(1);
+                delivery.wait(&reply, Trouble::status(&reply));
+                too_large < IN_VAIN || delivery.stored_some()
+            }
+            Course::Halve | Course::Split => {
+                left.extend(halves(range));
+                true
+            }
+            Course::Slowly | Course::Wait => {
+                delivery.wait(&reply, Trouble::status(&reply));
+                false
+            }
+        };
+        if !goes_on {
             break;
         }
     }
@@ -81,9 +103,15 @@ impl Delivery {
         self.retry_after = reply.retry_after;
     }
 
-    fn read(&mut self, start: usize, reply: &Reply, part: &[Packed]) {
+    fn stored_some(&self) -> bool {
+        self.fates.iter().any(|fate| matches!(fate, Fate::Stored | Fate::Duplicate))
+    }
+
+    /// Reads an answer; whether all of `part` has its fate.
+    fn read(&mut self, start: usize, reply: &Reply, part: &[Packed]) -> bool {
         let Some(verdicts) = read_answer(&reply.body, part) else {
-            return self.wait(reply, Trouble::garbage(&reply.body));
+            self.wait(reply, Trouble::garbage(&reply.body));
+            return false;
         };
         let (mut later, mut reason) = (0usize, String::new());
         for (at, verdict) in (start..).zip(verdicts) {
@@ -100,13 +128,16 @@ impl Delivery {
         if later > 0 {
             self.wait(reply, Trouble::later(later, &reason));
         }
+        later == 0
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::forward::Cause;
     use crate::record::Id;
+    use crate::wire::api::Problem;
     use crate::wire::{Answer, Outcome};
     use proptest::prelude::*;
 
@@ -124,6 +155,12 @@ mod tests {
         Reply { status, ..Reply::default() }
     }
 
+    /// The same in the collector's words.
+    fn said(code: u16) -> Reply {
+        let problem = Problem { error: "not so".into(), next: None };
+        Reply { body: rmp_serde::to_vec_named(&problem).unwrap(), ..status(code) }
+    }
+
     proptest! {
         #[test]
         fn bisecting_refuses_exactly_the_bad_ones(
@@ -135,7 +172,7 @@ mod tests {
             let delivery = deliver(&items(count), &mut |part| {
                 posts += 1;
                 let blamed = part.iter().any(|item| bad.contains(&item.id[0]));
-                Ok(if blamed { status(if malformed { 400 } else { 413 }) } else { stored(part) })
+                Ok(if blamed { said(if malformed { 400 } else { 413 }) } else { stored(part) })
             });
             for (n, fate) in (0..count).zip(&delivery.fates) {
                 prop_assert_eq!(matches!(fate, Fate::Refused(_)), bad.contains(&n));
@@ -152,7 +189,7 @@ mod tests {
                 posts += 1;
                 Ok(match posts {
                     n if n == stop => status(503),
-                    _ if part.iter().any(|item| item.id[0] == 5) => status(400),
+                    _ if part.iter().any(|item| item.id[0] == 5) => said(400),
                     _ => stored(part),
                 })
             });
@@ -161,6 +198,48 @@ mod tests {
             }
             prop_assert_eq!(delivery.trouble.is_some(), delivery.fates.contains(&Fate::Later));
         }
+    }
+
+    #[test]
+    fn a_400_that_is_not_the_collectors_refuses_nothing_and_is_one_request() {
+        let mut posts = 0;
+        let delivery = deliver(&items(200), &mut |_| {
+            posts += 1;
+            Ok(Reply { body: b"<html>400 The SSL certificate error</html>".to_vec(), ..status(400) })
+        });
+        assert_eq!((posts, delivery.trouble.map(|trouble| trouble.cause)), (1, Some(Cause::NotACollector)));
+        assert!(delivery.fates.iter().all(|fate| *fate == Fate::Later));
+    }
+
+    /// A proxy has a limit for bodies, which some records are above: those are
+    /// kept, however often it says so, and do not stand before the others.
+    #[test]
+    fn what_a_proxy_finds_too_large_is_kept_and_the_rest_is_stored() {
+        let large = [0, 1, 17, 39];
+        let delivery = deliver(&items(40), &mut |part| {
+            let blamed = part.len() > 7 || part.iter().any(|item| large.contains(&item.id[0]));
+            Ok(if blamed { status(413) } else { stored(part) })
+        });
+        for (n, fate) in (0..40).zip(&delivery.fates) {
+            assert_eq!(*fate, if large.contains(&n) { Fate::Later } else { Fate::Stored }, "{n}");
+        }
+        let trouble = delivery.trouble.unwrap();
+        assert_eq!(trouble.cause, Cause::TooLarge);
+        assert!(trouble.needs_a_person() && trouble.next.contains("client_max_body_size"), "{trouble:?}");
+        let whole =
+            deliver(&items(40), &mut |part| Ok(if part.len() > 7 { status(413) } else { stored(part) }));
+        assert_eq!((whole.trouble, whole.fates), (None, vec![Fate::Stored; 40]));
+    }
+
+    #[test]
+    fn a_proxy_that_lets_nothing_pass_is_not_asked_for_each_item() {
+        let mut posts = 0;
+        let delivery = deliver(&items(200), &mut |_| {
+            posts += 1;
+            Ok(status(413))
+        });
+        assert!(posts < 30, "{posts}");
+        assert!(delivery.fates.iter().all(|fate| *fate == Fate::Later) && delivery.trouble.is_some());
     }
 
     #[test]

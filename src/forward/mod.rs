@@ -45,7 +45,7 @@ pub use api::{Api, ApiError};
 pub use batch::{Packed, Packer, encode};
 pub use deliver::{Delivery, Fate, deliver};
 pub use pace::{CIRCUIT, Leave, Pace, backoff};
-pub use redact::{Held, redact_crash, redact_exposure};
+pub use redact::{Held, Redacted, redact_crash, redact_exposure};
 pub use transport::{ForwardError, Reply, Transport};
 pub use trouble::{Cause, Trouble, plain};
 pub use verdict::{Course, Verdict, course, read_answer, retry_after};

@@ -6,6 +6,7 @@
 //! trusts: nothing; text from outside is bounded and made printable
 //! ([`plain`]). Limits: [`WHY`] characters of foreign text.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,8 @@ use crate::wire::api::Problem;
 
 /// Characters kept of somebody else's text.
 pub(super) const WHY: usize = 200;
+/// Maps and lists inside each other; a problem has one.
+const DEPTH: usize = 32;
 
 /// What kind of trouble: equal ones are one outage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -48,8 +51,11 @@ pub enum Cause {
     Token,
     /// 403.
     Forbidden,
-    /// 404, 405, 415, 426, redirects: not a collector, or not this protocol.
+    /// 404, 405, 415, 426, redirects, a 400 in no collector's words: not a
+    /// collector, or not this protocol.
     NotACollector,
+    /// A 413 in no collector's words, for a single item.
+    TooLarge,
     /// 429.
     TooMany,
     /// 503 and 507: the collector cannot store now.
@@ -111,6 +117,11 @@ impl Trouble {
         Trouble::new(Cause::Setup, what, "See the memory limits of the service.")
     }
 
+    /// This host has no name to speak under: a collector would refuse it all.
+    pub fn nameless() -> Trouble {
+        Trouble::new(Cause::Setup, "this host has no name", "Give it one: `hostnamectl hostname NAME`.")
+    }
+
     /// The spool could not be opened for reading.
     pub fn spool(error: &str) -> Trouble {
         Trouble::new(Cause::Setup, format!("the spool cannot be read: {error}"), "`epicore doctor` says why.")
@@ -120,7 +131,7 @@ impl Trouble {
     /// slowly.
     pub fn needs_a_person(&self) -> bool {
         use Cause::{ClientCertificate, Expired, Forbidden, NotACollector, NotYetValid, Setup};
-        use Cause::{Token, UnknownAuthority, WrongName};
+        use Cause::{Token, TooLarge, UnknownAuthority, WrongName};
         matches!(
             self.cause,
             ClientCertificate
@@ -130,15 +141,26 @@ impl Trouble {
                 | NotYetValid
                 | Setup
                 | Token
+                | TooLarge
                 | UnknownAuthority
                 | WrongName
         )
     }
 
-    /// A status other than 200, 400 and 413.
+    /// A status other than 200, and other than a 400 or 413 of the collector's.
     pub fn status(reply: &Reply) -> Trouble {
         let (status, said) = (reply.status, reply.said());
         let (cause, what, next) = match status {
+            400 => (
+                Cause::NotACollector,
+                "something before the collector refuses this host's requests",
+                "See what answers at collector.url: a client certificate that has expired (collector.cert_file), http:// where https is spoken, or the log of a proxy; `curl URL/healthz` must say 200.",
+            ),
+            413 => (
+                Cause::TooLarge,
+                "something before the collector finds a single record too large",
+                "Raise the limit of the proxy before the collector to 8 MiB (nginx: client_max_body_size 8m).",
+            ),
             401 => (
                 Cause::Token,
                 "the collector does not know this host's token (401)",
@@ -175,14 +197,12 @@ impl Trouble {
                 "See the log of the collector. Everything waits in the spool meanwhile.",
             ),
         };
-        let what = match (cause, said.is_empty()) {
-            (Cause::Status | Cause::NotACollector | Cause::CannotStore, true) => format!("{what} ({status})"),
-            (Cause::Status | Cause::NotACollector | Cause::CannotStore, false) => {
-                format!("{what} ({status}): {said}")
-            }
-            (_, true) => what.to_owned(),
-            (_, false) => format!("{what}: {said}"),
+        use Cause::{CannotStore, NotACollector, Status, TooLarge};
+        let what = match cause {
+            Status | NotACollector | TooLarge | CannotStore => format!("{what} ({status})"),
+            _ => what.to_owned(),
         };
+        let what = if said.is_empty() { what } else { format!("{what}: {said}") };
         Trouble::new(cause, what, next)
     }
 
@@ -357,16 +377,29 @@ fn certificate(why: &rustls::CertificateError) -> Trouble {
 }
 
 impl Reply {
+    /// The body as an error of the collector's, which is proof that the
+    /// collector said it. MessagePack, as it was asked for, or JSON with the
+    /// two keys that the collector writes and no other: `{"error": …}` is what
+    /// many a gateway says.
+    pub fn problem(&self) -> Option<Problem> {
+        let mut deserializer = rmp_serde::Deserializer::from_read_ref(&self.body);
+        deserializer.set_max_depth(DEPTH);
+        let packed = Problem::deserialize(&mut deserializer).ok();
+        packed.or_else(|| json(&self.body)).filter(|problem| !problem.error.is_empty())
+    }
+
     /// What the body says of an error, when it says anything: bounded and
     /// printable.
     pub fn said(&self) -> String {
-        let problem = rmp_serde::from_slice::<Problem>(&self.body).ok().filter(|p| !p.error.is_empty());
-        match problem {
-            Some(problem) => plain(&problem.error, WHY),
-            // A page of a proxy: its status says enough.
-            None => String::new(),
-        }
+        // A page of a proxy: its status says enough.
+        self.problem().map_or_else(String::new, |problem| plain(&problem.error, WHY))
     }
+}
+
+fn json(body: &[u8]) -> Option<Problem> {
+    let mut keys: BTreeMap<String, Option<String>> = serde_json::from_slice(body).ok()?;
+    let problem = Problem { error: keys.remove("error")??, next: keys.remove("next")? };
+    keys.is_empty().then_some(problem)
 }
 
 #[cfg(test)]

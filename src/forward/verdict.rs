@@ -1,10 +1,12 @@
 //! Status and outcomes → what to do: the table of docs/wire-protocol.md.
 //!
-//! What it gives: [`course`] for a status, [`read_answer`] for the body of a
+//! What it gives: [`course`] for a reply, [`read_answer`] for the body of a
 //! 200, [`retry_after`] for its header. What it trusts: nothing. An answer is
 //! believed for an id that it names exactly once; an id that is missing, comes
 //! twice or was never sent confirms nothing, and neither does a body that is
-//! not an answer. Limits: the body was bounded by the transport; nesting here.
+//! not an answer. A refusal is believed only in the collector's own words
+//! ([`Reply::problem`]): proxies and TLS servers say 400 and 413, too. Limits:
+//! the body was bounded by the transport; nesting here.
 
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
@@ -12,32 +14,38 @@ use std::time::{Duration, SystemTime};
 use serde::Deserialize;
 
 use super::batch::Packed;
+use super::transport::Reply;
 use super::trouble::{WHY, plain};
 use crate::wire::{Answer, Said};
 
 /// Maps and lists inside each other; an answer has three.
 const DEPTH: usize = 32;
 
-/// What a status asks of the host.
+/// What a reply asks of the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Course {
     /// 200: read the outcomes.
     Read,
-    /// 400, 413: halve the batch; a single item is refused.
+    /// 400, 413 in a collector's words: halve the batch; a single item is
+    /// refused.
     Halve,
-    /// 401, 403, 404, 405, 415, 426 and redirects: keep everything, try slowly,
-    /// say so.
+    /// 413 of somebody before the collector: halve the batch; a single item is
+    /// kept, and somebody is told.
+    Split,
+    /// 401, 403, 404, 405, 415, 426, redirects, and 400 of somebody before the
+    /// collector: keep everything, try slowly, say so.
     Slowly,
     /// Anything else: wait and send again.
     Wait,
 }
 
-/// What to do about a status.
-pub fn course(status: u16) -> Course {
-    match status {
+/// What to do about a reply.
+pub fn course(reply: &Reply) -> Course {
+    match reply.status {
         200 => Course::Read,
-        400 | 413 => Course::Halve,
-        401 | 403 | 404 | 405 | 415 | 426 | 300..=399 => Course::Slowly,
+        400 | 413 if reply.problem().is_some() => Course::Halve,
+        413 => Course::Split,
+        400 | 401 | 403 | 404 | 405 | 415 | 426 | 300..=399 => Course::Slowly,
         _ => Course::Wait,
     }
 }
@@ -92,6 +100,7 @@ mod tests {
     use super::*;
     use crate::record::Id;
     use crate::wire::Outcome;
+    use crate::wire::api::Problem;
     use proptest::prelude::*;
 
     fn items(ids: &[u8]) -> Vec<Packed> {
@@ -108,13 +117,45 @@ mod tests {
         read_answer(body, &items(ids)).unwrap().into_iter().map(|verdict| verdict.said).collect()
     }
 
+    fn with(status: u16, body: &[u8]) -> Reply {
+        Reply { status, body: body.to_vec(), ..Reply::default() }
+    }
+
     #[test]
     fn every_status_has_the_course_of_the_protocol() {
-        let of = |statuses: &[u16], want| assert!(statuses.iter().all(|s| course(*s) == want), "{want:?}");
+        let of = |statuses: &[u16], want| {
+            assert!(statuses.iter().all(|s| course(&with(*s, b"")) == want), "{want:?}")
+        };
         of(&[200], Course::Read);
-        of(&[400, 413], Course::Halve);
-        of(&[401, 403, 404, 405, 415, 426, 301, 308], Course::Slowly);
+        of(&[413], Course::Split);
+        of(&[400, 401, 403, 404, 405, 415, 426, 301, 308], Course::Slowly);
         of(&[408, 409, 425, 429, 500, 502, 503, 504, 599, 201, 204, 418, 100, 999], Course::Wait);
+    }
+
+    /// The page of an nginx whose client certificate had expired, status 400,
+    /// marked a whole backlog as refused.
+    #[test]
+    fn only_a_collectors_own_words_refuse() {
+        let packed = rmp_serde::to_vec_named(&Problem { error: "no batch".into(), next: None }).unwrap();
+        for own in [&packed[..], br#"{"error":"no batch","next":"upgrade"}"#, br#"{"error":"x","next":null}"#]
+        {
+            assert_eq!([400, 413].map(|status| course(&with(status, own))), [Course::Halve; 2]);
+        }
+        let silent = rmp_serde::to_vec_named(&Problem::default()).unwrap();
+        for foreign in [
+            &b"<html><head><title>400 The SSL certificate error</title></head>"[..],
+            b"Client sent an HTTP request to an HTTPS server.\n",
+            br#"{"error":"Bad Request"}"#,
+            br#"{"timestamp":1,"status":400,"error":"Bad Request","path":"/v1/batches"}"#,
+            br#"{"error":"","next":null}"#,
+            &silent,
+            &[0x80],
+            &[0xdf, 0xff, 0xff, 0xff, 0xff],
+            &[0x91; 4000],
+        ] {
+            let courses = [400, 413].map(|status| course(&with(status, foreign)));
+            assert_eq!(courses, [Course::Slowly, Course::Split], "{foreign:?}");
+        }
     }
 
     #[test]

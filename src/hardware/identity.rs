@@ -52,6 +52,11 @@ pub fn identity(roots: &Roots, machine_id: &Path) -> Identity {
     }
 }
 
+/// The host's name now, as records bear it: one system call.
+pub fn nodename() -> Option<String> {
+    uname().ok().and_then(|names| value::words(names.nodename().as_encoded_bytes(), NAME))
+}
+
 /// Sixteen bytes of hexadecimal, dashes ignored; "uninitialized" is none.
 pub(super) fn id(text: &[u8]) -> Option<[u8; 16]> {
     let mut digits = text.trim_ascii().iter().filter(|byte| **byte != b'-');

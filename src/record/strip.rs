@@ -26,6 +26,8 @@ pub struct Stripped {
     pub v: u64,
     /// It is of a privileged process.
     pub private: bool,
+    /// The host that it names.
+    pub host: Option<String>,
 }
 
 /// Leaves out the keys of `without` and those that this version does not know.
@@ -38,17 +40,9 @@ pub fn strip(bytes: &[u8], without: &[&str]) -> Result<Stripped, DecodeError> {
 
 fn walk(bytes: &[u8], without: &[&str]) -> Option<Stripped> {
     let mut rest = bytes;
-    let (marker, _) = rest.split_first()?;
-    let entries = match marker {
-        0x80..=0x8f => {
-            rest = rest.get(1..)?;
-            u64::from(marker & 0x0f)
-        }
-        0xde | 0xdf => head(&mut rest)?.children.checked_div(2)?,
-        _ => return None,
-    };
+    let entries = map(&mut rest)?;
     // A record has fewer keys than a map16 counts.
-    let mut stripped = Stripped { bytes: vec![0xde, 0, 0], v: 0, private: false };
+    let mut stripped = Stripped { bytes: vec![0xde, 0, 0], v: 0, private: false, host: None };
     let mut kept = 0u16;
     for _ in 0..entries {
         let entry = rest;
@@ -60,6 +54,7 @@ fn walk(bytes: &[u8], without: &[&str]) -> Option<Stripped> {
         match key {
             b"v" => stripped.v = stripped.v.max(number(value)?),
             b"priv" => stripped.private |= value != [0xc2],
+            b"host" => stripped.host = name(value),
             _ => {}
         }
         let wanted = |known: &&str| known.as_bytes() == key && !without.contains(known);
@@ -71,6 +66,25 @@ fn walk(bytes: &[u8], without: &[&str]) -> Option<Stripped> {
     let [_, high, low, ..] = stripped.bytes.as_mut_slice() else { return None };
     [*high, *low] = kept.to_be_bytes();
     rest.is_empty().then_some(stripped)
+}
+
+/// The name in a record's `host`.
+fn name(mut host: &[u8]) -> Option<String> {
+    for _ in 0..map(&mut host)? {
+        match text(&mut host)? {
+            b"name" => return text(&mut host).map(|name| String::from_utf8_lossy(name).into_owned()),
+            _ => skip(&mut host)?,
+        }
+    }
+    None
+}
+
+/// How many keys a map has.
+fn map(rest: &mut &[u8]) -> Option<u64> {
+    if !matches!(rest.first()?, 0x80..=0x8f | 0xde | 0xdf) {
+        return None;
+    }
+    head(rest)?.children.checked_div(2)
 }
 
 /// A value's first bytes: how many bytes and how many values follow.
@@ -181,6 +195,20 @@ mod tests {
             [&[0x82, 0xa1, b'v', 1, 0xa4][..], b"newk", &[0x92, 0x81, 0xc0, 0xc4, 2, 1, 2, 0xcb]].concat();
         let secret = [secret, vec![0; 8]].concat();
         assert_eq!(strip(&secret, &[]).unwrap().bytes, [0xde, 0, 1, 0xa1, b'v', 1]);
+    }
+
+    #[test]
+    fn the_host_that_a_record_names_is_told_whatever_stands_before_the_name() {
+        let mut record = record();
+        assert_eq!(strip(&encode(&record).unwrap(), &[]).unwrap().host, None);
+        record.host.name = Some("web-1".into());
+        record.host.kernel = Some("6.18".into());
+        assert_eq!(strip(&encode(&record).unwrap(), &["regs"]).unwrap().host.as_deref(), Some("web-1"));
+        let other = b"\x81\xa4host\x82\xa4kern\x81\xa4name\xa1x\xa4name\xa5web-2";
+        assert_eq!(strip(other, &[]).unwrap().host.as_deref(), Some("web-2"));
+        for odd in [&b"\x81\xa4host\xc0"[..], b"\x81\xa4host\x81\xa4name\xc0", b"\x81\xa4host\x81\x01\x02"] {
+            assert_eq!(strip(odd, &[]).unwrap().host, None);
+        }
     }
 
     #[test]

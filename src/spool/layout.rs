@@ -9,6 +9,7 @@
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, open, openat};
@@ -74,6 +75,16 @@ impl Spool {
     /// Owner and group of the spool directory: who the handler becomes.
     pub fn owner(&self) -> (u32, u32) {
         self.owner
+    }
+
+    /// When the directory was made, in milliseconds since the epoch, where the
+    /// filesystem tells it and this host's clock allows it: no record in it is
+    /// older.
+    pub(super) fn made(&self) -> Option<u64> {
+        let directory = File::from(self.public.dir.try_clone().ok()?);
+        let made = directory.metadata().ok()?.created().ok()?;
+        let passed = made.duration_since(UNIX_EPOCH).ok().filter(|_| made <= SystemTime::now())?;
+        u64::try_from(passed.as_millis()).ok()
     }
 
     /// True when records of privileged processes can be written.

@@ -4,7 +4,8 @@
 //! acknowledge   rename <id>.rec → <id>.rec.sent     each, then one fsync
 //! refuse        rename <id>.rec → <id>.rec.refused  and the reason in .refusals
 //! retry_refused rename <id>.rec.refused → <id>.rec
-//! purge         unlink, then one fsync of each directory
+//! purge         unlink under every state, again until nothing is left; one
+//!               fsync of each directory
 //! ```
 //!
 //! What it gives: steps that are durable when they return, of which a power cut
@@ -13,11 +14,13 @@
 //! stays gone. What it trusts: that its caller holds the spool's
 //! [`Claim`](super::Claim); the handler writes and counts beside it.
 
+use std::collections::HashSet;
 use std::os::fd::AsFd;
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, renameat};
 use nix::sys::stat::fstatat;
+use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::layout::Part;
 use super::name::Name;
@@ -25,6 +28,10 @@ use super::reader::{each_name, peek};
 use super::vacuum::unlink;
 use super::writer::sync_directory;
 use super::{Item, Kind, Spool, SpoolError, State, Step};
+
+/// Looks at the spool in one purge, at most. Two find all that was there; more
+/// are for what is retried meanwhile, and a crash loop must not make it endless.
+const PASSES: usize = 16;
 
 /// Directories that were changed and are not on disk yet.
 #[derive(Clone, Copy, Debug, Default)]
@@ -81,22 +88,39 @@ impl Spool {
         outcome.map(|()| done)
     }
 
-    /// Removes what `chosen` says, of every kind and state; how many that were.
-    /// Durable when it returns.
+    /// Removes what `chosen` says, of every kind and state; how many records and
+    /// reports that were. Durable when it returns.
+    ///
+    /// The daemon renames meanwhile: what was pending when it was listed has
+    /// another name when it is read or removed, and a listing may miss it under
+    /// both. So what is chosen goes under every name that it may have, and the
+    /// spool is looked at until nothing is chosen, twice at least: a state
+    /// moves forward, so what one look missed has come to rest in the next.
     pub fn purge(&self, chosen: &mut dyn FnMut(&Item) -> bool) -> Result<u64, SpoolError> {
-        let mut done = 0u64;
+        let mut gone = HashSet::new();
         let mut outcome = Ok(());
-        self.each_item(&mut |item| {
-            if !chosen(item) {
-                return;
+        for pass in 0..PASSES {
+            let mut found = false;
+            self.each_item(&mut |item| {
+                if !chosen(item) {
+                    return;
+                }
+                match self.part(item.private).and_then(|part| remove_every_state(part, item)) {
+                    Ok(removed) => {
+                        found = true;
+                        if removed {
+                            gone.insert((item.id, item.kind));
+                        }
+                    }
+                    Err(error) => outcome = Err(error),
+                }
+            })?;
+            if !found && pass > 0 {
+                break;
             }
-            match self.part(item.private).and_then(|part| remove(part, item)) {
-                Ok(()) => done = done.saturating_add(1),
-                Err(error) => outcome = Err(error),
-            }
-        })?;
+        }
         self.sync_all()?;
-        outcome.map(|()| done)
+        outcome.map(|()| gone.len() as u64)
     }
 
     /// Renames an item to another state; false: it is gone.
@@ -163,6 +187,21 @@ impl Spool {
     pub(super) fn sync_all(&self) -> Result<(), SpoolError> {
         self.sync(Touched { public: true, private: self.has_private() })
     }
+}
+
+/// Removes an item under all names that it may have by now, in the order in
+/// which it goes through them; whether there was any.
+fn remove_every_state(part: &Part, item: &Item) -> Result<bool, SpoolError> {
+    let mut removed = false;
+    for state in [State::Pending, State::Sent, State::Refused] {
+        let name = Item { state, ..*item }.file_name();
+        match unlinkat(&part.dir, name.as_str(), UnlinkatFlags::NoRemoveDir) {
+            Ok(()) => removed = true,
+            Err(Errno::ENOENT) => {}
+            Err(errno) => return Err(SpoolError::at(Step::Remove)(errno)),
+        }
+    }
+    Ok(removed)
 }
 
 /// Removes what the minimal record of the same crash became: a refusal of it

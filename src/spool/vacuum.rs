@@ -38,7 +38,14 @@ impl Default for Quota {
     }
 }
 
-/// What the daemon keeps. Ages are those that the ids tell.
+/// 2020-01-01, before this program was written: a clock that said less was not
+/// set.
+const SET: u64 = 1_577_836_800_000;
+
+/// What the daemon keeps. Ages are those that the ids tell, where the clock
+/// behind an id can have been right: an id from before 2020, or from before the
+/// spool was made, tells none. What has such an id goes by the quota only, and
+/// what a collector has by its file's time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
     /// How much.
@@ -94,8 +101,10 @@ impl Spool {
         // is, which errs towards an early count.
         let lock = Tally::open(self).ok().and_then(Tally::lock);
         let mut sweep = Sweep::new(self, None, true);
+        let believed_from = self.made().unwrap_or(0).max(SET);
         self.each_item(&mut |item| {
-            if retention.has_expired(item) {
+            let written = || self.part(item.private).ok().and_then(|part| modified(part, item));
+            if retention.has_expired(item, believed_from, written) {
                 sweep.expire(item);
             }
         })?;
@@ -144,10 +153,23 @@ impl Spool {
 }
 
 impl Retention {
-    fn has_expired(&self, item: &Item) -> bool {
-        let before = |limit: Option<u64>| limit.is_some_and(|limit| item.id.milliseconds() < limit);
-        before(self.any_before) || (item.state == State::Sent && before(self.acknowledged_before))
+    /// Whether its age alone is enough to remove it; `written` is its file's
+    /// time, in milliseconds.
+    fn has_expired(&self, item: &Item, believed_from: u64, written: impl FnOnce() -> Option<u64>) -> bool {
+        let sent = item.state == State::Sent;
+        let limit = if sent { self.acknowledged_before.max(self.any_before) } else { self.any_before };
+        let Some(limit) = limit else { return false };
+        match item.id.milliseconds() {
+            told if told >= believed_from => told < limit,
+            _ => sent && written().is_some_and(|written| written < limit),
+        }
     }
+}
+
+/// When a file was written, in milliseconds since the epoch.
+fn modified(part: &Part, item: &Item) -> Option<u64> {
+    let stat = fstatat(&part.dir, item.file_name().as_str(), AtFlags::AT_SYMLINK_NOFOLLOW).ok()?;
+    u64::try_from(stat.st_mtime).ok()?.checked_mul(1000)
 }
 
 /// A temporary file that nobody has touched for longer than any capture lives.

@@ -81,9 +81,21 @@ impl Place {
         names.filter(|entry| entry.file_name().to_string_lossy().ends_with(end)).count()
     }
 
+    /// What `epicore status` says, and its exit status.
+    pub fn status_as_told(&self) -> (Option<i32>, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_epicore"));
+        let said = command.arg("status").arg("--socket").arg(self.path("sock")).output().unwrap();
+        (said.status.code(), String::from_utf8(said.stdout).unwrap())
+    }
+
     pub fn reader(&self) -> Reader {
         Reader::open(&self.path("spool")).unwrap()
     }
+}
+
+/// The name under which this host may speak.
+pub fn host() -> String {
+    nix::unistd::gethostname().unwrap().into_string().unwrap()
 }
 
 /// A full record of this moment, the n-th of its millisecond.
@@ -102,7 +114,7 @@ pub fn record_at(milliseconds: u64, n: u64) -> Record {
         v: SCHEMA,
         id: Id(id.to_vec()),
         kind: Kind::Full,
-        host: Host { name: Some("test".into()), ..Host::default() },
+        host: Host { name: Some(host()), ..Host::default() },
         ..Record::default()
     }
 }

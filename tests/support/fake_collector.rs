@@ -12,6 +12,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use epicore::record::Id;
+use epicore::wire::api::Problem;
 use epicore::wire::{Answer, Batch, ItemKind, Outcome, Said};
 
 /// What to do with one request.
@@ -31,7 +32,8 @@ pub enum Act {
     Close,
     /// Stores after this long.
     Late(Duration),
-    /// Status 400 (or 413) when the batch holds one of these ids, else stores.
+    /// Status 400 (or 413), in a collector's words, when the batch holds one of
+    /// these ids, else stores.
     Blame(u16, Vec<[u8; 16]>),
     /// 401 unless this is the token.
     Token(String),
@@ -224,7 +226,9 @@ fn perform(act: &Act, head: &str, batch: &Batch, state: &(Mutex<State>, Condvar)
         }
         Act::Blame(status, bad) => {
             let blamed = batch.items.iter().any(|item| bad.iter().any(|id| id[..] == item.id.0));
-            if blamed { (*status, http(*status, "", b"")) } else { store("") }
+            let problem = Problem { error: "the batch is malformed".into(), next: None };
+            let said = rmp_serde::to_vec_named(&problem).unwrap();
+            if blamed { (*status, http(*status, "", &said)) } else { store("") }
         }
         Act::Token(token) => {
             let right =
