@@ -40,7 +40,7 @@ impl Ledger {
         connection: &Connection,
         row: &CrashRow,
     ) -> rusqlite::Result<(Said, Option<String>)> {
-        if self.stays_away(connection, &row.item.id, row.item.hour)? {
+        if self.stays_away(connection, &row.item)? {
             return Ok((Said::Duplicate, None));
         }
         let numbers = self.numbers(connection, row)?;

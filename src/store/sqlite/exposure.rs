@@ -19,7 +19,7 @@ const MS: i64 = 1_000_000;
 impl Ledger {
     pub(super) fn exposure(&mut self, connection: &Connection, report: &Report) -> rusqlite::Result<Said> {
         let item = &report.item;
-        if self.stays_away(connection, &item.id, item.hour)? {
+        if self.stays_away(connection, item)? {
             return Ok(Said::Duplicate);
         }
         let (host, name, _) = self.hosts.row(connection, &mut self.dictionary, item)?;
@@ -52,6 +52,7 @@ impl Ledger {
     ) -> rusqlite::Result<Vec<(i64, i64)>> {
         let Some(span) = report.span.map(coverage::claim) else { return Ok(Vec::new()) };
         let mut hours = Vec::new();
+        let oldest = self.horizon.oldest(report.item.received);
         let wall = report.item.moment.div_euclid(MS).saturating_sub(span.1);
         for (low, high) in coverage::uncounted(span, &counted(connection, host, &report.boot, span)?) {
             connection.prepare_cached("INSERT INTO span VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(params![
@@ -62,7 +63,7 @@ impl Ledger {
                 report.item.hour
             ])?;
             let part = (low.saturating_add(wall), high.saturating_add(wall));
-            hours.extend(coverage::hours(part).filter(|(hour, _)| *hour >= self.horizon));
+            hours.extend(coverage::hours(part).filter(|(hour, _)| *hour >= oldest));
         }
         let mut add = connection.prepare_cached(
             "INSERT INTO host_hour VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET ms = ms + excluded.ms",

@@ -11,7 +11,8 @@ use rusqlite::{Connection, params};
 
 use super::dictionary::{Cache, Dictionary};
 use super::facts::Hosts;
-use super::prepare::Prepared;
+use super::horizon::Horizon;
+use super::prepare::{ItemRow, Prepared};
 use super::rollup::RollUp;
 use crate::wire::Said;
 
@@ -28,7 +29,7 @@ pub(super) struct Ledger {
     /// The position that the next item takes.
     pub(super) seq: i64,
     /// Hours before it are gone and stay away.
-    pub(super) horizon: i64,
+    pub(super) horizon: Horizon,
     pub(super) exposures: i64,
     /// Some ids were purged: only then is each new one looked for among them.
     pub(super) purged: bool,
@@ -41,7 +42,7 @@ impl Ledger {
         };
         Ok(Ledger {
             seq: number("seq")?,
-            horizon: number("horizon")?,
+            horizon: Horizon::load(connection)?,
             exposures: number("exposures")?,
             purged: connection.query_row("SELECT EXISTS (SELECT 1 FROM purged)", [], |row| row.get(0))?,
             ..Ledger::default()
@@ -63,13 +64,8 @@ impl Ledger {
     }
 
     /// True for what was removed on purpose, or would be at once.
-    pub(super) fn stays_away(
-        &self,
-        connection: &Connection,
-        id: &[u8; 16],
-        hour: i64,
-    ) -> rusqlite::Result<bool> {
-        if hour < self.horizon {
+    pub(super) fn stays_away(&self, connection: &Connection, item: &ItemRow) -> rusqlite::Result<bool> {
+        if item.hour < self.horizon.oldest(item.received) {
             return Ok(true);
         }
         if !self.purged {
@@ -77,7 +73,7 @@ impl Ledger {
         }
         connection
             .prepare_cached("SELECT EXISTS (SELECT 1 FROM purged WHERE id = ?1)")?
-            .query_row([id], |row| row.get(0))
+            .query_row([item.id], |row| row.get(0))
     }
 
     pub(super) fn next(&mut self) -> i64 {
@@ -124,7 +120,8 @@ impl Ledger {
                 .execute(params![v, n])?;
         }
         let mut number = connection.prepare_cached("UPDATE number SET n = ?2 WHERE name = ?1 AND n <> ?2")?;
-        for (name, n) in [("seq", self.seq), ("horizon", self.horizon), ("exposures", self.exposures)] {
+        let own = [("seq", self.seq), ("exposures", self.exposures)];
+        for (name, n) in own.into_iter().chain(self.horizon.numbers()) {
             number.execute(params![name, n])?;
         }
         Ok(())

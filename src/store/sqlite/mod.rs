@@ -24,6 +24,7 @@ mod exposure;
 mod facts;
 mod fault;
 mod filter;
+mod horizon;
 mod hosts;
 mod ledger;
 mod number;
@@ -245,12 +246,9 @@ impl Store for Sqlite {
 
     fn retain(&self, keep: Keep, now: u64) -> Result<u64, StoreError> {
         let mut gone = 0u64;
-        self.write(move |writer| {
-            writer.transaction(|ledger, _| {
-                ledger.move_horizon(keep, now);
-                Ok(())
-            })
-        })?;
+        if !self.write(move |writer| writer.transaction(|ledger, _| Ok(ledger.advance(keep, now))))? {
+            return Ok(gone);
+        }
         loop {
             let step = self.write(move |writer| {
                 writer.transaction(|ledger, connection| ledger.retain(connection, keep, now))

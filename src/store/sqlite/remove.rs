@@ -2,9 +2,9 @@
 //! time is over. Either way the roll-ups go with it, in the same transaction.
 //!
 //! Nothing that went comes back as new. Purged ids are remembered. Retention
-//! moves the horizon first: what is older is a duplicate from then on, so that
-//! ids need not be remembered, except those of records whose own clock does
-//! not say their hour.
+//! moves the horizon first ([`horizon`](super::horizon)): what is older is a
+//! duplicate from then on, so that ids need not be remembered, except those of
+//! records whose own clock does not say their hour.
 
 use std::time::SystemTime;
 
@@ -12,8 +12,9 @@ use rusqlite::{Connection, Row, params};
 
 use super::fault::sort;
 use super::filter::Filter;
+use super::horizon::Witnesses;
 use super::ledger::Ledger;
-use super::number::{HOUR_NS, amount, clamp, hour};
+use super::number::{HOUR_NS, amount, clamp};
 use super::rollup::Cell;
 use super::writer::Writer;
 use crate::store::{Keep, StoreError};
@@ -96,12 +97,12 @@ impl Ledger {
         Ok(count)
     }
 
-    /// The hour before which nothing is kept; it never goes back.
-    pub(super) fn move_horizon(&mut self, keep: Keep, now: u64) {
-        if keep.records_days > 0 {
-            let age = i64::from(keep.records_days).saturating_mul(DAY_NS);
-            self.horizon = self.horizon.max(hour(clamp(now).saturating_sub(age)));
-        }
+    /// Moves the horizon; false when the clock is not to be believed, and
+    /// nothing may be removed by it. Who was heard before is asked no more.
+    pub(super) fn advance(&mut self, keep: Keep, now: u64) -> bool {
+        let believed = self.horizon.advance(keep, now, &self.hosts.witnesses);
+        self.hosts.witnesses = Witnesses::default();
+        believed
     }
 
     /// One step of retention; how many crashes and how many rows went.
@@ -116,7 +117,9 @@ impl Ledger {
                 "SELECT seq FROM (SELECT seq FROM crash WHERE at < ?2 AND hour < ?1 LIMIT ?3)
                  UNION SELECT seq FROM (SELECT seq FROM crash WHERE shifted AND hour < ?1 LIMIT ?3)",
             )?
-            .query_map([self.horizon, self.horizon.saturating_mul(HOUR_NS), STEP], |row| row.get(0))?
+            .query_map([self.horizon.hour, self.horizon.hour.saturating_mul(HOUR_NS), STEP], |row| {
+                row.get(0)
+            })?
             .collect::<rusqlite::Result<_>>()?;
         self.remove(connection, &seqs, Remember::Shifted)?;
         let crashes = u64::try_from(seqs.len()).unwrap_or(u64::MAX);
@@ -125,7 +128,7 @@ impl Ledger {
         // The roll-ups of exposure have no index by hour: few steps pass over
         // them, each with many rows.
         if rows == 0 {
-            rows = old_rollups(connection, self.horizon)?;
+            rows = old_rollups(connection, self.horizon.hour)?;
         }
         Ok((crashes, rows))
     }
@@ -133,7 +136,7 @@ impl Ledger {
     fn old_exposures(&mut self, connection: &Connection) -> rusqlite::Result<u64> {
         let seqs: Vec<i64> = connection
             .prepare_cached("SELECT seq FROM exposure WHERE hour < ?1 LIMIT ?2")?
-            .query_map([self.horizon, STEP], |row| row.get(0))?
+            .query_map([self.horizon.hour, STEP], |row| row.get(0))?
             .collect::<rusqlite::Result<_>>()?;
         for seq in &seqs {
             connection.prepare_cached("DELETE FROM exposure WHERE seq = ?1")?.execute([seq])?;
@@ -169,16 +172,24 @@ fn old_rollups(connection: &Connection, horizon: i64) -> rusqlite::Result<u64> {
 }
 
 /// Bodies go by the time at which they came: in the order of their positions.
+/// What a clock that was ahead stamped came now at the latest, or all behind it
+/// would wait for that time.
 fn old_bodies(connection: &Connection, keep: Keep, now: u64) -> rusqlite::Result<u64> {
     if keep.bodies_days == 0 {
         return Ok(0);
     }
-    let age = i64::from(keep.bodies_days).saturating_mul(DAY_NS);
+    let (now, age) = (clamp(now), i64::from(keep.bodies_days).saturating_mul(DAY_NS));
+    connection
+        .prepare_cached(
+            "UPDATE body SET received = ?1
+             WHERE seq IN (SELECT seq FROM body ORDER BY seq LIMIT ?2) AND received > ?1",
+        )?
+        .execute([now, STEP])?;
     let rows = connection
         .prepare_cached(
             "DELETE FROM body WHERE seq IN (SELECT seq FROM body ORDER BY seq LIMIT ?2) AND received < ?1",
         )?
-        .execute([clamp(now).saturating_sub(age), STEP])?;
+        .execute([now.saturating_sub(age), STEP])?;
     Ok(u64::try_from(rows).unwrap_or(u64::MAX))
 }
 
