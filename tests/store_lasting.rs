@@ -8,13 +8,14 @@ mod support;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
+use epicore::record::{Kind, Record};
 use epicore::store::sqlite::{Options, Sqlite, create_old};
-use epicore::store::{Keep, Search, Store, StoreError};
+use epicore::store::{Incoming, Keep, Origin, Search, Store, StoreError};
 use epicore::wire::Said;
 use epicore::wire::api::{AuditRow, Purge};
 use support::*;
 
-const NEWEST: i32 = 4;
+const NEWEST: i32 = 5;
 
 fn version(place: &Place) -> i32 {
     place.look("PRAGMA user_version")[0]
@@ -43,7 +44,7 @@ fn a_store_of_a_newer_program_is_refused_and_left_alone() {
     drop(place.open());
     rusqlite::Connection::open(&place.path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let refused = Sqlite::open(&place.path, Options::default()).unwrap_err().to_string();
-    assert!(refused.contains("newer epicore-collector (version 99, this one knows 4)"), "{refused}");
+    assert!(refused.contains("newer epicore-collector (version 99, this one knows 5)"), "{refused}");
     assert_eq!(version(&place), 99);
 }
 
@@ -135,6 +136,12 @@ fn the_audit_log_is_newest_first() {
     assert_eq!(read, [3, 2]);
 }
 
+/// The same, when the collector's clock says `now` and the host's agrees.
+fn at(store: &dyn Store, now: u64, items: Vec<Incoming>) -> Vec<Said> {
+    let origin = Origin { received: now, ..origin("web-1") };
+    store.ingest(&origin, items).unwrap().into_iter().map(|outcome| outcome.said).collect()
+}
+
 #[test]
 fn bodies_go_first_then_everything_and_nothing_comes_back_as_new() {
     let place = Place::new();
@@ -153,13 +160,13 @@ fn bodies_go_first_then_everything_and_nothing_comes_back_as_new() {
     assert!(store.exposure(&ever()).unwrap().is_empty());
     assert_eq!(store.amounts().unwrap().exposures, 0);
     assert!(place.look::<i64>("PRAGMA page_count")[0] < before / 2, "space is given back");
-    assert_eq!(ingest(&store, "web-1", batch), [Said::Duplicate; 1200]);
+    assert_eq!(at(&store, now, batch), [Said::Refused; 1200]);
     drop(store);
     let store = place.open();
-    assert_eq!(tell(&store, &census(5000, "web-1", HOUR, 0)), Said::Duplicate);
+    assert_eq!(at(&store, now, vec![report(&census(5000, "web-1", HOUR, 0))]), [Said::Refused]);
     // Keeping for longer again does not bring back what is gone.
     store.retain(Keep { bodies_days: 0, records_days: 400 }, now).unwrap();
-    assert_eq!(put(&store, &crash(1, "web-1", 1)), Said::Duplicate);
+    assert_eq!(at(&store, now, vec![body(&crash(1, "web-1", 1))]), [Said::Refused]);
     for table in ["crash", "body", "crash_hour", "exposure", "span", "host_hour", "process_hour", "ran"] {
         assert_eq!(place.look::<i64>(&format!("SELECT count(*) FROM {table}")), [0], "{table}");
     }
@@ -177,6 +184,103 @@ fn an_expired_record_whose_clock_was_wrong_stays_away_too() {
     let mut later = origin("web-1");
     later.received = AT + 40 * DAY;
     assert_eq!(store.ingest(&later, vec![body(&future)]).unwrap()[0].said, Said::Duplicate);
+}
+
+/// A host's clock was a year and more behind when it crashed, and right when it
+/// sent: the record was called a duplicate, and the host threw it away.
+#[test]
+fn a_record_that_is_too_old_and_was_never_here_is_refused_in_words_and_not_a_duplicate() {
+    let place = Place::new();
+    let store = place.open();
+    let (keep, now) = (Keep { bodies_days: 0, records_days: 30 }, AT + 40 * DAY);
+    at(&store, now, vec![body(&Record { realtime_ns: Some(now), ..crash(1, "web-1", 1) })]);
+    store.retain(keep, now).unwrap();
+    let old = crash(2, "web-1", 1);
+    let said =
+        store.ingest(&Origin { received: now, ..origin("web-1") }, vec![body(&old)]).unwrap().remove(0);
+    assert_eq!(said.said, Said::Refused);
+    let why = said.why.unwrap();
+    assert!(why.contains("older than the collector keeps (30 days)") && why.contains("clock"), "{why}");
+    assert_eq!(at(&store, now, vec![report(&census(3, "web-1", HOUR, 0))]), [Said::Refused]);
+    // One that says no time happened when it came; what is here is a duplicate.
+    let timeless = Record { realtime_ns: None, kind: Kind::Minimal, ..crash(4, "web-1", 1) };
+    assert_eq!(at(&store, now, vec![body(&timeless)]), [Said::Stored]);
+    let minimal = Record { kind: Kind::Minimal, ..crash(4, "web-1", 1) };
+    assert_eq!(at(&store, now, vec![body(&minimal)]), [Said::Duplicate]);
+    assert_eq!(at(&store, now, vec![body(&crash(4, "web-1", 1))]), [Said::Refused], "it would be lost");
+}
+
+#[test]
+fn the_roll_ups_of_exposure_go_once_a_day() {
+    let place = Place::new();
+    let store = place.open();
+    let keep = Keep { bodies_days: 0, records_days: 30 };
+    at(&store, AT + DAY, vec![report(&census(1, "web-1", 12 * HOUR, 0))]);
+    let hours = |now| {
+        store.retain(keep, now).unwrap();
+        place.look::<i64>("SELECT count(*) FROM host_hour")[0]
+    };
+    let over = AT + 30 * DAY;
+    assert_eq!(hours(over + 2 * HOUR), 10, "not since it was opened");
+    assert_eq!((hours(over + 5 * HOUR), hours(over + 20 * HOUR)), (10, 10));
+    assert_eq!(hours(over + 26 * HOUR), 0);
+}
+
+/// A collector once ran with its clock three years ahead: retention moved the
+/// horizon there for good, and every record since was a "duplicate" and lost.
+#[test]
+fn a_clock_that_was_far_ahead_once_costs_no_record_of_later() {
+    let place = Place::new();
+    let keep = Keep { bodies_days: 90, records_days: 400 };
+    let now = AT + 2 * DAY;
+    place.open().retain(keep, now + 1095 * DAY).unwrap();
+    let store = place.open();
+    assert_eq!(at(&store, now, vec![body(&crash(1, "web-1", 1))]), [Said::Stored], "before retention ran");
+    assert_eq!(at(&store, now, vec![report(&census(2, "web-1", HOUR, 0))]), [Said::Stored]);
+    assert_eq!(store.hosts(&ever()).unwrap()[0].hours, 1.0);
+    assert_eq!(store.retain(keep, now).unwrap(), 0);
+    drop(store);
+    let store = place.open();
+    assert_eq!(at(&store, now, vec![body(&crash(3, "web-1", 1))]), [Said::Stored]);
+    assert_eq!(store.amounts().unwrap().records, 2);
+}
+
+/// The same clock, in a store that had records: all of them were removed.
+#[test]
+fn a_clock_that_jumps_ahead_removes_nothing_until_the_hosts_say_the_same() {
+    let place = Place::new();
+    let store = place.open();
+    let keep = Keep { bodies_days: 90, records_days: 400 };
+    store.retain(keep, AT + DAY).unwrap();
+    put(&store, &crash(1, "web-1", 1));
+    let ahead = AT + 1100 * DAY;
+    assert_eq!(store.retain(keep, ahead).unwrap(), 0, "nobody was heard");
+    let wrong = Origin { received: ahead, clock_ns: -1_000_000 * SECOND as i64, ..origin("web-1") };
+    let late = Record { realtime_ns: Some(ahead), ..crash(2, "web-1", 1) };
+    store.ingest(&wrong, vec![body(&late)]).unwrap();
+    assert_eq!(store.retain(keep, ahead).unwrap(), 0, "the host has another time");
+    assert!(store.one(&id(1)).unwrap().unwrap().record.is_some());
+    let late = Record { realtime_ns: Some(ahead), ..crash(3, "web-1", 1) };
+    at(&store, ahead, vec![body(&late)]);
+    assert_eq!(store.retain(keep, ahead).unwrap(), 1);
+    assert!(store.one(&id(1)).unwrap().is_none());
+}
+
+/// Bodies go in the order in which they came: one that a wrong clock stamped
+/// with a time to come kept all behind it for ever.
+#[test]
+fn a_body_stamped_by_a_clock_that_was_ahead_goes_too() {
+    let place = Place::new();
+    let store = place.open();
+    let keep = Keep { bodies_days: 30, records_days: 0 };
+    at(&store, AT + 1000 * DAY, vec![body(&crash(1, "web-1", 1))]);
+    for (n, days) in [(2, 1), (3, 40), (4, 80)] {
+        let now = AT + days * DAY;
+        at(&store, now, vec![body(&Record { realtime_ns: Some(now), ..crash(n, "web-1", 1) })]);
+        store.retain(keep, now).unwrap();
+    }
+    let kept = |n| store.one(&id(n)).unwrap().unwrap().record.is_some();
+    assert_eq!([kept(1), kept(2), kept(3), kept(4)], [false, false, false, true]);
 }
 
 #[test]

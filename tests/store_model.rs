@@ -26,7 +26,7 @@ enum Step {
     Image(usize, u64, u64),
     /// Everything of a unit goes.
     Purge(u64),
-    /// Days since AT at which ten days are kept.
+    /// Days that pass before retention keeps ten.
     Retain(u64),
     Restart,
 }
@@ -37,7 +37,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (0..HOSTS.len(), batch).prop_map(|(host, items)| Step::Batch(host, items)),
         2 => (0..HOSTS.len(), 0u64..3, 0u64..1000).prop_map(|(h, c, n)| Step::Image(h, c, n)),
         1 => (0u64..4).prop_map(Step::Purge),
-        1 => (10u64..14).prop_map(Step::Retain),
+        1 => (0u64..3).prop_map(Step::Retain),
         1 => Just(Step::Restart),
     ]
 }
@@ -63,12 +63,18 @@ struct Model {
     rows: BTreeMap<u64, bool>,
     purged: BTreeSet<u64>,
     horizon_days: u64,
+    /// Days since AT, beyond ten.
+    passed: u64,
 }
 
 impl Model {
     fn expect(&mut self, n: u64, minimal: bool) -> Said {
         let expired = n % 4 < self.horizon_days;
-        if self.purged.contains(&n) || expired {
+        // Purged ids are forgotten when the horizon keeps them away.
+        if expired {
+            return Said::Refused;
+        }
+        if self.purged.contains(&n) {
             return Said::Duplicate;
         }
         match self.rows.get(&n) {
@@ -105,11 +111,14 @@ fn apply(place: &Place, store: &mut Option<Sqlite>, model: &mut Model, step: &St
             model.purged.extend(gone);
         }
         Step::Retain(days) => {
-            model.horizon_days = model.horizon_days.max(days - 10);
+            model.passed = (model.passed + days).min(4);
+            model.horizon_days = model.passed;
             let before = model.rows.len();
             let horizon = model.horizon_days;
             model.rows.retain(|n, _| n % 4 >= horizon);
-            let gone = open.retain(Keep { bodies_days: 0, records_days: 10 }, AT + days * DAY).unwrap();
+            let gone = open
+                .retain(Keep { bodies_days: 0, records_days: 10 }, AT + (10 + model.passed) * DAY)
+                .unwrap();
             assert_eq!(gone as usize, before - model.rows.len());
         }
         Step::Restart => {

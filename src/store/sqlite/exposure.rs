@@ -5,6 +5,8 @@
 //! the same boot has counted, so the sum is the union of all spans. A lost one
 //! leaves a hole until it comes. Process-hours are what ran times that part.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, params};
 
 use super::census::Report;
@@ -13,14 +15,15 @@ use super::ledger::Ledger;
 use super::rollup::Cell;
 use crate::wire::Said;
 
-/// Nanoseconds of a millisecond.
-const MS: i64 = 1_000_000;
-
 impl Ledger {
-    pub(super) fn exposure(&mut self, connection: &Connection, report: &Report) -> rusqlite::Result<Said> {
+    pub(super) fn exposure(
+        &mut self,
+        connection: &Connection,
+        report: &Report,
+    ) -> rusqlite::Result<(Said, Option<String>)> {
         let item = &report.item;
-        if self.stays_away(connection, &item.id, item.hour)? {
-            return Ok(Said::Duplicate);
+        if let Some(said) = self.turned_away(connection, item, || is_here(connection, &item.id))? {
+            return Ok(said);
         }
         let (host, name, _) = self.hosts.row(connection, &mut self.dictionary, item)?;
         let added = connection
@@ -29,7 +32,7 @@ impl Ledger {
             )?
             .execute(params![self.seq, item.id, item.at, item.received, item.hour, host])?;
         if added == 0 {
-            return Ok(Said::Duplicate);
+            return Ok((Said::Duplicate, None));
         }
         let seq = self.next();
         self.exposures = self.exposures.saturating_add(1);
@@ -40,7 +43,7 @@ impl Ledger {
         for (container, image) in &report.containers {
             self.contain(connection, container, image, name, item.hour)?;
         }
-        Ok(Said::Stored)
+        Ok((Said::Stored, None))
     }
 
     /// Counts what of the report's span was not; its milliseconds by hour.
@@ -49,10 +52,10 @@ impl Ledger {
         connection: &Connection,
         report: &Report,
         host: i64,
-    ) -> rusqlite::Result<Vec<(i64, i64)>> {
-        let Some(span) = report.span.map(coverage::claim) else { return Ok(Vec::new()) };
-        let mut hours = Vec::new();
-        let wall = report.item.moment.div_euclid(MS).saturating_sub(span.1);
+    ) -> rusqlite::Result<BTreeMap<i64, i64>> {
+        let mut hours = BTreeMap::new();
+        let Some(span) = report.span.map(coverage::claim) else { return Ok(hours) };
+        let oldest = self.horizon.oldest(report.item.received);
         for (low, high) in coverage::uncounted(span, &counted(connection, host, &report.boot, span)?) {
             connection.prepare_cached("INSERT INTO span VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(params![
                 host,
@@ -61,8 +64,11 @@ impl Ledger {
                 high,
                 report.item.hour
             ])?;
-            let part = (low.saturating_add(wall), high.saturating_add(wall));
-            hours.extend(coverage::hours(part).filter(|(hour, _)| *hour >= self.horizon));
+            let parts = coverage::hours(report.on_the_wall((low, high)));
+            for (hour, ms) in parts.filter(|(hour, _)| *hour >= oldest) {
+                let sum = hours.entry(hour).or_insert(0i64);
+                *sum = sum.saturating_add(ms);
+            }
         }
         let mut add = connection.prepare_cached(
             "INSERT INTO host_hour VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET ms = ms + excluded.ms",
@@ -78,7 +84,7 @@ impl Ledger {
         connection: &Connection,
         report: &Report,
         host: i64,
-        hours: &[(i64, i64)],
+        hours: &BTreeMap<i64, i64>,
     ) -> rusqlite::Result<()> {
         // A sum beyond 64 bits would be a REAL, which the table refuses: every
         // batch that names this hour would fail. It stops at 2⁶² instead.
@@ -91,8 +97,10 @@ impl Ledger {
              SET first = min(first, excluded.first), last = max(last, excluded.last)",
         )?;
         let own = report.item.hour;
-        let first = hours.iter().map(|(hour, _)| *hour).fold(own, i64::min);
-        let last = hours.iter().map(|(hour, _)| *hour).fold(own, i64::max);
+        let first = hours.keys().copied().fold(own, i64::min);
+        let last = hours.keys().copied().fold(own, i64::max);
+        let all = BTreeMap::from([(own, hours.values().copied().fold(0, i64::saturating_add))]);
+        let hours = if report.too_wide(hours.len()) { &all } else { hours };
         for ((workload, build), n) in &report.running {
             let workload = self.dictionary.maybe(connection, workload.as_deref())?.unwrap_or(0);
             let build = self.dictionary.build(connection, build.as_deref())?.unwrap_or(0);
@@ -154,6 +162,12 @@ impl Ledger {
         }
         Ok(())
     }
+}
+
+fn is_here(connection: &Connection, id: &[u8; 16]) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM exposure WHERE id = ?1)")?
+        .query_row([id], |row| row.get(0))
 }
 
 /// Spans of the boot that touch this one, in order.

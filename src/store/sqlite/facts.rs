@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::dictionary::{Cache, Dictionary};
+use super::horizon::Witnesses;
 use super::prepare::ItemRow;
 
 /// A value and the moment of the report that told it; -1 = nobody did.
@@ -48,6 +49,8 @@ struct Known {
 pub(super) struct Hosts {
     rows: Cache<(i64, Vec<u8>)>,
     known: HashMap<i64, Known>,
+    /// Whose clocks agree with ours.
+    pub(super) witnesses: Witnesses,
 }
 
 impl Hosts {
@@ -63,6 +66,7 @@ impl Hosts {
         let host = self.number(connection, name, &item.mid)?;
         let kernel = dictionary.maybe(connection, item.kernel.as_deref())?;
         let model = dictionary.maybe(connection, item.model.as_deref())?;
+        self.witnesses.hear(name, item.received, item.clock);
         let known = self.known.entry(host).or_default();
         if item.received >= known.seen {
             (known.seen, known.clock) = (item.received, item.clock);

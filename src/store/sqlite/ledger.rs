@@ -11,7 +11,8 @@ use rusqlite::{Connection, params};
 
 use super::dictionary::{Cache, Dictionary};
 use super::facts::Hosts;
-use super::prepare::Prepared;
+use super::horizon::Horizon;
+use super::prepare::{ItemRow, Prepared};
 use super::rollup::RollUp;
 use crate::wire::Said;
 
@@ -28,8 +29,10 @@ pub(super) struct Ledger {
     /// The position that the next item takes.
     pub(super) seq: i64,
     /// Hours before it are gone and stay away.
-    pub(super) horizon: i64,
+    pub(super) horizon: Horizon,
     pub(super) exposures: i64,
+    /// The horizon of the last sweep; 0: not since this was loaded.
+    pub(super) swept: i64,
     /// Some ids were purged: only then is each new one looked for among them.
     pub(super) purged: bool,
 }
@@ -41,7 +44,7 @@ impl Ledger {
         };
         Ok(Ledger {
             seq: number("seq")?,
-            horizon: number("horizon")?,
+            horizon: Horizon::load(connection)?,
             exposures: number("exposures")?,
             purged: connection.query_row("SELECT EXISTS (SELECT 1 FROM purged)", [], |row| row.get(0))?,
             ..Ledger::default()
@@ -56,28 +59,33 @@ impl Ledger {
     ) -> rusqlite::Result<(Said, Option<String>)> {
         match item {
             Prepared::Crash(row) => self.crash(connection, row),
-            Prepared::Exposure(report) => Ok((self.exposure(connection, report)?, None)),
+            Prepared::Exposure(report) => self.exposure(connection, report),
             Prepared::Refused(_, why) => Ok((Said::Refused, Some(why.clone()))),
             Prepared::Later(_, why) => Ok((Said::Later, Some(why.clone()))),
         }
     }
 
-    /// True for what was removed on purpose, or would be at once.
-    pub(super) fn stays_away(
+    /// What is said of what was removed on purpose, and of what would be
+    /// removed at once: that is only a duplicate when it is still here, all else
+    /// would be a loss that nobody hears of.
+    pub(super) fn turned_away(
         &self,
         connection: &Connection,
-        id: &[u8; 16],
-        hour: i64,
-    ) -> rusqlite::Result<bool> {
-        if hour < self.horizon {
-            return Ok(true);
+        item: &ItemRow,
+        is_here: impl FnOnce() -> rusqlite::Result<bool>,
+    ) -> rusqlite::Result<Option<(Said, Option<String>)>> {
+        if self.purged && was_purged(connection, &item.id)? {
+            return Ok(Some((Said::Duplicate, None)));
         }
-        if !self.purged {
-            return Ok(false);
+        if item.hour >= self.horizon.oldest(item.received) {
+            return Ok(None);
         }
-        connection
-            .prepare_cached("SELECT EXISTS (SELECT 1 FROM purged WHERE id = ?1)")?
-            .query_row([id], |row| row.get(0))
+        if is_here()? {
+            return Ok(Some((Said::Duplicate, None)));
+        }
+        let days = self.horizon.days;
+        let why = format!("older than the collector keeps ({days} days), or the host's clock was wrong then");
+        Ok(Some((Said::Refused, Some(why))))
     }
 
     pub(super) fn next(&mut self) -> i64 {
@@ -124,9 +132,16 @@ impl Ledger {
                 .execute(params![v, n])?;
         }
         let mut number = connection.prepare_cached("UPDATE number SET n = ?2 WHERE name = ?1 AND n <> ?2")?;
-        for (name, n) in [("seq", self.seq), ("horizon", self.horizon), ("exposures", self.exposures)] {
+        let own = [("seq", self.seq), ("exposures", self.exposures)];
+        for (name, n) in own.into_iter().chain(self.horizon.numbers()) {
             number.execute(params![name, n])?;
         }
         Ok(())
     }
+}
+
+fn was_purged(connection: &Connection, id: &[u8; 16]) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM purged WHERE id = ?1)")?
+        .query_row([id], |row| row.get(0))
 }

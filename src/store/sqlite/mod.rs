@@ -4,8 +4,8 @@
 //! ```text
 //! caller's thread                 writer's thread              readers
 //! decode, refuse, pack  ──────►   all that wait: one           a snapshot each (WAL)
-//!        (prepare)      channel   transaction, one fsync,  ──► columns, roll-ups
-//!                       ◄──────   then all are answered
+//!   (prepare, a slice   channel   transaction, one fsync,  ──► columns, roll-ups
+//!       at a time)      ◄──────   then all are answered
 //! ```
 //!
 //! What it needs: a file on a local disk that nothing else writes. What it
@@ -24,6 +24,7 @@ mod exposure;
 mod facts;
 mod fault;
 mod filter;
+mod horizon;
 mod hosts;
 mod ledger;
 mod number;
@@ -35,7 +36,9 @@ mod remove;
 mod rollup;
 mod search;
 mod signatures;
+mod slices;
 mod study;
+mod sweep;
 mod workload;
 mod writer;
 
@@ -53,6 +56,8 @@ use crate::wire::api::{
     AttributeRow, AuditRow, ExposureRow, HostRow, One, Page, Purge, Purged, Signature, StudyInput,
 };
 use fault::sort;
+use slices::{Allowance, Slices};
+use sweep::Sweep;
 use writer::{Job, Writer};
 
 #[doc(hidden)]
@@ -107,6 +112,7 @@ pub struct Sqlite {
     jobs: RwLock<Option<Sender<Job>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     idle: Mutex<Vec<Connection>>,
+    allowance: Allowance,
 }
 
 impl Sqlite {
@@ -126,6 +132,7 @@ impl Sqlite {
             jobs: RwLock::new(Some(jobs)),
             thread: Mutex::new(Some(thread)),
             idle: Mutex::new(Vec::new()),
+            allowance: Allowance::default(),
         })
     }
 
@@ -141,6 +148,11 @@ impl Sqlite {
         self.write(move |writer| {
             writer.connection.pragma_update(None, "max_page_count", i64::from(pages)).map_err(sort)
         })
+    }
+
+    fn must_be_open(&self) -> Result<(), StoreError> {
+        let jobs = self.jobs.read().unwrap_or_else(PoisonError::into_inner);
+        jobs.as_ref().map(drop).ok_or(StoreError::Closed)
     }
 
     fn send(&self, job: Job) -> Result<(), StoreError> {
@@ -160,11 +172,25 @@ impl Sqlite {
         answered.recv().unwrap_or(Err(StoreError::Closed))
     }
 
+    /// Goes through what has no index by hour, when a day has passed.
+    fn sweep(&self) -> Result<(), StoreError> {
+        let must = self.write(|writer| writer.transaction(|ledger, _| Ok(ledger.must_sweep())))?;
+        let mut sweep = if must { Sweep::begin() } else { Sweep::Done };
+        while sweep != Sweep::Done {
+            sweep = self.write(move |writer| {
+                writer.transaction(|ledger, connection| {
+                    let next = sweep.step(connection, ledger.horizon.hour)?;
+                    ledger.swept = if next == Sweep::Done { ledger.horizon.hour } else { ledger.swept };
+                    Ok(next)
+                })
+            })?;
+        }
+        Ok(())
+    }
+
     /// Asks on a connection of one's own, in one snapshot.
     fn read<T>(&self, ask: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        if self.jobs.read().unwrap_or_else(PoisonError::into_inner).is_none() {
-            return Err(StoreError::Closed);
-        }
+        self.must_be_open()?;
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match idle {
             Some(connection) => connection,
@@ -190,10 +216,14 @@ impl Drop for Sqlite {
 
 impl Store for Sqlite {
     fn ingest(&self, origin: &Origin, items: Vec<Incoming>) -> Result<Vec<Outcome>, StoreError> {
-        let items = items.into_iter().map(|item| prepare::prepare(origin, item)).collect();
-        let (answer, answered) = bounded(1);
-        self.send(Job::Ingest(items, answer))?;
-        answered.recv().unwrap_or(Err(StoreError::Closed))
+        self.must_be_open()?;
+        let mut outcomes = Vec::with_capacity(items.len());
+        for slice in Slices::new(origin, &self.allowance, items) {
+            let (answer, answered) = bounded(1);
+            self.send(Job::Ingest(slice, answer))?;
+            outcomes.extend(answered.recv().unwrap_or(Err(StoreError::Closed))?);
+        }
+        Ok(outcomes)
     }
 
     fn search(&self, search: &Search) -> Result<Page, StoreError> {
@@ -245,12 +275,9 @@ impl Store for Sqlite {
 
     fn retain(&self, keep: Keep, now: u64) -> Result<u64, StoreError> {
         let mut gone = 0u64;
-        self.write(move |writer| {
-            writer.transaction(|ledger, _| {
-                ledger.move_horizon(keep, now);
-                Ok(())
-            })
-        })?;
+        if !self.write(move |writer| writer.transaction(|ledger, _| Ok(ledger.advance(keep, now))))? {
+            return Ok(gone);
+        }
         loop {
             let step = self.write(move |writer| {
                 writer.transaction(|ledger, connection| ledger.retain(connection, keep, now))
@@ -261,14 +288,13 @@ impl Store for Sqlite {
                 break;
             }
         }
+        self.sweep()?;
         while self.write(|writer| writer.vacuum())? {}
         Ok(gone)
     }
 
     fn backup(&self, to: &Path) -> Result<(), StoreError> {
-        if self.jobs.read().unwrap_or_else(PoisonError::into_inner).is_none() {
-            return Err(StoreError::Closed);
-        }
+        self.must_be_open()?;
         backup::copy(&open::reader(&self.path, &self.options)?, to)
     }
 

@@ -2,9 +2,9 @@
 //! time is over. Either way the roll-ups go with it, in the same transaction.
 //!
 //! Nothing that went comes back as new. Purged ids are remembered. Retention
-//! moves the horizon first: what is older is a duplicate from then on, so that
-//! ids need not be remembered, except those of records whose own clock does
-//! not say their hour.
+//! moves the horizon first ([`horizon`](super::horizon)): what is older is
+//! refused from then on, so that ids need not be remembered, except those of
+//! records whose own clock does not say their hour.
 
 use std::time::SystemTime;
 
@@ -12,8 +12,9 @@ use rusqlite::{Connection, Row, params};
 
 use super::fault::sort;
 use super::filter::Filter;
+use super::horizon::Witnesses;
 use super::ledger::Ledger;
-use super::number::{HOUR_NS, amount, clamp, hour};
+use super::number::{HOUR_NS, amount, clamp};
 use super::rollup::Cell;
 use super::writer::Writer;
 use crate::store::{Keep, StoreError};
@@ -21,8 +22,10 @@ use crate::wire::api::{AuditRow, Purge, Purged};
 
 /// Rows of one step: what a batch may have to wait for.
 const STEP: i64 = 500;
-/// Rows of a roll-up that one step removes: they are small.
-const HOURS_STEP: i64 = 20_000;
+/// Spans of one step: they are small.
+const SPANS: i64 = 5000;
+/// Hours between two sweeps.
+const SWEPT: i64 = 24;
 /// Free pages given back in one step.
 const VACUUM: i64 = 2000;
 /// Nanoseconds of a day.
@@ -96,12 +99,12 @@ impl Ledger {
         Ok(count)
     }
 
-    /// The hour before which nothing is kept; it never goes back.
-    pub(super) fn move_horizon(&mut self, keep: Keep, now: u64) {
-        if keep.records_days > 0 {
-            let age = i64::from(keep.records_days).saturating_mul(DAY_NS);
-            self.horizon = self.horizon.max(hour(clamp(now).saturating_sub(age)));
-        }
+    /// Moves the horizon; false when the clock is not to be believed, and
+    /// nothing may be removed by it. Who was heard before is asked no more.
+    pub(super) fn advance(&mut self, keep: Keep, now: u64) -> bool {
+        let believed = self.horizon.advance(keep, now, &self.hosts.witnesses);
+        self.hosts.witnesses = Witnesses::default();
+        believed
     }
 
     /// One step of retention; how many crashes and how many rows went.
@@ -116,24 +119,28 @@ impl Ledger {
                 "SELECT seq FROM (SELECT seq FROM crash WHERE at < ?2 AND hour < ?1 LIMIT ?3)
                  UNION SELECT seq FROM (SELECT seq FROM crash WHERE shifted AND hour < ?1 LIMIT ?3)",
             )?
-            .query_map([self.horizon, self.horizon.saturating_mul(HOUR_NS), STEP], |row| row.get(0))?
+            .query_map([self.horizon.hour, self.horizon.hour.saturating_mul(HOUR_NS), STEP], |row| {
+                row.get(0)
+            })?
             .collect::<rusqlite::Result<_>>()?;
         self.remove(connection, &seqs, Remember::Shifted)?;
         let crashes = u64::try_from(seqs.len()).unwrap_or(u64::MAX);
         let mut rows = crashes.saturating_add(self.old_exposures(connection)?);
         rows = rows.saturating_add(old_bodies(connection, keep, now)?);
-        // The roll-ups of exposure have no index by hour: few steps pass over
-        // them, each with many rows.
-        if rows == 0 {
-            rows = old_rollups(connection, self.horizon)?;
-        }
+        rows = rows.saturating_add(old_spans(connection, self.horizon.hour)?);
         Ok((crashes, rows))
+    }
+
+    /// True when the tables without an index by hour are to be gone through:
+    /// once in a day of the horizon, and when nobody knows when it was done.
+    pub(super) fn must_sweep(&self) -> bool {
+        self.horizon.hour > 0 && self.horizon.hour >= self.swept.saturating_add(SWEPT)
     }
 
     fn old_exposures(&mut self, connection: &Connection) -> rusqlite::Result<u64> {
         let seqs: Vec<i64> = connection
-            .prepare_cached("SELECT seq FROM exposure WHERE hour < ?1 LIMIT ?2")?
-            .query_map([self.horizon, STEP], |row| row.get(0))?
+            .prepare_cached(BY_INDEX[0])?
+            .query_map([self.horizon.hour, STEP], |row| row.get(0))?
             .collect::<rusqlite::Result<_>>()?;
         for seq in &seqs {
             connection.prepare_cached("DELETE FROM exposure WHERE seq = ?1")?.execute([seq])?;
@@ -145,40 +152,45 @@ impl Ledger {
     }
 }
 
-/// Exposure has no rows to be taken away from its roll-ups: whole hours go.
-fn old_rollups(connection: &Connection, horizon: i64) -> rusqlite::Result<u64> {
-    const BY_KEY: [&str; 5] = [
-        "DELETE FROM host_hour WHERE (host, hour) IN
-           (SELECT host, hour FROM host_hour WHERE hour < ?1 LIMIT ?2)",
-        "DELETE FROM process_hour WHERE (workload, build, hour) IN
-           (SELECT workload, build, hour FROM process_hour WHERE hour < ?1 LIMIT ?2)",
-        "DELETE FROM ran WHERE (workload, build, host) IN
-           (SELECT workload, build, host FROM ran WHERE last < ?1 LIMIT ?2)",
-        "DELETE FROM span WHERE (host, boot, low) IN
-           (SELECT host, boot, low FROM span WHERE hour < ?1 LIMIT ?2)",
-        "DELETE FROM container WHERE (id, name) IN
-           (SELECT id, name FROM container WHERE hour < ?1 LIMIT ?2)",
-    ];
-    let mut rows = connection
-        .prepare_cached("DELETE FROM purged WHERE id IN (SELECT id FROM purged WHERE until < ?1 LIMIT ?2)")?
-        .execute([horizon, HOURS_STEP])?;
-    for sql in BY_KEY {
-        rows = rows.saturating_add(connection.prepare_cached(sql)?.execute([horizon, HOURS_STEP])?);
+/// What of the hourly steps goes by an index of its hour: rows, then each by
+/// its key. (A row-value IN would read all spans of each host.)
+pub(super) const BY_INDEX: [&str; 3] = [
+    "SELECT seq FROM exposure WHERE hour < ?1 LIMIT ?2",
+    "SELECT host, boot, low FROM span WHERE hour < ?1 LIMIT ?2",
+    "DELETE FROM span WHERE host = ?1 AND boot = ?2 AND low = ?3",
+];
+
+fn old_spans(connection: &Connection, horizon: i64) -> rusqlite::Result<u64> {
+    let [_, find, delete] = BY_INDEX;
+    let mut list = connection.prepare_cached(find)?;
+    let list = list.query_map([horizon, SPANS], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let list: Vec<(i64, Vec<u8>, i64)> = list.collect::<rusqlite::Result<_>>()?;
+    let mut delete = connection.prepare_cached(delete)?;
+    for (host, boot, low) in &list {
+        delete.execute(params![host, boot, low])?;
     }
-    Ok(u64::try_from(rows).unwrap_or(u64::MAX))
+    Ok(u64::try_from(list.len()).unwrap_or(u64::MAX))
 }
 
 /// Bodies go by the time at which they came: in the order of their positions.
+/// What a clock that was ahead stamped came now at the latest, or all behind it
+/// would wait for that time.
 fn old_bodies(connection: &Connection, keep: Keep, now: u64) -> rusqlite::Result<u64> {
     if keep.bodies_days == 0 {
         return Ok(0);
     }
-    let age = i64::from(keep.bodies_days).saturating_mul(DAY_NS);
+    let (now, age) = (clamp(now), i64::from(keep.bodies_days).saturating_mul(DAY_NS));
+    connection
+        .prepare_cached(
+            "UPDATE body SET received = ?1
+             WHERE seq IN (SELECT seq FROM body ORDER BY seq LIMIT ?2) AND received > ?1",
+        )?
+        .execute([now, STEP])?;
     let rows = connection
         .prepare_cached(
             "DELETE FROM body WHERE seq IN (SELECT seq FROM body ORDER BY seq LIMIT ?2) AND received < ?1",
         )?
-        .execute([clamp(now).saturating_sub(age), STEP])?;
+        .execute([now.saturating_sub(age), STEP])?;
     Ok(u64::try_from(rows).unwrap_or(u64::MAX))
 }
 
@@ -243,7 +255,13 @@ impl Writer {
 
     /// Gives some free pages back to the filesystem; false when none is left.
     pub(super) fn vacuum(&mut self) -> Result<bool, StoreError> {
-        self.connection.execute_batch(&format!("PRAGMA incremental_vacuum({VACUUM})")).map_err(sort)?;
+        // Each step of the statement gives one page back: all of them are one
+        // transaction only when it is stepped to its end.
+        let mut give =
+            self.connection.prepare(&format!("PRAGMA incremental_vacuum({VACUUM})")).map_err(sort)?;
+        let mut pages = give.query([]).map_err(sort)?;
+        while pages.next().map_err(sort)?.is_some() {}
+        drop(pages);
         let left: i64 =
             self.connection.pragma_query_value(None, "freelist_count", |row| row.get(0)).map_err(sort)?;
         Ok(left > 0)
@@ -257,4 +275,32 @@ pub(super) fn must_be_narrow(purge: &Purge) -> Result<(), StoreError> {
         return Err(StoreError::Broken("a purge needs a uid, a unit, a host or a time".to_owned()));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sqlite::{Options, open};
+
+    fn free(writer: &Writer) -> i64 {
+        writer.connection.pragma_query_value(None, "freelist_count", |row| row.get(0)).unwrap()
+    }
+
+    /// A step gave one page back, in a transaction with an fsync of its own: a
+    /// gigabyte took hours in which every batch waited for a page.
+    #[test]
+    fn a_step_gives_two_thousand_free_pages_back_and_not_one() {
+        let place = tempfile::tempdir().unwrap();
+        let connection = open::writer(&place.path().join("store.db"), &Options::default()).unwrap();
+        let mut writer = Writer::new(connection).unwrap();
+        let many = "WITH n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 3000)
+            INSERT INTO body SELECT n, 0, zeroblob(4000) FROM n; DELETE FROM body;";
+        writer.connection.execute_batch(many).unwrap();
+        let before = free(&writer);
+        assert!((3000..4000).contains(&before), "{before}");
+        assert!(writer.vacuum().unwrap());
+        assert_eq!(free(&writer), before - VACUUM);
+        assert!(!writer.vacuum().unwrap());
+        assert_eq!(free(&writer), 0);
+    }
 }
