@@ -9,7 +9,8 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use collector::{Collector, Options, batch, crash, pack, rest};
-use epicore::wire::Item;
+use epicore::record::{Exposure, Id, Running};
+use epicore::wire::{Batch, Item, ItemKind};
 
 fn plain(settings: &str) -> Collector {
     Collector::start(Options { tls: false, settings: settings.to_owned(), ..Options::default() })
@@ -63,6 +64,64 @@ fn a_bomb_costs_nothing() {
     println!("four bombs: {:?}, the high water mark grew by {grown} KiB", begun.elapsed());
     assert!(grown < 100 << 10, "{grown} KiB");
     collector.ingest(&token, &batch("web-17", &[crash("web-17")]));
+}
+
+/// A batch of 60 reports, each packed by itself: 16,384 workloads over a day.
+fn wide() -> Batch {
+    let mut sent = batch("web-17", &[]);
+    sent.items = (0..60u8)
+        .map(|n| {
+            let id = epicore::record::new_id();
+            let running =
+                (0..16_384).map(|n| Running { unit: Some(format!("{n:x}")), n: 1, ..Running::default() });
+            let mut seen =
+                Exposure { v: 1, id: id.clone(), running: running.collect(), ..Exposure::default() };
+            seen.host.boot = Some(Id(vec![n; 16]));
+            (seen.since_ns, seen.boottime_ns) = (Some(0), Some(86_400_000_000_000));
+            let body = epicore::wire::pack::pack(&epicore::record::encode_exposure(&seen).unwrap());
+            Item { id, kind: ItemKind::Exposure, body }
+        })
+        .collect();
+    sent
+}
+
+/// A few KB unfolded to gigabytes of memory and minutes of the writer, in which
+/// nobody else was answered.
+#[test]
+fn a_batch_that_unfolds_costs_little_memory_and_others_get_their_turn() {
+    let collector = plain("[limits]\nrequests_per_host = 0\n");
+    let (host, other) = (collector.token("ingest", "web-17"), collector.token("ingest", "web-1"));
+    collector.ingest(&other, &batch("web-1", &[crash("web-1")]));
+    let before = collector.memory_kib("VmHWM");
+    let bomb = wide();
+    println!("{} bytes", pack(&bomb).len());
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let bombs: Vec<_> =
+            (0..4).map(|_| scope.spawn(|| collector.post(&host, pack(&bomb)).status())).collect();
+        let watched = scope.spawn(|| {
+            let mut worst = Duration::ZERO;
+            while !done.load(std::sync::atomic::Ordering::SeqCst) {
+                let begun = Instant::now();
+                collector.ingest(&other, &batch("web-1", &[crash("web-1")]));
+                worst = worst.max(begun.elapsed());
+            }
+            worst
+        });
+        let begun = Instant::now();
+        let all: Vec<u16> = bombs.into_iter().map(|bomb| bomb.join().unwrap().as_u16()).collect();
+        done.store(true, std::sync::atomic::Ordering::SeqCst);
+        let worst = watched.join().unwrap();
+        println!(
+            "the bombs were answered {all:?} and took {:?}, another host waited {worst:?} at most",
+            begun.elapsed()
+        );
+        assert!(all.iter().all(|status| [200, 503].contains(status)), "{all:?}");
+        assert!(worst < Duration::from_secs(10), "{worst:?}");
+    });
+    let grown = collector.memory_kib("VmHWM").saturating_sub(before);
+    println!("the high water mark grew by {grown} KiB");
+    assert!(grown < 64 << 10, "limits.memory_bytes: {grown} KiB");
 }
 
 #[test]

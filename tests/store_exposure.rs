@@ -105,6 +105,41 @@ fn a_container_is_counted_under_its_image_whichever_comes_first() {
     assert_eq!(store.one(&id(4)).unwrap().unwrap().summary.image, None);
 }
 
+/// What a census of 16,384 workloads says of a day, in another boot each time.
+fn wide(n: u64) -> epicore::store::Incoming {
+    let mut seen = census(n, "web-1", DAY, 0);
+    seen.host.boot = Some(Id(n.to_be_bytes().to_vec()));
+    seen.running = (0..16_384).map(|n| runs(&format!("{n:x}"), 1)).collect();
+    for row in &mut seen.running {
+        row.build_id = None;
+    }
+    report(&seen)
+}
+
+/// 8 KB of exposure reports unfolded to 24 million rows: gigabytes, and minutes
+/// in which nobody else was answered.
+#[test]
+fn a_batch_that_unfolds_is_taken_in_slices_and_within_an_allowance() {
+    let place = Place::new();
+    let store = place.open();
+    let said = ingest(&store, "web-1", (0..60).map(wide).collect());
+    let stored = said.iter().filter(|said| **said == Said::Stored).count();
+    assert!((2..=3).contains(&stored), "{stored}");
+    assert!(said[stored..].iter().all(|said| *said == Said::Later), "the rest is sent again");
+    // Too many rows for each hour: all of its process-hours, in its own hour.
+    let rows = store.exposure(&ever()).unwrap();
+    assert_eq!((rows.len(), rows[0].process_hours), (10_000, 24.0 * stored as f64));
+    assert_eq!(place.look::<i64>("SELECT count(*) FROM process_hour"), [16_384]);
+    assert_eq!(hours(&store, "web-1"), 24.0 * stored as f64);
+    // In one hour of the collector a host has one allowance, others have theirs.
+    assert_eq!(ingest(&store, "web-1", vec![wide(100), wide(101)])[1], Said::Later);
+    assert_eq!(tell(&store, &census(102, "web-1", HOUR, 0)), Said::Later);
+    assert_eq!(tell(&store, &census(102, "web-2", HOUR, 0)), Said::Stored);
+    assert_eq!(put(&store, &crash(103, "web-1", 1)), Said::Stored, "crashes are no exposure");
+    let next = epicore::store::Origin { received: AT + DAY + HOUR, ..origin("web-1") };
+    assert_eq!(store.ingest(&next, vec![wide(104)]).unwrap()[0].said, Said::Stored);
+}
+
 #[test]
 fn what_hosts_have_in_common_is_counted_by_hosts_and_hours() {
     let place = Place::new();

@@ -220,6 +220,10 @@ fn a_clock_that_was_never_set_is_not_a_record_out_of_time() {
     let signature = &store.signatures(&ever()).unwrap()[0];
     assert_eq!((signature.crashes, signature.last), (1, AT + DAY), "counted when it came");
     assert_eq!(all(&store)[0].at, 90 * SECOND, "as told");
+    // Another host says that so much time has passed.
+    let then = epicore::store::Origin { received: AT + 402 * DAY, ..origin("web-2") };
+    let late = Exposure { realtime_ns: Some(AT + 402 * DAY), ..census(2, "web-2", HOUR, 0) };
+    store.ingest(&then, vec![report(&late)]).unwrap();
     store.retain(keep, AT + 402 * DAY).unwrap();
     assert_eq!(store.amounts().unwrap().records, 0);
     assert_eq!(put(&store, &booting), Said::Duplicate);

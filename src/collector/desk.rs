@@ -24,6 +24,9 @@ pub(super) const TURN: Duration = Duration::from_secs(20);
 /// Memory is admitted in units of so many bytes.
 const UNIT: usize = 1024;
 
+/// Why there is no memory.
+const IN_FLIGHT: &str = "too many bytes are in flight";
+
 /// The right to ask, one of `limits.concurrent_reads`.
 pub(super) type Turn = OwnedSemaphorePermit;
 
@@ -68,8 +71,18 @@ impl Share {
         let asked = Arc::clone(&self.units).acquire_many_owned(units);
         match tokio::time::timeout(patience, asked).await {
             Ok(Ok(permit)) => Ok(permit),
-            _ => Err(Trouble::busy("too many bytes are in flight")),
+            _ => Err(Trouble::busy(IN_FLIGHT)),
         }
+    }
+
+    /// More for who has some already: at once or not at all, because who waits
+    /// while holding is waited for. Nobody gets more than there is.
+    pub(super) fn grow(&self, permit: &mut OwnedSemaphorePermit, bytes: usize) -> Result<(), Trouble> {
+        let left = self.all.saturating_sub(permit.num_permits());
+        let units = u32::try_from(bytes.div_ceil(UNIT).min(left)).unwrap_or(u32::MAX);
+        let more = Arc::clone(&self.units).try_acquire_many_owned(units);
+        permit.merge(more.map_err(|_| Trouble::busy(IN_FLIGHT))?);
+        Ok(())
     }
 
     /// Bytes that are in use.

@@ -12,6 +12,7 @@ use axum::body::Body;
 use axum::extract::{Extension, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::answer::{Format, Trouble};
 use super::auth::{Caller, Peer};
@@ -69,12 +70,12 @@ async fn take(
     let received = body::read(desk, headers, body, body::COMPRESSED).await?;
     desk.metrics.received(received.bytes.len());
     let cost = unpack::cost(&received.bytes, compressed)?;
-    let memory = desk.memory.unpacked.admit(cost, PATIENCE).await?;
+    let mut memory = desk.memory.unpacked.admit(cost, PATIENCE).await?;
     let turn = tokio::time::timeout(PATIENCE, Arc::clone(&desk.ingest).acquire_owned()).await;
     let Ok(Ok(turn)) = turn else { return Err(Trouble::busy("too many batches at once")) };
     let shared = Arc::clone(desk);
     let work = move || {
-        let stored = store(&shared, &caller, received, compressed);
+        let stored = store(&shared, &caller, received, compressed, &mut memory);
         drop((memory, turn, sender));
         stored
     };
@@ -117,7 +118,13 @@ fn pace(desk: &Desk, name: &str) -> Result<(), Trouble> {
 }
 
 /// Unpacks and stores; on a thread that may block.
-fn store(desk: &Desk, caller: &Caller, received: Received, compressed: bool) -> Result<Answer, Trouble> {
+fn store(
+    desk: &Desk,
+    caller: &Caller,
+    received: Received,
+    compressed: bool,
+    memory: &mut OwnedSemaphorePermit,
+) -> Result<Answer, Trouble> {
     let (batch, items) = unpack::unpack(&received.bytes, compressed)?;
     drop(received);
     if !caller.speaks_for(&batch.from.name) {
@@ -132,6 +139,7 @@ fn store(desk: &Desk, caller: &Caller, received: Received, compressed: bool) -> 
     if caller.only_name().is_none() {
         pace(desk, &batch.from.name)?;
     }
+    desk.memory.unpacked.grow(memory, unpack::opening(&items))?;
     let outcomes = ingest(&*desk.store, &origin(&batch), items, &desk.metrics)?;
     Ok(Answer { v: PROTOCOL, outcomes })
 }

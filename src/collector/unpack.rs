@@ -15,7 +15,7 @@ use serde::{Deserialize, Deserializer};
 use super::answer::Trouble;
 use crate::limits;
 use crate::record::Id;
-use crate::wire::{ItemKind, PROTOCOL, Sender};
+use crate::wire::{ItemKind, PROTOCOL, Sender, pack};
 
 /// Bytes of one batch after decompression.
 pub(super) const UNPACKED: usize = 16 << 20;
@@ -62,6 +62,21 @@ pub(super) fn cost(bytes: &[u8], compressed: bool) -> Result<usize, Trouble> {
         return Err(large());
     }
     Ok(size.saturating_add(size.min(WINDOW)))
+}
+
+/// What a record and a report cost in memory while they are opened, by byte of
+/// what they have unpacked: the bytes, and what is read of them.
+const CRASH: usize = 2;
+const EXPOSURE: usize = 16;
+
+/// What the store may need beside the batch: it opens one item after the other.
+pub(super) fn opening(items: &[Candidate]) -> usize {
+    let costs = items.iter().map(|candidate| match &candidate.item {
+        Ok((ItemKind::Crash, body)) => pack::size(body).saturating_mul(CRASH),
+        Ok((ItemKind::Exposure, body)) => pack::size(body).saturating_mul(EXPOSURE),
+        Err(_) => 0,
+    });
+    costs.max().unwrap_or(0)
 }
 
 /// Unpacks a batch; `compressed` = zstd.

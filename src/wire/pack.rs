@@ -84,6 +84,19 @@ pub fn is_packed(body: &[u8]) -> bool {
     body.first().is_some_and(|how| *how < WAYS)
 }
 
+/// Bytes that a body has when it is unpacked, as it says; never more than a
+/// record's, because unpacking ends there.
+pub fn size(body: &[u8]) -> usize {
+    let declared = match body.split_first() {
+        Some((&(ZSTD | DICTIONARY_1), bytes)) => match zstd::zstd_safe::get_frame_content_size(bytes) {
+            Ok(Some(size)) => usize::try_from(size).unwrap_or(usize::MAX),
+            Ok(None) | Err(_) => usize::MAX,
+        },
+        _ => body.len(),
+    };
+    declared.min(limits::RECORD_BYTES)
+}
+
 /// Unpacks, up to the size of a record.
 pub fn unpack(packed: &[u8]) -> Result<Vec<u8>, UnpackError> {
     match packed.split_first() {
@@ -134,6 +147,10 @@ mod tests {
             let packed = pack(body);
             assert!(is_packed(&packed));
             assert_eq!(unpack(&packed).as_deref(), Ok(body));
+            assert!(
+                (body.len()..=body.len() + 1).contains(&size(&packed))
+                    || size(&packed) == limits::RECORD_BYTES
+            );
         }
         assert!(!is_packed(&[0x8b, 0xa1]) && !is_packed(&[0xde, 0, 20]) && !is_packed(&[]));
         assert_eq!(unpack(&[9, 1, 2]), Err(UnpackError::Newer(9)));

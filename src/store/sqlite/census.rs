@@ -1,29 +1,34 @@
 //! An exposure report as the writer needs it: facts, labels, containers, and
 //! what ran, added up by workload and build.
 //!
-//! Needs a report's bytes. Gives [`Report`]. Counts are clamped to what a
-//! kernel can have, and lists cut where a census cuts them: each entry is a row
-//! that the writer adds.
+//! Needs a report's bytes. Gives [`Report`], and what it costs the writer.
+//! Counts are clamped to what a kernel can have.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use super::coverage;
 use super::number::clamp;
-use super::part::HostPart;
+use super::part::{ExposurePart, RunningPart};
 use super::prepare::{ItemRow, build, identity, newest, readable_exposure, row};
 use super::workload::{self, short};
 use crate::limits;
-use crate::record::{Exposure, decode_exposure};
+use crate::record::decode_part;
 use crate::store::{Incoming, Origin};
 
 /// Processes of one workload on one host: the kernel's PID_MAX_LIMIT.
 const PROCESSES: i64 = 1 << 22;
-/// Labels of one host.
-const LABELS: usize = 64;
 /// The longest container id.
 const CONTAINER_BYTES: usize = 128;
 /// Nanoseconds of a millisecond, the unit of the roll-ups.
 const MS: u64 = 1_000_000;
+/// Rows of process-hours that one report changes: the most workloads that a
+/// census tells, in the two hours that it usually touches. Beyond it all of
+/// its process-hours are counted in the report's own hour.
+const ROWS: usize = 2 * limits::CENSUS_WORKLOADS;
+/// Row updates beside them: of the report itself; of a workload (its names,
+/// who ran it); of a container; of a label.
+const COSTS: [u64; 4] = [10, 4, 4, 3];
 
 /// A workload and its build-id.
 pub(super) type Ran = (Option<String>, Option<Vec<u8>>);
@@ -41,61 +46,74 @@ pub(super) struct Report {
     pub running: BTreeMap<Ran, i64>,
 }
 
+impl Report {
+    /// A span of boottime as one of the wall clock.
+    pub(super) fn on_the_wall(&self, (low, high): coverage::Span) -> coverage::Span {
+        let booted =
+            self.item.moment.div_euclid(clamp(MS)).saturating_sub(self.span.map_or(0, |span| span.1));
+        (low.saturating_add(booted), high.saturating_add(booted))
+    }
+
+    /// True when so many hours would be too many rows.
+    pub(super) fn too_wide(&self, hours: usize) -> bool {
+        self.running.len().saturating_mul(hours) > ROWS
+    }
+
+    /// About how many rows the writer changes.
+    pub(super) fn cost(&self) -> u64 {
+        let span = self.span.map(|span| self.on_the_wall(coverage::claim(span)));
+        let hours = span.map_or(0, |span| coverage::hours(span).count());
+        let hours = if self.too_wide(hours) { 1 } else { hours };
+        let rows = self.running.len().saturating_mul(hours);
+        let amounts = [1, self.running.len(), self.containers.len(), self.labels.len()];
+        let costs = amounts.into_iter().zip(COSTS).map(|(n, cost)| (n as u64).saturating_mul(cost));
+        costs.fold(rows as u64, u64::saturating_add)
+    }
+}
+
 /// Reads a report, or says why it will never be taken.
 pub(super) fn report(origin: &Origin, item: &Incoming, packed: Vec<u8>) -> Result<Report, String> {
-    let exposure = match decode_exposure(&item.body) {
-        Ok(exposure) => exposure,
+    let part = match decode_part::<ExposurePart<'_>>(&item.body) {
+        Ok(part) => part,
         // Of a newer schema the id is enough: it is kept raw.
         Err(error) if newest(&item.body, &error).is_ok_and(|v| !readable_exposure(v)) => {
-            Exposure { id: crate::record::Id(item.id.to_vec()), ..Exposure::default() }
+            ExposurePart { id: &item.id, ..ExposurePart::default() }
         }
         Err(error) => return Err(error.to_string()),
     };
-    let host = HostPart {
-        name: exposure.host.name.as_deref(),
-        mid: exposure.host.mid.as_ref().map(|id| id.0.as_slice()),
-        kernel: exposure.host.kernel.as_deref(),
-    };
-    identity(origin, item, &exposure.id.0, &host)?;
-    let hardware = &exposure.hardware;
-    let microcode = hardware.microcode.map(|hex| hex.0);
+    identity(origin, item, part.id, &part.host)?;
+    let (model, microcode) = (part.hardware.model, part.hardware.microcode);
     Ok(Report {
-        item: ItemRow {
-            packed,
-            ..row(origin, item, exposure.realtime_ns, &host, hardware.model_name.as_deref(), microcode)
-        },
-        boot: exposure.host.boot.as_ref().and_then(|id| build(Some(&id.0))).unwrap_or_default(),
-        span: span(&exposure),
-        labels: pairs(&exposure.labels, LABELS),
-        containers: containers(&exposure),
-        running: running(&exposure),
+        item: ItemRow { packed, ..row(origin, item, part.at, &part.host, model, microcode) },
+        boot: build(part.host.boot).unwrap_or_default(),
+        span: span(&part),
+        labels: part.labels.0.iter().map(|(name, value)| (own(name), own(value))).collect(),
+        containers: containers(&part),
+        running: running(&part.running.0),
     })
 }
 
+fn own(text: &str) -> String {
+    short(text).into_owned()
+}
+
 /// `since` to `bt`, when both are told and in order.
-fn span(exposure: &Exposure) -> Option<(i64, i64)> {
+fn span(part: &ExposurePart<'_>) -> Option<(i64, i64)> {
     let ms = |ns: u64| clamp(ns.checked_div(MS).unwrap_or(0));
-    let (low, high) = (ms(exposure.since_ns?), ms(exposure.boottime_ns?));
+    let (low, high) = (ms(part.since?), ms(part.boottime?));
     (low < high).then_some((low, high))
 }
 
-fn pairs(list: &[(String, String)], most: usize) -> Vec<(String, String)> {
-    let own = |text: &str| short(text).into_owned();
-    list.iter().take(most).map(|(name, value)| (own(name), own(value))).collect()
+fn containers(part: &ExposurePart<'_>) -> Vec<(String, String)> {
+    let fits = part.images.0.iter().filter(|(id, _)| !id.is_empty() && id.len() <= CONTAINER_BYTES);
+    fits.map(|(id, image)| ((*id).to_owned(), own(image))).collect()
 }
 
-fn containers(exposure: &Exposure) -> Vec<(String, String)> {
-    let fits = exposure.images.iter().filter(|(id, _)| !id.is_empty() && id.len() <= CONTAINER_BYTES);
-    let fits = fits.take(limits::CENSUS_CONTAINERS);
-    fits.map(|(id, image)| (id.clone(), short(image).into_owned())).collect()
-}
-
-fn running(exposure: &Exposure) -> BTreeMap<Ran, i64> {
+fn running(rows: &[RunningPart<'_>]) -> BTreeMap<Ran, i64> {
     let mut running = BTreeMap::new();
-    for row in exposure.running.iter().take(limits::CENSUS_WORKLOADS) {
-        let workload = workload::of(row.image.as_deref(), row.unit.as_deref(), row.exe.as_deref());
-        let ran = (workload.map(Cow::into_owned), build(row.build_id.as_ref().map(|id| id.0.as_slice())));
-        let n = running.entry(ran).or_insert(0i64);
+    for row in rows {
+        let workload = workload::of(row.image, row.unit, row.exe);
+        let n = running.entry((workload.map(Cow::into_owned), build(row.build))).or_insert(0i64);
         *n = n.saturating_add(i64::from(row.n)).min(PROCESSES);
     }
     running.retain(|_, n| *n > 0);

@@ -5,6 +5,8 @@
 //! the same boot has counted, so the sum is the union of all spans. A lost one
 //! leaves a hole until it comes. Process-hours are what ran times that part.
 
+use std::collections::BTreeMap;
+
 use rusqlite::{Connection, params};
 
 use super::census::Report;
@@ -12,9 +14,6 @@ use super::coverage::{self, Span};
 use super::ledger::Ledger;
 use super::rollup::Cell;
 use crate::wire::Said;
-
-/// Nanoseconds of a millisecond.
-const MS: i64 = 1_000_000;
 
 impl Ledger {
     pub(super) fn exposure(&mut self, connection: &Connection, report: &Report) -> rusqlite::Result<Said> {
@@ -49,11 +48,10 @@ impl Ledger {
         connection: &Connection,
         report: &Report,
         host: i64,
-    ) -> rusqlite::Result<Vec<(i64, i64)>> {
-        let Some(span) = report.span.map(coverage::claim) else { return Ok(Vec::new()) };
-        let mut hours = Vec::new();
+    ) -> rusqlite::Result<BTreeMap<i64, i64>> {
+        let mut hours = BTreeMap::new();
+        let Some(span) = report.span.map(coverage::claim) else { return Ok(hours) };
         let oldest = self.horizon.oldest(report.item.received);
-        let wall = report.item.moment.div_euclid(MS).saturating_sub(span.1);
         for (low, high) in coverage::uncounted(span, &counted(connection, host, &report.boot, span)?) {
             connection.prepare_cached("INSERT INTO span VALUES (?1, ?2, ?3, ?4, ?5)")?.execute(params![
                 host,
@@ -62,8 +60,11 @@ impl Ledger {
                 high,
                 report.item.hour
             ])?;
-            let part = (low.saturating_add(wall), high.saturating_add(wall));
-            hours.extend(coverage::hours(part).filter(|(hour, _)| *hour >= oldest));
+            let parts = coverage::hours(report.on_the_wall((low, high)));
+            for (hour, ms) in parts.filter(|(hour, _)| *hour >= oldest) {
+                let sum = hours.entry(hour).or_insert(0i64);
+                *sum = sum.saturating_add(ms);
+            }
         }
         let mut add = connection.prepare_cached(
             "INSERT INTO host_hour VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET ms = ms + excluded.ms",
@@ -79,7 +80,7 @@ impl Ledger {
         connection: &Connection,
         report: &Report,
         host: i64,
-        hours: &[(i64, i64)],
+        hours: &BTreeMap<i64, i64>,
     ) -> rusqlite::Result<()> {
         // A sum beyond 64 bits would be a REAL, which the table refuses: every
         // batch that names this hour would fail. It stops at 2⁶² instead.
@@ -92,8 +93,10 @@ impl Ledger {
              SET first = min(first, excluded.first), last = max(last, excluded.last)",
         )?;
         let own = report.item.hour;
-        let first = hours.iter().map(|(hour, _)| *hour).fold(own, i64::min);
-        let last = hours.iter().map(|(hour, _)| *hour).fold(own, i64::max);
+        let first = hours.keys().copied().fold(own, i64::min);
+        let last = hours.keys().copied().fold(own, i64::max);
+        let all = BTreeMap::from([(own, hours.values().copied().fold(0, i64::saturating_add))]);
+        let hours = if report.too_wide(hours.len()) { &all } else { hours };
         for ((workload, build), n) in &report.running {
             let workload = self.dictionary.maybe(connection, workload.as_deref())?.unwrap_or(0);
             let build = self.dictionary.build(connection, build.as_deref())?.unwrap_or(0);

@@ -4,8 +4,8 @@
 //! ```text
 //! caller's thread                 writer's thread              readers
 //! decode, refuse, pack  ──────►   all that wait: one           a snapshot each (WAL)
-//!        (prepare)      channel   transaction, one fsync,  ──► columns, roll-ups
-//!                       ◄──────   then all are answered
+//!   (prepare, a slice   channel   transaction, one fsync,  ──► columns, roll-ups
+//!       at a time)      ◄──────   then all are answered
 //! ```
 //!
 //! What it needs: a file on a local disk that nothing else writes. What it
@@ -36,6 +36,7 @@ mod remove;
 mod rollup;
 mod search;
 mod signatures;
+mod slices;
 mod study;
 mod workload;
 mod writer;
@@ -54,6 +55,7 @@ use crate::wire::api::{
     AttributeRow, AuditRow, ExposureRow, HostRow, One, Page, Purge, Purged, Signature, StudyInput,
 };
 use fault::sort;
+use slices::{Allowance, Slices};
 use writer::{Job, Writer};
 
 #[doc(hidden)]
@@ -108,6 +110,7 @@ pub struct Sqlite {
     jobs: RwLock<Option<Sender<Job>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
     idle: Mutex<Vec<Connection>>,
+    allowance: Allowance,
 }
 
 impl Sqlite {
@@ -127,6 +130,7 @@ impl Sqlite {
             jobs: RwLock::new(Some(jobs)),
             thread: Mutex::new(Some(thread)),
             idle: Mutex::new(Vec::new()),
+            allowance: Allowance::default(),
         })
     }
 
@@ -142,6 +146,11 @@ impl Sqlite {
         self.write(move |writer| {
             writer.connection.pragma_update(None, "max_page_count", i64::from(pages)).map_err(sort)
         })
+    }
+
+    fn must_be_open(&self) -> Result<(), StoreError> {
+        let jobs = self.jobs.read().unwrap_or_else(PoisonError::into_inner);
+        jobs.as_ref().map(drop).ok_or(StoreError::Closed)
     }
 
     fn send(&self, job: Job) -> Result<(), StoreError> {
@@ -163,9 +172,7 @@ impl Sqlite {
 
     /// Asks on a connection of one's own, in one snapshot.
     fn read<T>(&self, ask: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        if self.jobs.read().unwrap_or_else(PoisonError::into_inner).is_none() {
-            return Err(StoreError::Closed);
-        }
+        self.must_be_open()?;
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match idle {
             Some(connection) => connection,
@@ -191,10 +198,16 @@ impl Drop for Sqlite {
 
 impl Store for Sqlite {
     fn ingest(&self, origin: &Origin, items: Vec<Incoming>) -> Result<Vec<Outcome>, StoreError> {
-        let items = items.into_iter().map(|item| prepare::prepare(origin, item)).collect();
-        let (answer, answered) = bounded(1);
-        self.send(Job::Ingest(items, answer))?;
-        answered.recv().unwrap_or(Err(StoreError::Closed))
+        let mut outcomes = Vec::with_capacity(items.len());
+        let mut slices = Slices::new(origin, &self.allowance, items);
+        // An empty batch goes there too: whoever asks whether it can store.
+        let first = slices.next().unwrap_or_default();
+        for slice in std::iter::once(first).chain(slices) {
+            let (answer, answered) = bounded(1);
+            self.send(Job::Ingest(slice, answer))?;
+            outcomes.extend(answered.recv().unwrap_or(Err(StoreError::Closed))?);
+        }
+        Ok(outcomes)
     }
 
     fn search(&self, search: &Search) -> Result<Page, StoreError> {
@@ -264,9 +277,7 @@ impl Store for Sqlite {
     }
 
     fn backup(&self, to: &Path) -> Result<(), StoreError> {
-        if self.jobs.read().unwrap_or_else(PoisonError::into_inner).is_none() {
-            return Err(StoreError::Closed);
-        }
+        self.must_be_open()?;
         backup::copy(&open::reader(&self.path, &self.options)?, to)
     }
 

@@ -30,7 +30,7 @@ pub(super) struct Part<'a> {
     #[serde(rename = "proc", borrow)]
     pub process: ProcessPart<'a>,
     #[serde(rename = "mod", borrow)]
-    pub modules: Vec<ModulePart<'a>>,
+    pub modules: Few<ModulePart<'a>, { limits::MODULES }>,
     #[serde(rename = "st")]
     pub stacks: First<StackPart>,
     pub keys: KeysPart,
@@ -61,11 +61,52 @@ pub(super) struct Little<'a> {
     pub host: HostPart<'a>,
 }
 
+/// What columns and roll-ups need of an exposure report. Lists are cut where a
+/// census cuts them: each entry is a row that the writer adds.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct ExposurePart<'a> {
+    #[serde(borrow)]
+    pub id: &'a [u8],
+    pub at: Option<u64>,
+    #[serde(rename = "bt")]
+    pub boottime: Option<u64>,
+    pub since: Option<u64>,
+    #[serde(borrow)]
+    pub host: HostPart<'a>,
+    #[serde(rename = "hw", borrow)]
+    pub hardware: HardwarePart<'a>,
+    #[serde(rename = "lab", borrow)]
+    pub labels: Few<(&'a str, &'a str), LABELS>,
+    #[serde(rename = "img", borrow)]
+    pub images: Few<(&'a str, &'a str), { limits::CENSUS_CONTAINERS }>,
+    #[serde(rename = "run", borrow)]
+    pub running: Few<RunningPart<'a>, { limits::CENSUS_WORKLOADS }>,
+}
+
+/// Labels of one host.
+const LABELS: usize = 64;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RunningPart<'a> {
+    #[serde(rename = "u")]
+    pub unit: Option<&'a str>,
+    #[serde(rename = "i")]
+    pub image: Option<&'a str>,
+    #[serde(rename = "x")]
+    pub exe: Option<&'a str>,
+    #[serde(rename = "b")]
+    pub build: Option<&'a [u8]>,
+    pub n: u32,
+}
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct HostPart<'a> {
     pub name: Option<&'a str>,
     pub mid: Option<&'a [u8]>,
+    pub boot: Option<&'a [u8]>,
     #[serde(rename = "kern")]
     pub kernel: Option<&'a str>,
 }
@@ -152,9 +193,9 @@ pub(super) struct TopologyPart {
 #[derive(Debug)]
 pub(super) struct First<T>(pub Option<T>);
 
-/// The first [`limits::KEY_SEARCH`] elements of a list.
+/// The first `N` elements of a list.
 #[derive(Debug)]
-pub(super) struct Few<T>(pub Vec<T>);
+pub(super) struct Few<T, const N: usize = { limits::KEY_SEARCH }>(pub Vec<T>);
 
 impl<T> Default for First<T> {
     fn default() -> First<T> {
@@ -162,8 +203,8 @@ impl<T> Default for First<T> {
     }
 }
 
-impl<T> Default for Few<T> {
-    fn default() -> Few<T> {
+impl<T, const N: usize> Default for Few<T, N> {
+    fn default() -> Few<T, N> {
         Few(Vec::new())
     }
 }
@@ -175,9 +216,9 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for First<T> {
     }
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Few<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Few<T>, D::Error> {
-        deserializer.deserialize_seq(Head { most: limits::KEY_SEARCH, element: PhantomData }).map(Few)
+impl<'de, T: Deserialize<'de>, const N: usize> Deserialize<'de> for Few<T, N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Few<T, N>, D::Error> {
+        deserializer.deserialize_seq(Head { most: N, element: PhantomData }).map(Few)
     }
 }
 
@@ -219,7 +260,7 @@ impl Part<'_> {
         let first = self.keys.frames.0.first().and_then(|index| usize::try_from(*index).ok());
         let frame = first.and_then(|index| frames.get(index)).or_else(|| frames.first())?;
         let Some(module) = frame.module else { return Some(format!("{:#x}", frame.offset)) };
-        let path = self.modules.get(usize::try_from(module).ok()?)?.path.unwrap_or("?");
+        let path = self.modules.0.get(usize::try_from(module).ok()?)?.path.unwrap_or("?");
         let base = path.rsplit('/').find(|part| !part.is_empty()).unwrap_or(path);
         Some(format!("{}+{:#x}", super::workload::short(base), frame.offset))
     }

@@ -34,6 +34,15 @@ pub(super) enum Prepared {
 }
 
 impl Prepared {
+    /// About how many rows the writer changes for it.
+    pub(super) fn cost(&self) -> u64 {
+        match self {
+            Prepared::Crash(_) => CRASH,
+            Prepared::Exposure(report) => report.cost(),
+            Prepared::Refused(..) | Prepared::Later(..) => 1,
+        }
+    }
+
     pub(super) fn id(&self) -> [u8; 16] {
         match self {
             Prepared::Crash(row) => row.item.id,
@@ -42,6 +51,9 @@ impl Prepared {
         }
     }
 }
+
+/// Row updates of a crash: its row and indexes, its body, roll-up and host.
+const CRASH: u64 = 10;
 
 /// What crashes and exposure reports have in common.
 #[derive(Debug, Default)]

@@ -12,11 +12,9 @@ use rusqlite::Connection;
 use super::fault::sort;
 use super::ledger::Ledger;
 use super::prepare::Prepared;
+use super::slices::SLICE;
 use crate::store::StoreError;
 use crate::wire::Outcome;
-
-/// Items of one transaction: beyond it the first ones have waited long enough.
-const GROUP: usize = 4096;
 
 type Answer<T> = Sender<Result<T, StoreError>>;
 
@@ -122,19 +120,24 @@ fn outcomes(
 
 type Batch = (Vec<Prepared>, Answer<Vec<Outcome>>);
 
-/// The first batch, all that wait behind it, and the job that is no batch.
+fn cost(items: &[Prepared]) -> u64 {
+    items.iter().map(Prepared::cost).fold(0, u64::saturating_add)
+}
+
+/// The first batch, all that wait behind it until the transaction is large
+/// (the first ones have waited long enough), and the job that is no batch.
 fn gather(first: Batch, jobs: &Receiver<Job>, linger: Duration) -> (Vec<Batch>, Option<Job>) {
     let until = Instant::now().checked_add(linger);
-    let mut count = first.0.len();
+    let mut sum = cost(&first.0);
     let mut group = vec![first];
-    while count < GROUP {
+    while sum < SLICE {
         let job = match until {
             Some(until) if !linger.is_zero() => jobs.recv_deadline(until).ok(),
             _ => jobs.try_recv().ok(),
         };
         match job {
             Some(Job::Ingest(items, answer)) => {
-                count = count.saturating_add(items.len());
+                sum = sum.saturating_add(cost(&items));
                 group.push((items, answer));
             }
             other => return (group, other),
