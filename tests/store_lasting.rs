@@ -8,7 +8,7 @@ mod support;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use epicore::record::Record;
+use epicore::record::{Kind, Record};
 use epicore::store::sqlite::{Options, Sqlite, create_old};
 use epicore::store::{Incoming, Keep, Origin, Search, Store, StoreError};
 use epicore::wire::Said;
@@ -160,13 +160,13 @@ fn bodies_go_first_then_everything_and_nothing_comes_back_as_new() {
     assert!(store.exposure(&ever()).unwrap().is_empty());
     assert_eq!(store.amounts().unwrap().exposures, 0);
     assert!(place.look::<i64>("PRAGMA page_count")[0] < before / 2, "space is given back");
-    assert_eq!(at(&store, now, batch), [Said::Duplicate; 1200]);
+    assert_eq!(at(&store, now, batch), [Said::Refused; 1200]);
     drop(store);
     let store = place.open();
-    assert_eq!(at(&store, now, vec![report(&census(5000, "web-1", HOUR, 0))]), [Said::Duplicate]);
+    assert_eq!(at(&store, now, vec![report(&census(5000, "web-1", HOUR, 0))]), [Said::Refused]);
     // Keeping for longer again does not bring back what is gone.
     store.retain(Keep { bodies_days: 0, records_days: 400 }, now).unwrap();
-    assert_eq!(at(&store, now, vec![body(&crash(1, "web-1", 1))]), [Said::Duplicate]);
+    assert_eq!(at(&store, now, vec![body(&crash(1, "web-1", 1))]), [Said::Refused]);
     for table in ["crash", "body", "crash_hour", "exposure", "span", "host_hour", "process_hour", "ran"] {
         assert_eq!(place.look::<i64>(&format!("SELECT count(*) FROM {table}")), [0], "{table}");
     }
@@ -184,6 +184,30 @@ fn an_expired_record_whose_clock_was_wrong_stays_away_too() {
     let mut later = origin("web-1");
     later.received = AT + 40 * DAY;
     assert_eq!(store.ingest(&later, vec![body(&future)]).unwrap()[0].said, Said::Duplicate);
+}
+
+/// A host's clock was a year and more behind when it crashed, and right when it
+/// sent: the record was called a duplicate, and the host threw it away.
+#[test]
+fn a_record_that_is_too_old_and_was_never_here_is_refused_in_words_and_not_a_duplicate() {
+    let place = Place::new();
+    let store = place.open();
+    let (keep, now) = (Keep { bodies_days: 0, records_days: 30 }, AT + 40 * DAY);
+    at(&store, now, vec![body(&Record { realtime_ns: Some(now), ..crash(1, "web-1", 1) })]);
+    store.retain(keep, now).unwrap();
+    let old = crash(2, "web-1", 1);
+    let said =
+        store.ingest(&Origin { received: now, ..origin("web-1") }, vec![body(&old)]).unwrap().remove(0);
+    assert_eq!(said.said, Said::Refused);
+    let why = said.why.unwrap();
+    assert!(why.contains("older than the collector keeps (30 days)") && why.contains("clock"), "{why}");
+    assert_eq!(at(&store, now, vec![report(&census(3, "web-1", HOUR, 0))]), [Said::Refused]);
+    // One that says no time happened when it came; what is here is a duplicate.
+    let timeless = Record { realtime_ns: None, kind: Kind::Minimal, ..crash(4, "web-1", 1) };
+    assert_eq!(at(&store, now, vec![body(&timeless)]), [Said::Stored]);
+    let minimal = Record { kind: Kind::Minimal, ..crash(4, "web-1", 1) };
+    assert_eq!(at(&store, now, vec![body(&minimal)]), [Said::Duplicate]);
+    assert_eq!(at(&store, now, vec![body(&crash(4, "web-1", 1))]), [Said::Refused], "it would be lost");
 }
 
 /// A collector once ran with its clock three years ahead: retention moved the

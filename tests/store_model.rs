@@ -70,7 +70,11 @@ struct Model {
 impl Model {
     fn expect(&mut self, n: u64, minimal: bool) -> Said {
         let expired = n % 4 < self.horizon_days;
-        if self.purged.contains(&n) || expired {
+        // Purged ids are forgotten when the horizon keeps them away.
+        if expired {
+            return Said::Refused;
+        }
+        if self.purged.contains(&n) {
             return Said::Duplicate;
         }
         match self.rows.get(&n) {

@@ -40,8 +40,8 @@ impl Ledger {
         connection: &Connection,
         row: &CrashRow,
     ) -> rusqlite::Result<(Said, Option<String>)> {
-        if self.stays_away(connection, &row.item)? {
-            return Ok((Said::Duplicate, None));
+        if let Some(said) = self.turned_away(connection, &row.item, || is_here(connection, row))? {
+            return Ok(said);
         }
         let numbers = self.numbers(connection, row)?;
         if insert(connection, self.seq, row, &numbers)? {
@@ -166,6 +166,13 @@ fn insert(connection: &Connection, seq: i64, row: &CrashRow, numbers: &Numbers) 
         row.minimal,
     ])?;
     Ok(changed > 0)
+}
+
+/// True when it is here, equally or more complete.
+fn is_here(connection: &Connection, row: &CrashRow) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM crash WHERE id = ?1 AND (?2 OR NOT minimal))")?
+        .query_row(params![row.item.id, row.minimal], |row| row.get(0))
 }
 
 fn image(connection: &Connection, container: &str, name: i64) -> rusqlite::Result<Option<i64>> {

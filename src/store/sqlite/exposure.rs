@@ -16,10 +16,14 @@ use super::rollup::Cell;
 use crate::wire::Said;
 
 impl Ledger {
-    pub(super) fn exposure(&mut self, connection: &Connection, report: &Report) -> rusqlite::Result<Said> {
+    pub(super) fn exposure(
+        &mut self,
+        connection: &Connection,
+        report: &Report,
+    ) -> rusqlite::Result<(Said, Option<String>)> {
         let item = &report.item;
-        if self.stays_away(connection, item)? {
-            return Ok(Said::Duplicate);
+        if let Some(said) = self.turned_away(connection, item, || is_here(connection, &item.id))? {
+            return Ok(said);
         }
         let (host, name, _) = self.hosts.row(connection, &mut self.dictionary, item)?;
         let added = connection
@@ -28,7 +32,7 @@ impl Ledger {
             )?
             .execute(params![self.seq, item.id, item.at, item.received, item.hour, host])?;
         if added == 0 {
-            return Ok(Said::Duplicate);
+            return Ok((Said::Duplicate, None));
         }
         let seq = self.next();
         self.exposures = self.exposures.saturating_add(1);
@@ -39,7 +43,7 @@ impl Ledger {
         for (container, image) in &report.containers {
             self.contain(connection, container, image, name, item.hour)?;
         }
-        Ok(Said::Stored)
+        Ok((Said::Stored, None))
     }
 
     /// Counts what of the report's span was not; its milliseconds by hour.
@@ -158,6 +162,12 @@ impl Ledger {
         }
         Ok(())
     }
+}
+
+fn is_here(connection: &Connection, id: &[u8; 16]) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM exposure WHERE id = ?1)")?
+        .query_row([id], |row| row.get(0))
 }
 
 /// Spans of the boot that touch this one, in order.

@@ -57,23 +57,33 @@ impl Ledger {
     ) -> rusqlite::Result<(Said, Option<String>)> {
         match item {
             Prepared::Crash(row) => self.crash(connection, row),
-            Prepared::Exposure(report) => Ok((self.exposure(connection, report)?, None)),
+            Prepared::Exposure(report) => self.exposure(connection, report),
             Prepared::Refused(_, why) => Ok((Said::Refused, Some(why.clone()))),
             Prepared::Later(_, why) => Ok((Said::Later, Some(why.clone()))),
         }
     }
 
-    /// True for what was removed on purpose, or would be at once.
-    pub(super) fn stays_away(&self, connection: &Connection, item: &ItemRow) -> rusqlite::Result<bool> {
-        if item.hour < self.horizon.oldest(item.received) {
-            return Ok(true);
+    /// What is said of what was removed on purpose, and of what would be
+    /// removed at once: that is only a duplicate when it is still here, all else
+    /// would be a loss that nobody hears of.
+    pub(super) fn turned_away(
+        &self,
+        connection: &Connection,
+        item: &ItemRow,
+        is_here: impl FnOnce() -> rusqlite::Result<bool>,
+    ) -> rusqlite::Result<Option<(Said, Option<String>)>> {
+        if self.purged && was_purged(connection, &item.id)? {
+            return Ok(Some((Said::Duplicate, None)));
         }
-        if !self.purged {
-            return Ok(false);
+        if item.hour >= self.horizon.oldest(item.received) {
+            return Ok(None);
         }
-        connection
-            .prepare_cached("SELECT EXISTS (SELECT 1 FROM purged WHERE id = ?1)")?
-            .query_row([item.id], |row| row.get(0))
+        if is_here()? {
+            return Ok(Some((Said::Duplicate, None)));
+        }
+        let days = self.horizon.days;
+        let why = format!("older than the collector keeps ({days} days), or the host's clock was wrong then");
+        Ok(Some((Said::Refused, Some(why))))
     }
 
     pub(super) fn next(&mut self) -> i64 {
@@ -126,4 +136,10 @@ impl Ledger {
         }
         Ok(())
     }
+}
+
+fn was_purged(connection: &Connection, id: &[u8; 16]) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM purged WHERE id = ?1)")?
+        .query_row([id], |row| row.get(0))
 }

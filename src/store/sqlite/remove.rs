@@ -2,8 +2,8 @@
 //! time is over. Either way the roll-ups go with it, in the same transaction.
 //!
 //! Nothing that went comes back as new. Purged ids are remembered. Retention
-//! moves the horizon first ([`horizon`](super::horizon)): what is older is a
-//! duplicate from then on, so that ids need not be remembered, except those of
+//! moves the horizon first ([`horizon`](super::horizon)): what is older is
+//! refused from then on, so that ids need not be remembered, except those of
 //! records whose own clock does not say their hour.
 
 use std::time::SystemTime;
