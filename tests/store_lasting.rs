@@ -210,6 +210,22 @@ fn a_record_that_is_too_old_and_was_never_here_is_refused_in_words_and_not_a_dup
     assert_eq!(at(&store, now, vec![body(&crash(4, "web-1", 1))]), [Said::Refused], "it would be lost");
 }
 
+#[test]
+fn the_roll_ups_of_exposure_go_once_a_day() {
+    let place = Place::new();
+    let store = place.open();
+    let keep = Keep { bodies_days: 0, records_days: 30 };
+    at(&store, AT + DAY, vec![report(&census(1, "web-1", 12 * HOUR, 0))]);
+    let hours = |now| {
+        store.retain(keep, now).unwrap();
+        place.look::<i64>("SELECT count(*) FROM host_hour")[0]
+    };
+    let over = AT + 30 * DAY;
+    assert_eq!(hours(over + 2 * HOUR), 10, "not since it was opened");
+    assert_eq!((hours(over + 5 * HOUR), hours(over + 20 * HOUR)), (10, 10));
+    assert_eq!(hours(over + 26 * HOUR), 0);
+}
+
 /// A collector once ran with its clock three years ahead: retention moved the
 /// horizon there for good, and every record since was a "duplicate" and lost.
 #[test]

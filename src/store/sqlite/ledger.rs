@@ -31,6 +31,8 @@ pub(super) struct Ledger {
     /// Hours before it are gone and stay away.
     pub(super) horizon: Horizon,
     pub(super) exposures: i64,
+    /// The horizon of the last sweep; 0: not since this was loaded.
+    pub(super) swept: i64,
     /// Some ids were purged: only then is each new one looked for among them.
     pub(super) purged: bool,
 }

@@ -38,6 +38,7 @@ mod search;
 mod signatures;
 mod slices;
 mod study;
+mod sweep;
 mod workload;
 mod writer;
 
@@ -56,6 +57,7 @@ use crate::wire::api::{
 };
 use fault::sort;
 use slices::{Allowance, Slices};
+use sweep::Sweep;
 use writer::{Job, Writer};
 
 #[doc(hidden)]
@@ -170,6 +172,22 @@ impl Sqlite {
         answered.recv().unwrap_or(Err(StoreError::Closed))
     }
 
+    /// Goes through what has no index by hour, when a day has passed.
+    fn sweep(&self) -> Result<(), StoreError> {
+        let must = self.write(|writer| writer.transaction(|ledger, _| Ok(ledger.must_sweep())))?;
+        let mut sweep = if must { Sweep::begin() } else { Sweep::Done };
+        while sweep != Sweep::Done {
+            sweep = self.write(move |writer| {
+                writer.transaction(|ledger, connection| {
+                    let next = sweep.step(connection, ledger.horizon.hour)?;
+                    ledger.swept = if next == Sweep::Done { ledger.horizon.hour } else { ledger.swept };
+                    Ok(next)
+                })
+            })?;
+        }
+        Ok(())
+    }
+
     /// Asks on a connection of one's own, in one snapshot.
     fn read<T>(&self, ask: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
         self.must_be_open()?;
@@ -272,6 +290,7 @@ impl Store for Sqlite {
                 break;
             }
         }
+        self.sweep()?;
         while self.write(|writer| writer.vacuum())? {}
         Ok(gone)
     }

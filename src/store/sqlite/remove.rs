@@ -22,8 +22,10 @@ use crate::wire::api::{AuditRow, Purge, Purged};
 
 /// Rows of one step: what a batch may have to wait for.
 const STEP: i64 = 500;
-/// Rows of a roll-up that one step removes: they are small.
-const HOURS_STEP: i64 = 20_000;
+/// Spans of one step: they are small.
+const SPANS: i64 = 5000;
+/// Hours between two sweeps.
+const SWEPT: i64 = 24;
 /// Free pages given back in one step.
 const VACUUM: i64 = 2000;
 /// Nanoseconds of a day.
@@ -125,17 +127,19 @@ impl Ledger {
         let crashes = u64::try_from(seqs.len()).unwrap_or(u64::MAX);
         let mut rows = crashes.saturating_add(self.old_exposures(connection)?);
         rows = rows.saturating_add(old_bodies(connection, keep, now)?);
-        // The roll-ups of exposure have no index by hour: few steps pass over
-        // them, each with many rows.
-        if rows == 0 {
-            rows = old_rollups(connection, self.horizon.hour)?;
-        }
+        rows = rows.saturating_add(old_spans(connection, self.horizon.hour)?);
         Ok((crashes, rows))
+    }
+
+    /// True when the tables without an index by hour are to be gone through:
+    /// once in a day of the horizon, and when nobody knows when it was done.
+    pub(super) fn must_sweep(&self) -> bool {
+        self.horizon.hour > 0 && self.horizon.hour >= self.swept.saturating_add(SWEPT)
     }
 
     fn old_exposures(&mut self, connection: &Connection) -> rusqlite::Result<u64> {
         let seqs: Vec<i64> = connection
-            .prepare_cached("SELECT seq FROM exposure WHERE hour < ?1 LIMIT ?2")?
+            .prepare_cached(BY_INDEX[0])?
             .query_map([self.horizon.hour, STEP], |row| row.get(0))?
             .collect::<rusqlite::Result<_>>()?;
         for seq in &seqs {
@@ -148,27 +152,24 @@ impl Ledger {
     }
 }
 
-/// Exposure has no rows to be taken away from its roll-ups: whole hours go.
-fn old_rollups(connection: &Connection, horizon: i64) -> rusqlite::Result<u64> {
-    const BY_KEY: [&str; 5] = [
-        "DELETE FROM host_hour WHERE (host, hour) IN
-           (SELECT host, hour FROM host_hour WHERE hour < ?1 LIMIT ?2)",
-        "DELETE FROM process_hour WHERE (workload, build, hour) IN
-           (SELECT workload, build, hour FROM process_hour WHERE hour < ?1 LIMIT ?2)",
-        "DELETE FROM ran WHERE (workload, build, host) IN
-           (SELECT workload, build, host FROM ran WHERE last < ?1 LIMIT ?2)",
-        "DELETE FROM span WHERE (host, boot, low) IN
-           (SELECT host, boot, low FROM span WHERE hour < ?1 LIMIT ?2)",
-        "DELETE FROM container WHERE (id, name) IN
-           (SELECT id, name FROM container WHERE hour < ?1 LIMIT ?2)",
-    ];
-    let mut rows = connection
-        .prepare_cached("DELETE FROM purged WHERE id IN (SELECT id FROM purged WHERE until < ?1 LIMIT ?2)")?
-        .execute([horizon, HOURS_STEP])?;
-    for sql in BY_KEY {
-        rows = rows.saturating_add(connection.prepare_cached(sql)?.execute([horizon, HOURS_STEP])?);
+/// What of the hourly steps goes by an index of its hour: rows, then each by
+/// its key. (A row-value IN would read all spans of each host.)
+pub(super) const BY_INDEX: [&str; 3] = [
+    "SELECT seq FROM exposure WHERE hour < ?1 LIMIT ?2",
+    "SELECT host, boot, low FROM span WHERE hour < ?1 LIMIT ?2",
+    "DELETE FROM span WHERE host = ?1 AND boot = ?2 AND low = ?3",
+];
+
+fn old_spans(connection: &Connection, horizon: i64) -> rusqlite::Result<u64> {
+    let [_, find, delete] = BY_INDEX;
+    let mut list = connection.prepare_cached(find)?;
+    let list = list.query_map([horizon, SPANS], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let list: Vec<(i64, Vec<u8>, i64)> = list.collect::<rusqlite::Result<_>>()?;
+    let mut delete = connection.prepare_cached(delete)?;
+    for (host, boot, low) in &list {
+        delete.execute(params![host, boot, low])?;
     }
-    Ok(u64::try_from(rows).unwrap_or(u64::MAX))
+    Ok(u64::try_from(list.len()).unwrap_or(u64::MAX))
 }
 
 /// Bodies go by the time at which they came: in the order of their positions.
