@@ -103,7 +103,7 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    fn new(bytes: u64) -> Memory {
+    pub(super) fn new(bytes: u64) -> Memory {
         let eighth = bytes / 8;
         let share = |eighths| Share::new(eighth.saturating_mul(eighths));
         Memory { bodies: share(3), unpacked: share(3), answers: share(2) }

@@ -125,7 +125,8 @@ fn store(
     compressed: bool,
     memory: &mut OwnedSemaphorePermit,
 ) -> Result<Answer, Trouble> {
-    let (batch, items) = unpack::unpack(&received.bytes, compressed)?;
+    let mut more = |bytes| desk.memory.unpacked.grow(memory, bytes);
+    let (batch, items) = unpack::unpack(&received.bytes, compressed, &mut more)?;
     drop(received);
     if !caller.speaks_for(&batch.from.name) {
         let words = format!("{} may not speak for {:?}", caller.who(), batch.from.name);
@@ -139,7 +140,7 @@ fn store(
     if caller.only_name().is_none() {
         pace(desk, &batch.from.name)?;
     }
-    desk.memory.unpacked.grow(memory, unpack::opening(&items))?;
+    more(unpack::opening(&items))?;
     let outcomes = ingest(&*desk.store, &origin(&batch), items, &desk.metrics)?;
     Ok(Answer { v: PROTOCOL, outcomes })
 }

@@ -1,7 +1,8 @@
 //! Compressed bytes → a batch, from a network that nobody vouches for.
 //!
 //! Nothing is sized by a number that was sent: zstd is streamed through a
-//! counter, so that a bomb ends at the limit; the list of items is cut while
+//! counter, so that a bomb ends at the limit, and one that does not say its size
+//! when there is no more memory; the list of items is cut while
 //! it is read; a length of 2³² − 1 in front of nothing is an early end. What
 //! one item has wrong (its size, id or kind) is that item's refusal, what the
 //! batch has wrong is the batch's.
@@ -49,19 +50,44 @@ pub(super) struct Candidate {
     pub(super) item: Result<(ItemKind, Vec<u8>), String>,
 }
 
-/// What `bytes` may cost in memory while they are unpacked: the batch and the
-/// window, from what the frame declares.
+/// Bytes that a frame which does not say its size is given first, by compressed
+/// byte (bodies are packed already), and what it then asks for at a time.
+const GUESS: usize = 2;
+const MORE: usize = 256 << 10;
+
+/// More memory, or why there is none.
+pub(super) type More<'a> = dyn FnMut(usize) -> Result<(), Trouble> + 'a;
+
+/// What `bytes` cost in memory before they are unpacked: the batch, as long as
+/// it says it is, and zstd's window.
 pub(super) fn cost(bytes: &[u8], compressed: bool) -> Result<usize, Trouble> {
+    let content = content(bytes, compressed)?;
+    Ok(content.saturating_add(if compressed { window(bytes).unwrap_or(content).min(WINDOW) } else { 0 }))
+}
+
+fn content(bytes: &[u8], compressed: bool) -> Result<usize, Trouble> {
     if !compressed {
         return Ok(bytes.len());
     }
     let declared = zstd::zstd_safe::get_frame_content_size(bytes);
     let declared = declared.map_err(|_| Trouble::malformed("the body is not zstd"))?;
-    let size = declared.map_or(UNPACKED, |size| usize::try_from(size).unwrap_or(usize::MAX));
-    if size > UNPACKED {
-        return Err(large());
+    let size = match declared {
+        Some(size) => usize::try_from(size).unwrap_or(usize::MAX),
+        None => bytes.len().saturating_mul(GUESS).max(MORE).min(UNPACKED),
+    };
+    if size > UNPACKED { Err(large()) } else { Ok(size) }
+}
+
+/// The window that a zstd frame declares (RFC 8878, 3.1.1.1.2); none: it is as
+/// large as the content.
+fn window(bytes: &[u8]) -> Option<usize> {
+    const SINGLE_SEGMENT: u8 = 1 << 5;
+    if bytes.get(4)? & SINGLE_SEGMENT != 0 {
+        return None;
     }
-    Ok(size.saturating_add(size.min(WINDOW)))
+    let descriptor = bytes.get(5)?;
+    let base = 1usize.checked_shl(10u32.saturating_add(u32::from(descriptor >> 3)))?;
+    Some(base.saturating_add((base >> 3).saturating_mul(usize::from(descriptor & 7))))
 }
 
 /// What a record and a report cost in memory while they are opened, by byte of
@@ -79,9 +105,18 @@ pub(super) fn opening(items: &[Candidate]) -> usize {
     costs.max().unwrap_or(0)
 }
 
-/// Unpacks a batch; `compressed` = zstd.
-pub(super) fn unpack(bytes: &[u8], compressed: bool) -> Result<(Unpacked, Vec<Candidate>), Trouble> {
-    let mut batch = if compressed { unpack_zstd(bytes)? } else { parse(&mut Counted::new(bytes))? };
+/// Unpacks a batch; `compressed` = zstd. Asks for more memory when it is longer
+/// than its [`cost`] was counted for.
+pub(super) fn unpack(
+    bytes: &[u8],
+    compressed: bool,
+    more: &mut More<'_>,
+) -> Result<(Unpacked, Vec<Candidate>), Trouble> {
+    let admitted = content(bytes, compressed)?;
+    let mut batch = match compressed {
+        true => unpack_zstd(bytes, admitted, more)?,
+        false => parse(&mut Counted::new(bytes, admitted, more))?,
+    };
     if batch.v > PROTOCOL {
         let words = format!("protocol version {} is newer than this collector's ({PROTOCOL})", batch.v);
         return Err(Trouble::malformed(words).next("upgrade the collector"));
@@ -97,17 +132,16 @@ pub(super) fn unpack(bytes: &[u8], compressed: bool) -> Result<(Unpacked, Vec<Ca
     Ok((batch, items))
 }
 
-fn unpack_zstd(bytes: &[u8]) -> Result<Unpacked, Trouble> {
+fn unpack_zstd(bytes: &[u8], admitted: usize, more: &mut More<'_>) -> Result<Unpacked, Trouble> {
     let broken = |_| Trouble::malformed("zstd could not be set up");
     let mut decoder = zstd::stream::read::Decoder::with_buffer(bytes).map_err(broken)?.single_frame();
     decoder.window_log_max(WINDOW_LOG).map_err(broken)?;
-    let mut counted = Counted::new(&mut decoder);
-    let batch = parse(&mut counted)?;
+    let batch = parse(&mut Counted::new(&mut decoder, admitted, more))?;
     let rest = decoder.finish();
     if rest.is_empty() { Ok(batch) } else { Err(Trouble::malformed("bytes follow the zstd frame")) }
 }
 
-fn parse<R: Read>(counted: &mut Counted<R>) -> Result<Unpacked, Trouble> {
+fn parse<R: Read>(counted: &mut Counted<'_, '_, R>) -> Result<Unpacked, Trouble> {
     let mut deserializer = rmp_serde::Deserializer::new(std::io::BufReader::new(&mut *counted));
     deserializer.set_max_depth(DEPTH);
     let parsed = Unpacked::deserialize(&mut deserializer);
@@ -126,38 +160,51 @@ fn parse<R: Read>(counted: &mut Counted<R>) -> Result<Unpacked, Trouble> {
     }
 }
 
-/// A reader that ends at [`UNPACKED`], and remembers why it failed.
-struct Counted<R> {
+/// A reader that ends at [`UNPACKED`] or when there is no more memory, and
+/// remembers why it failed.
+struct Counted<'a, 'b, R> {
     inner: R,
-    left: usize,
-    failed: Option<String>,
+    read: usize,
+    admitted: usize,
+    more: &'a mut More<'b>,
+    failed: Option<Trouble>,
 }
 
-impl<R: Read> Counted<R> {
-    fn new(inner: R) -> Counted<R> {
-        Counted { inner, left: UNPACKED, failed: None }
+impl<'a, 'b, R: Read> Counted<'a, 'b, R> {
+    fn new(inner: R, admitted: usize, more: &'a mut More<'b>) -> Counted<'a, 'b, R> {
+        Counted { inner, read: 0, admitted, more, failed: None }
     }
 
-    /// The trouble behind a failed parse: size, zstd, or the words of `error`.
-    fn why(&self, error: &dyn std::fmt::Display) -> Trouble {
-        match &self.failed {
-            Some(_) if self.left == 0 => large(),
-            Some(why) => Trouble::malformed(format!("the body is not whole zstd: {why}")),
-            None => Trouble::malformed(format!("the body is not a batch: {error}")),
+    /// The trouble behind a failed parse: size, memory, zstd, or the words of
+    /// `error`.
+    fn why(&mut self, error: &dyn std::fmt::Display) -> Trouble {
+        self.failed.take().unwrap_or_else(|| Trouble::malformed(format!("the body is not a batch: {error}")))
+    }
+
+    /// Counts what was read, and asks for the memory that it is kept in.
+    fn count(&mut self, read: usize) -> Result<(), Trouble> {
+        self.read = self.read.saturating_add(read);
+        if self.read > UNPACKED {
+            return Err(large());
         }
+        if self.read > self.admitted {
+            let short = self.read.saturating_sub(self.admitted).max(MORE);
+            (self.more)(short)?;
+            self.admitted = self.admitted.saturating_add(short);
+        }
+        Ok(())
     }
 }
 
-impl<R: Read> Read for Counted<R> {
+impl<R: Read> Read for Counted<'_, '_, R> {
     fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
-        let most = into.len().min(self.left.max(1));
-        let into = into.get_mut(..most).unwrap_or_default();
-        let read = self.inner.read(into).inspect_err(|error| self.failed = Some(error.to_string()))?;
-        if read > self.left {
-            self.failed = Some("too large".to_owned());
-            return Err(std::io::ErrorKind::FileTooLarge.into());
-        }
-        self.left = self.left.saturating_sub(read);
+        let whole =
+            |error: &std::io::Error| Trouble::malformed(format!("the body is not whole zstd: {error}"));
+        let read = self.inner.read(into).inspect_err(|error| self.failed = Some(whole(error)))?;
+        self.count(read).map_err(|trouble| {
+            self.failed = Some(trouble);
+            std::io::Error::from(std::io::ErrorKind::FileTooLarge)
+        })?;
         Ok(read)
     }
 }
@@ -249,5 +296,82 @@ impl<'de> Deserialize<'de> for BodyBytes {
             }
         }
         deserializer.deserialize_bytes(Bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::time::Duration;
+
+    use super::super::desk::Memory;
+    use super::*;
+    use crate::wire::{Batch, Item};
+
+    /// A batch of `items` of 1,200 bytes that do not get smaller, as zstd that
+    /// says its size or not.
+    fn frame(items: u32, byte: Option<u8>, sized: bool) -> Vec<u8> {
+        let mut noise = 1u32;
+        let mut next = || {
+            noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            byte.unwrap_or((noise >> 24) as u8)
+        };
+        let items = (0..items).map(|_| Item {
+            id: Id(vec![7; 16]),
+            body: (0..1200).map(|_| next()).collect(),
+            ..Item::default()
+        });
+        let batch = Batch { v: PROTOCOL, items: items.collect(), ..Batch::default() };
+        let plain = rmp_serde::to_vec_named(&batch).unwrap();
+        let mut encoder = zstd::stream::Encoder::new(Vec::new(), 1).unwrap();
+        encoder.set_pledged_src_size(sized.then_some(plain.len() as u64)).unwrap();
+        encoder.write_all(&plain).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    /// A frame that does not say its size was given all the memory that there
+    /// is: batches were stored one at a time, eight waited for each other.
+    #[test]
+    fn eight_batches_are_admitted_at_once_by_the_default_memory() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        for sized in [true, false] {
+            let memory = Memory::new(64 << 20);
+            let body = frame(500, None, sized);
+            let permits: Vec<_> = (0..8)
+                .map(|_| {
+                    let cost = cost(&body, true).unwrap();
+                    runtime.block_on(memory.unpacked.admit(cost, Duration::ZERO)).map_err(|_| cost).unwrap()
+                })
+                .collect();
+            for mut permit in permits {
+                let mut more = |bytes| memory.unpacked.grow(&mut permit, bytes);
+                assert_eq!(unpack(&body, true, &mut more).unwrap().1.len(), 500);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_longer_than_it_seemed_asks_for_memory_and_waits_when_there_is_none() {
+        let body = frame(1000, Some(0), false);
+        let begun = cost(&body, true).unwrap();
+        let mut asked = 0;
+        let mut more = |bytes| {
+            asked += bytes;
+            Ok(())
+        };
+        unpack(&body, true, &mut more).unwrap();
+        assert!((1_200_000..2 << 20).contains(&(content(&body, true).unwrap() + asked)), "{begun} + {asked}");
+        let refused = unpack(&body, true, &mut |_| Err(Trouble::busy("no")));
+        assert_eq!(refused.unwrap_err().status, StatusCode::SERVICE_UNAVAILABLE);
+    }
+
+    #[test]
+    fn the_window_is_the_frames_own() {
+        let sized = frame(500, None, true);
+        let (size, cost) = (content(&sized, true).unwrap(), cost(&sized, true).unwrap());
+        assert!(cost <= size + (1 << 20), "{cost} for {size}");
+        assert_eq!(window(b"\x28\xb5\x2f\xfd\x00\x68"), Some(8 << 20));
+        assert_eq!(window(b"\x28\xb5\x2f\xfd\x00\x69"), Some(9 << 20));
+        assert_eq!((window(b"\x28\xb5\x2f\xfd\x20\x69"), window(b"")), (None, None));
     }
 }

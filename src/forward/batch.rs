@@ -95,9 +95,28 @@ impl<'a> Row<'a> {
 /// this host, nanoseconds.
 pub fn encode(from: &Sender, at: u64, items: &[Packed]) -> std::io::Result<Vec<u8>> {
     let envelope = Envelope { v: PROTOCOL, from, at, items: items.iter().map(Row::of).collect() };
+    let mut length = Length(0);
+    rmp_serde::encode::write_named(&mut length, &envelope).map_err(std::io::Error::other)?;
     let mut encoder = zstd::stream::Encoder::new(Vec::new(), LEVEL)?;
+    // The frame says its size: the collector admits so much memory, and not what
+    // a batch may have at most.
+    encoder.set_pledged_src_size(Some(length.0))?;
     rmp_serde::encode::write_named(&mut encoder, &envelope).map_err(std::io::Error::other)?;
     encoder.finish()
+}
+
+/// Counts what is written and keeps nothing.
+struct Length(u64);
+
+impl std::io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 = self.0.saturating_add(bytes.len() as u64);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -122,6 +141,17 @@ mod tests {
             assert_eq!((&sent.id.0[..], sent.kind, &sent.body), (&item.id[..], item.kind, &item.body));
         }
         assert_eq!(rmp_serde::to_vec_named(&batch).unwrap(), plain);
+    }
+
+    /// A frame without its size was admitted as the largest that there may be: a
+    /// collector took one batch at a time.
+    #[test]
+    fn a_batch_says_how_large_it_is() {
+        for items in [&[][..], &[item(1, 0)], &[item(1, 300_000), item(2, 5)]] {
+            let body = encode(&Sender::default(), 42, items).unwrap();
+            let plain = zstd::decode_all(body.as_slice()).unwrap().len() as u64;
+            assert_eq!(zstd::zstd_safe::get_frame_content_size(&body).unwrap(), Some(plain));
+        }
     }
 
     #[test]
