@@ -397,6 +397,51 @@ fn a_host_that_sends_much_at_once_leaves_room_for_the_others() {
     drop(uploads);
 }
 
+/// Memory was admitted by Content-Length before a byte came: two hosts with
+/// four connections each held all of it, and everybody else was "busy".
+#[test]
+fn bodies_that_are_only_declared_hold_nothing_that_others_need() {
+    let collector = plain("[limits]\nrequests_per_host = 0\nbody_seconds = 3600\n");
+    let hosts: Vec<String> = (0..20).map(|n| collector.token("ingest", &format!("slow-{n}"))).collect();
+    let uploads: Vec<_> = hosts
+        .iter()
+        .flat_map(|token| [token; 4])
+        .map(|token| {
+            let mut stream = collector.connect();
+            let head = format!(
+                "POST /v1/batches HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\
+                 Content-Type: application/msgpack\r\nContent-Length: 4194304\r\n\r\nx"
+            );
+            stream.write_all(head.as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    let read = collector.token("read", "mia");
+    let in_flight = || -> u64 {
+        let text = collector.get("/metrics", &read).text().unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("epicore_collector_in_flight_bytes "));
+        line.unwrap().parse().unwrap()
+    };
+    let begun = Instant::now();
+    while in_flight() < 80 * (64 << 10) {
+        assert!(begun.elapsed() < Duration::from_secs(30), "{} bytes", in_flight());
+    }
+    let other = collector.token("ingest", "web-1");
+    let begun = Instant::now();
+    collector.ingest(&other, &batch("web-1", &[crash("web-1")]));
+    // One that is long and comes in full is read in whole.
+    let mut long = batch("web-1", &[]);
+    long.items = (0..15u8)
+        .map(|n| Item { id: Id(vec![n; 16]), body: vec![0xc1; 250_000], ..Item::default() })
+        .collect();
+    let plain = rmp_serde::to_vec_named(&long).unwrap();
+    let request = collector.client().post(format!("{}/v1/batches", collector.url)).bearer_auth(&other);
+    let answer = request.header("Content-Type", "application/msgpack").body(plain).send().unwrap();
+    assert_eq!(answer.status(), 200);
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    drop(uploads);
+}
+
 #[test]
 fn who_asks_whether_it_is_ready_takes_no_turn_of_who_asks_a_question() {
     let collector = plain("");
