@@ -1,4 +1,5 @@
-//! A request's body: admitted before it is read, bounded in bytes and time.
+//! A request's body: memory is admitted as bytes arrive, so that who says much
+//! and sends nothing holds nothing; bounded in bytes and time.
 
 use std::time::Duration;
 
@@ -8,10 +9,12 @@ use http_body_util::BodyExt;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::answer::Trouble;
-use super::desk::Desk;
+use super::desk::{Desk, Share};
 
 /// Compressed bytes of one batch.
 pub(super) const COMPRESSED: usize = 4 << 20;
+/// Memory that a body is given first, and at least each time that it is full.
+const STEP: usize = 64 << 10;
 /// How long a body waits for memory before its host is asked to come later.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long what was refused unread is still read and thrown away, so that the
@@ -32,13 +35,55 @@ pub(super) async fn read(
     body: &mut Body,
     limit: usize,
 ) -> Result<Received, Trouble> {
-    let declared = declared(headers, limit)?;
-    let permit = desk.memory.bodies.admit(declared, PATIENCE).await?;
+    let most = declared(headers, limit)?;
+    let permit = desk.memory.bodies.admit(STEP.min(most), PATIENCE).await?;
+    let arriving = Arriving { bytes: Vec::new(), permit, room: STEP.min(most), most, limit };
     let seconds = Duration::from_secs(desk.limits.body_seconds.into());
-    let read = tokio::time::timeout(seconds, collect(body, declared.min(limit), limit)).await;
+    let read = tokio::time::timeout(seconds, arriving.collect(&desk.memory.bodies, body)).await;
     let late = || Trouble::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time");
-    let bytes = read.map_err(|_| late().next("send less at once"))??;
-    Ok(Received { bytes, _permit: permit })
+    read.map_err(|_| late().next("send less at once"))?
+}
+
+/// A body of which some is here.
+struct Arriving {
+    bytes: Vec<u8>,
+    permit: OwnedSemaphorePermit,
+    /// Bytes that are admitted.
+    room: usize,
+    /// Bytes that it may have, by its own word.
+    most: usize,
+    /// Bytes that any may have.
+    limit: usize,
+}
+
+impl Arriving {
+    async fn collect(mut self, share: &Share, body: &mut Body) -> Result<Received, Trouble> {
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|_| Trouble::malformed("the body ended early"))?;
+            let data: Bytes = frame.into_data().unwrap_or_default();
+            let length = self.bytes.len().saturating_add(data.len());
+            if length > self.limit {
+                return Err(large(self.limit));
+            }
+            self.make_room(share, length).await?;
+            self.bytes.extend_from_slice(&data);
+        }
+        Ok(Received { bytes: self.bytes, _permit: self.permit })
+    }
+
+    /// Half as much again, so that a long body is moved a few times only.
+    async fn make_room(&mut self, share: &Share, length: usize) -> Result<(), Trouble> {
+        if length > self.room {
+            let wanted =
+                length.max(self.room.saturating_add((self.room >> 1).max(STEP))).min(self.most.max(length));
+            let more = share.admit(wanted.saturating_sub(self.room), PATIENCE).await?;
+            self.permit.merge(more);
+            self.room = wanted;
+        }
+        let spare = self.room.saturating_sub(self.bytes.len());
+        self.bytes.reserve_exact(spare);
+        Ok(())
+    }
 }
 
 /// What `Content-Length` says, or the limit when it says nothing.
@@ -47,19 +92,6 @@ fn declared(headers: &HeaderMap, limit: usize) -> Result<usize, Trouble> {
     let length = value.to_str().ok().and_then(|text| text.parse::<u64>().ok());
     let length = length.and_then(|length| usize::try_from(length).ok()).unwrap_or(usize::MAX);
     if length > limit { Err(large(limit)) } else { Ok(length) }
-}
-
-async fn collect(body: &mut Body, expected: usize, limit: usize) -> Result<Vec<u8>, Trouble> {
-    let mut bytes: Vec<u8> = Vec::with_capacity(expected.min(64 << 10));
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Trouble::malformed("the body ended early"))?;
-        let data: Bytes = frame.into_data().unwrap_or_default();
-        if bytes.len().saturating_add(data.len()) > limit {
-            return Err(large(limit));
-        }
-        bytes.extend_from_slice(&data);
-    }
-    Ok(bytes)
 }
 
 fn large(limit: usize) -> Trouble {

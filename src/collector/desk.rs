@@ -13,6 +13,7 @@ use super::answer::{Format, Trouble};
 use super::auth::{Caller, Credentials, Peer};
 use super::crowd::Crowd;
 use super::health::Ready;
+use super::ingest::Sender;
 use super::metrics::Metrics;
 use super::rate::Rate;
 use super::settings::{Limits, Settings};
@@ -129,8 +130,8 @@ pub(super) struct Desk {
     /// Turns of batches.
     pub(super) ingest: Arc<Semaphore>,
     reads: Arc<Semaphore>,
-    /// Batches in flight, by host.
-    pub(super) senders: Crowd<String>,
+    /// Batches in flight, by who sends them.
+    pub(super) senders: Crowd<Sender>,
     /// Whether it could store, when that was last asked.
     pub(super) ready: Ready,
     /// Rises when something was stored: wakes those who wait for it.

@@ -5,6 +5,7 @@
 //! against its sender, and handed to the store. 200 is only said after the
 //! store's fsync.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -17,7 +18,9 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::answer::{Format, Trouble};
 use super::auth::{Caller, Peer};
 use super::body::{self, Received};
+use super::crowd::neighbourhood;
 use super::desk::{Desk, blocking};
+use super::settings::Limits;
 use super::token::Role;
 use super::unpack::{self, Candidate, Unpacked};
 use crate::store::{Incoming, Origin, Store, StoreError};
@@ -29,6 +32,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Batches of one host at once: an epicored sends one after the other, and one
 /// that it gave up may still be here.
 const AT_ONCE: u32 = 4;
+/// Batches at once of one address that speaks for more than one host.
+const GATEWAY_AT_ONCE: u32 = 16;
 /// Seconds after which a host that sent too much at once tries again.
 const RETRY_AT_ONCE: u64 = 2;
 /// The longest host name: DNS has no longer one, uname(2) 64 bytes.
@@ -50,6 +55,34 @@ pub(super) async fn batches(
     Ok(format.reply(format.encode(&answer)?, None))
 }
 
+/// Whose batches are counted together.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Sender {
+    /// A host's, wherever they come from.
+    Host(String),
+    /// An address's, under a credential for several hosts.
+    Address(IpAddr),
+}
+
+impl Sender {
+    /// None where many may speak from one address: this host, and all when
+    /// `limits.connections_per_address` says so.
+    fn of(caller: &Caller, peer: &Peer, limits: &Limits) -> Option<Sender> {
+        if let Some(name) = caller.only_name() {
+            return Some(Sender::Host(name.to_owned()));
+        }
+        let counted = limits.connections_per_address > 0;
+        neighbourhood(peer.address.ip()).filter(|_| counted).map(Sender::Address)
+    }
+
+    fn at_once(&self) -> u32 {
+        match self {
+            Sender::Host(_) => AT_ONCE,
+            Sender::Address(_) => GATEWAY_AT_ONCE,
+        }
+    }
+}
+
 async fn take(
     desk: &Arc<Desk>,
     peer: &Peer,
@@ -60,7 +93,10 @@ async fn take(
     if let Some(name) = caller.only_name() {
         pace(desk, name)?;
     }
-    let sender = caller.only_name().map(|name| desk.senders.enter(name.to_owned(), AT_ONCE));
+    let sender = Sender::of(&caller, peer, &desk.limits).map(|sender| {
+        let most = sender.at_once();
+        desk.senders.enter(sender, most)
+    });
     if let Some(None) = sender {
         return Err(Trouble::new(StatusCode::TOO_MANY_REQUESTS, "this host sends too much at once")
             .next("send one batch after the other")
@@ -208,4 +244,29 @@ fn fill(outcomes: &mut [Outcome], places: &[usize], stored: Vec<Outcome>) -> Res
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A token for all hosts had no limit: one address under it could hold all
+    /// the memory of arriving bodies.
+    #[test]
+    fn batches_are_counted_by_host_and_else_by_address() {
+        let of = |names: &[&str], address: &str, per_address: u32| {
+            let names = names.iter().map(|name| (*name).to_owned()).collect();
+            let caller = Caller { role: Role::Ingest, names };
+            let peer = Peer { address: format!("{address}:7").parse().unwrap(), names: Vec::new() };
+            let limits = Limits { connections_per_address: per_address, ..Limits::default() };
+            Sender::of(&caller, &peer, &limits)
+        };
+        let address = Some(Sender::Address("192.0.2.7".parse().unwrap()));
+        assert_eq!(of(&["web-1"], "192.0.2.7", 512), Some(Sender::Host("web-1".to_owned())));
+        assert_eq!(of(&["*"], "192.0.2.7", 512), address);
+        assert_eq!(of(&["web-1", "web-2"], "192.0.2.7", 512), address);
+        assert_eq!(of(&["*"], "127.0.0.1", 512), None, "a proxy on this host");
+        assert_eq!(of(&["*"], "192.0.2.7", 0), None, "a proxy elsewhere");
+        assert_eq!([address.unwrap().at_once(), Sender::Host(String::new()).at_once()], [16, 4]);
+    }
 }

@@ -10,7 +10,7 @@
 use std::io::Read;
 
 use axum::http::StatusCode;
-use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::de::{DeserializeOwned, IgnoredAny, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use super::answer::Trouble;
@@ -73,7 +73,7 @@ fn content(bytes: &[u8], compressed: bool) -> Result<usize, Trouble> {
     let declared = declared.map_err(|_| Trouble::malformed("the body is not zstd"))?;
     let size = match declared {
         Some(size) => usize::try_from(size).unwrap_or(usize::MAX),
-        None => bytes.len().saturating_mul(GUESS).clamp(MORE, UNPACKED),
+        None => bytes.len().saturating_mul(GUESS).max(MORE).min(UNPACKED),
     };
     if size > UNPACKED { Err(large()) } else { Ok(size) }
 }
@@ -113,14 +113,19 @@ pub(super) fn unpack(
     more: &mut More<'_>,
 ) -> Result<(Unpacked, Vec<Candidate>), Trouble> {
     let admitted = content(bytes, compressed)?;
-    let mut batch = match compressed {
-        true => unpack_zstd(bytes, admitted, more)?,
-        false => parse(&mut Counted::new(bytes, admitted, more))?,
+    let read = read::<Unpacked>(bytes, compressed, admitted, more);
+    // What a later protocol made of a batch need not be one of this.
+    let v = match &read {
+        Ok(batch) => batch.v,
+        Err(trouble) if trouble.status == StatusCode::BAD_REQUEST => version(bytes, compressed),
+        Err(_) => 0,
     };
-    if batch.v > PROTOCOL {
-        let words = format!("protocol version {} is newer than this collector's ({PROTOCOL})", batch.v);
-        return Err(Trouble::malformed(words).next("upgrade the collector"));
+    if v > PROTOCOL {
+        let words = format!("protocol version {v} is newer than this collector's ({PROTOCOL})");
+        let next = "nothing is lost: upgrade the collector, and the host sends again";
+        return Err(Trouble::new(StatusCode::UPGRADE_REQUIRED, words).next(next));
     }
+    let mut batch = read?;
     if batch.v == 0 {
         return Err(Trouble::malformed("the batch says no protocol version (`v`)"));
     }
@@ -132,8 +137,34 @@ pub(super) fn unpack(
     Ok((batch, items))
 }
 
-fn unpack_zstd(bytes: &[u8], admitted: usize, more: &mut More<'_>) -> Result<Unpacked, Trouble> {
-    let broken = |_| Trouble::malformed("zstd could not be set up");
+/// Of anything that is like a batch, the version that it says; 0: none.
+fn version(bytes: &[u8], compressed: bool) -> u16 {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Version {
+        v: u16,
+    }
+    // Nothing of it is kept.
+    read::<Version>(bytes, compressed, UNPACKED, &mut |_| Ok(())).map_or(0, |version| version.v)
+}
+
+fn read<T: DeserializeOwned>(
+    bytes: &[u8],
+    compressed: bool,
+    admitted: usize,
+    more: &mut More<'_>,
+) -> Result<T, Trouble> {
+    match compressed {
+        true => read_zstd(bytes, admitted, more),
+        false => parse(&mut Counted::new(bytes, admitted, more)),
+    }
+}
+
+fn read_zstd<T: DeserializeOwned>(bytes: &[u8], admitted: usize, more: &mut More<'_>) -> Result<T, Trouble> {
+    let broken = |_| {
+        Trouble::new(StatusCode::INTERNAL_SERVER_ERROR, "zstd could not be set up")
+            .next("nothing is lost: keep it and send it again")
+    };
     let mut decoder = zstd::stream::read::Decoder::with_buffer(bytes).map_err(broken)?.single_frame();
     decoder.window_log_max(WINDOW_LOG).map_err(broken)?;
     let batch = parse(&mut Counted::new(&mut decoder, admitted, more))?;
@@ -141,10 +172,10 @@ fn unpack_zstd(bytes: &[u8], admitted: usize, more: &mut More<'_>) -> Result<Unp
     if rest.is_empty() { Ok(batch) } else { Err(Trouble::malformed("bytes follow the zstd frame")) }
 }
 
-fn parse<R: Read>(counted: &mut Counted<'_, '_, R>) -> Result<Unpacked, Trouble> {
+fn parse<T: DeserializeOwned, R: Read>(counted: &mut Counted<'_, '_, R>) -> Result<T, Trouble> {
     let mut deserializer = rmp_serde::Deserializer::new(std::io::BufReader::new(&mut *counted));
     deserializer.set_max_depth(DEPTH);
-    let parsed = Unpacked::deserialize(&mut deserializer);
+    let parsed = T::deserialize(&mut deserializer);
     let batch = match parsed {
         Ok(batch) => batch,
         Err(error) => return Err(counted.why(&error)),

@@ -216,9 +216,11 @@ impl Drop for Sqlite {
 
 impl Store for Sqlite {
     fn ingest(&self, origin: &Origin, items: Vec<Incoming>) -> Result<Vec<Outcome>, StoreError> {
-        self.must_be_open()?;
         let mut outcomes = Vec::with_capacity(items.len());
-        for slice in Slices::new(origin, &self.allowance, items) {
+        let mut slices = Slices::new(origin, &self.allowance, items);
+        // An empty batch goes there too: whoever asks whether it can store.
+        let first = slices.next().unwrap_or_default();
+        for slice in std::iter::once(first).chain(slices) {
             let (answer, answered) = bounded(1);
             self.send(Job::Ingest(slice, answer))?;
             outcomes.extend(answered.recv().unwrap_or(Err(StoreError::Closed))?);
