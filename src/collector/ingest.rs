@@ -261,12 +261,13 @@ mod tests {
             let limits = Limits { connections_per_address: per_address, ..Limits::default() };
             Sender::of(&caller, &peer, &limits)
         };
-        let address = Some(Sender::Address("192.0.2.7".parse().unwrap()));
+        let own = Sender::Address("192.0.2.7".parse().unwrap());
+        assert_eq!([own.at_once(), Sender::Host(String::new()).at_once()], [16, 4]);
+        let address = Some(own);
         assert_eq!(of(&["web-1"], "192.0.2.7", 512), Some(Sender::Host("web-1".to_owned())));
         assert_eq!(of(&["*"], "192.0.2.7", 512), address);
         assert_eq!(of(&["web-1", "web-2"], "192.0.2.7", 512), address);
         assert_eq!(of(&["*"], "127.0.0.1", 512), None, "a proxy on this host");
         assert_eq!(of(&["*"], "192.0.2.7", 0), None, "a proxy elsewhere");
-        assert_eq!([address.unwrap().at_once(), Sender::Host(String::new()).at_once()], [16, 4]);
     }
 }

@@ -73,7 +73,7 @@ fn content(bytes: &[u8], compressed: bool) -> Result<usize, Trouble> {
     let declared = declared.map_err(|_| Trouble::malformed("the body is not zstd"))?;
     let size = match declared {
         Some(size) => usize::try_from(size).unwrap_or(usize::MAX),
-        None => bytes.len().saturating_mul(GUESS).max(MORE).min(UNPACKED),
+        None => bytes.len().saturating_mul(GUESS).clamp(MORE, UNPACKED),
     };
     if size > UNPACKED { Err(large()) } else { Ok(size) }
 }
