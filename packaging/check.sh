@@ -6,15 +6,10 @@ set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
 dir=${1:-target/package}
-broken=0
+# shellcheck source=packaging/promise.sh
+. packaging/promise.sh
 ok() { printf 'ok       %s\n' "$*"; }
-bad() { printf 'BROKEN   %s\n' "$*"; broken=1; }
 skip() { printf 'skipped  %s\n' "$*"; }
-holds() { # WORDS COMMAND...
-    local words=$1 said
-    shift
-    if said=$("$@" 2>&1); then ok "$words"; else bad "$words"; sed 's/^/         /' <<<"$said"; fi
-}
 need() { # TOOL PACKAGE
     command -v "$1" >/dev/null && return
     [[ $(id -u) -eq 0 ]] && command -v apt-get >/dev/null || return
@@ -79,19 +74,27 @@ else skip "rpm"; fi
 
 # --- units
 if need systemd-analyze systemd; then
+    exposure() {
+        systemd-analyze security --offline=yes --no-pager "$unpacked/usr/lib/systemd/system/$1.service" 2>/dev/null |
+            sed -n 's/.*exposure level[^:]*: \([0-9.]*\).*/\1/p'
+    }
     for unit in epicored epicore-collector; do
-        file=$unpacked/usr/lib/systemd/system/$unit.service
-        figure=$(systemd-analyze security --offline=yes --no-pager "$file" 2>/dev/null | sed -n 's/.*exposure level[^:]*: \([0-9.]*\).*/\1/p')
+        figure=$(exposure "$unit")
         holds "systemd-analyze security of $unit.service is at most 1.5 (it is $figure)" \
             awk "BEGIN { exit !(\"$figure\" != \"\" && $figure + 0 <= 1.5) }"
     done
     for unit in epicore-enable epicore-census; do
-        file=$unpacked/usr/lib/systemd/system/$unit.service
-        figure=$(systemd-analyze security --offline=yes --no-pager "$file" 2>/dev/null | sed -n 's/.*exposure level[^:]*: \([0-9.]*\).*/\1/p')
-        ok "systemd-analyze security of $unit.service, which is root for a moment: $figure"
+        ok "systemd-analyze security of $unit.service, which is root for a moment: $(exposure "$unit")"
     done
-    verify() { systemd-analyze verify --man=no --recursive-errors=no --root="$unpacked" "$unpacked"/usr/lib/systemd/system/* 2>&1 |
-        grep -v 'is not executable: No such file' | tee /dev/stderr | grep -q . && return 1 || return 0; }
+    # Programs that the host itself does not have (kill, in a small image) are
+    # not the units' fault.
+    verify() {
+        local said
+        said=$(systemd-analyze verify --man=no --recursive-errors=no --root="$unpacked" \
+            "$unpacked"/usr/lib/systemd/system/* 2>&1 | grep -v 'is not executable: No such file')
+        echo "$said"
+        [[ -z $said ]]
+    }
     holds "systemd finds nothing to say about the units" verify
 else skip "systemd-analyze"; fi
 

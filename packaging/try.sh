@@ -13,17 +13,8 @@ dir=$(realpath "${1:-target/package}")
 command -v mmdebstrap >/dev/null || apt-get install -y -qq --no-install-recommends mmdebstrap >/dev/null
 export DEBIAN_FRONTEND=noninteractive
 work=$(mktemp -d)
-broken=0
-holds() { # WORDS COMMAND...
-    local words=$1 said
-    shift
-    if said=$("$@" 2>&1); then echo "ok      $words"; else
-        echo "BROKEN  $words"
-        # shellcheck disable=SC2001
-        sed 's/^/        /' <<<"$said"
-        broken=1
-    fi
-}
+# shellcheck source=packaging/promise.sh
+. packaging/promise.sh
 
 deb=$(ls "$dir"/epicore_*.deb)
 collector=$(ls "$dir"/epicore-collector_*.deb)

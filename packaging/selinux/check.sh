@@ -5,18 +5,8 @@
 set -uo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
-broken=0
-holds() { # WORDS COMMAND...
-    local words=$1 said
-    shift
-    if said=$("$@" 2>&1); then
-        printf 'ok       %s\n' "$words"
-    else
-        printf 'BROKEN   %s\n' "$words"
-        [[ -z $said ]] || head -20 <<<"$said" | sed 's/^/         /'
-        broken=1
-    fi
-}
+# shellcheck source=packaging/promise.sh
+. "$here/../promise.sh"
 skip() {
     printf 'skipped: the SELinux module: %s\n' "$*"
     exit 0
