@@ -42,7 +42,9 @@ fn walk(bytes: &[u8], without: &[&str]) -> Option<Stripped> {
     let mut rest = bytes;
     let entries = map(&mut rest)?;
     // A record has fewer keys than a map16 counts.
-    let mut stripped = Stripped { bytes: vec![0xde, 0, 0], v: 0, private: false, host: None };
+    let mut stripped = Stripped { bytes: Vec::new(), v: 0, private: false, host: None };
+    stripped.bytes.reserve_exact(bytes.len().saturating_add(3));
+    stripped.bytes.extend_from_slice(&[0xde, 0, 0]);
     let mut kept = 0u16;
     for _ in 0..entries {
         let entry = rest;

@@ -12,6 +12,7 @@
 //! nothing; unpacking ends at the size of a record.
 
 use std::cell::RefCell;
+use std::io::Cursor;
 use std::sync::LazyLock;
 
 use zstd::bulk::{Compressor, Decompressor};
@@ -47,11 +48,17 @@ pub fn pack(bytes: &[u8]) -> Vec<u8> {
         if slot.is_none() {
             *slot = Compressor::with_prepared_dictionary(&ENCODER).ok();
         }
-        slot.as_mut()?.compress(bytes).ok()
+        // Behind the first byte, so that nothing is moved.
+        let mut packed = vec![DICTIONARY_1];
+        packed.reserve_exact(zstd::zstd_safe::compress_bound(bytes.len()));
+        let mut behind = Cursor::new(packed);
+        behind.set_position(1);
+        slot.as_mut()?.compress_to_buffer(bytes, &mut behind).ok()?;
+        Some(behind.into_inner())
     });
     match packed {
-        Some(mut packed) if packed.len() < bytes.len() => {
-            packed.insert(0, DICTIONARY_1);
+        Some(mut packed) if packed.len() <= bytes.len() => {
+            packed.shrink_to_fit();
             packed
         }
         _ => [&[PLAIN], bytes].concat(),

@@ -17,6 +17,7 @@
 mod backup;
 mod cells;
 mod census;
+mod checkpoint;
 mod coverage;
 mod crash;
 mod dictionary;
@@ -55,6 +56,7 @@ use crate::wire::Outcome;
 use crate::wire::api::{
     AttributeRow, AuditRow, ExposureRow, HostRow, One, Page, Purge, Purged, Signature, StudyInput,
 };
+use checkpoint::Checkpoints;
 use fault::sort;
 use slices::{Allowance, Slices};
 use sweep::Sweep;
@@ -80,7 +82,8 @@ pub struct Options {
     pub linger: Duration,
     /// How long to wait for another process's lock (a backup, a shell).
     pub busy: Duration,
-    /// Pages in the WAL at which they move into the file.
+    /// Pages in the WAL at which they begin to move into the file; it may have
+    /// four times as many.
     pub checkpoint_pages: u32,
     /// Bytes that an idle WAL is cut to.
     pub wal_bytes: i64,
@@ -97,7 +100,7 @@ impl Default for Options {
             linger: Duration::ZERO,
             busy: Duration::from_secs(10),
             checkpoint_pages: 8192,
-            wal_bytes: 64 << 20,
+            wal_bytes: 128 << 20,
             page_size: 4096,
         }
     }
@@ -119,12 +122,14 @@ impl Sqlite {
     /// Opens or makes the store, and brings an older one up to date. A newer
     /// one, another program's file and a damaged one are refused in words.
     pub fn open(path: &Path, options: Options) -> Result<Sqlite, StoreError> {
-        let writer = Writer::new(open::writer(path, &options)?)?;
+        let mut connection = open::writer(path, &options)?;
+        let checkpoints = Checkpoints::of(&mut connection, path, &options)?;
+        let writer = Writer::new(connection)?;
         let (jobs, work) = bounded(WAITING);
         let linger = options.linger;
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || writer.run(&work, linger))
+            .spawn(move || writer.run(&work, linger, checkpoints))
             .map_err(|error| fault::io("the writer's thread", &error))?;
         Ok(Sqlite {
             path: path.to_owned(),

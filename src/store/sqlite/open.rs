@@ -45,9 +45,15 @@ pub(super) fn writer(path: &Path, options: &Options) -> Result<Connection, Store
     recognise(&connection, path)?;
     connection.pragma_update(None, "journal_mode", "WAL").map_err(sort)?;
     connection.pragma_update(None, "synchronous", "FULL").map_err(sort)?;
-    set("wal_autocheckpoint", i64::from(options.checkpoint_pages))?;
     set("journal_size_limit", options.wal_bytes)?;
     migrate(&connection, newest())?;
+    Ok(connection)
+}
+
+/// The one that moves pages from the WAL into the file.
+pub(super) fn mover(path: &Path, options: &Options) -> Result<Connection, StoreError> {
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, options.reader_cache, options)?;
+    connection.pragma_update(None, "synchronous", "FULL").map_err(sort)?;
     Ok(connection)
 }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender};
 use rusqlite::Connection;
 
+use super::checkpoint::Checkpoints;
 use super::fault::sort;
 use super::ledger::Ledger;
 use super::prepare::Prepared;
@@ -41,7 +42,7 @@ impl Writer {
     }
 
     /// Works until nobody can ask any more, then closes the file.
-    pub(super) fn run(mut self, jobs: &Receiver<Job>, linger: Duration) {
+    pub(super) fn run(mut self, jobs: &Receiver<Job>, linger: Duration, checkpoints: Checkpoints) {
         let mut next = None;
         while let Some(job) = next.take().or_else(|| jobs.recv().ok()) {
             match job {
@@ -53,6 +54,7 @@ impl Writer {
                 }
             }
         }
+        checkpoints.end(&mut self.connection);
         let _ = self.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
     }
 
