@@ -1,9 +1,9 @@
 //! The collector while it is filled, beside a bare loop of the same rows.
 //!
-//! Each round makes new records, then runs every contender once in random
-//! order, each into an empty file: 1, 2 and 4 senders through TLS into a
-//! collector, and [`bare`] (one thread, prepared INSERTs of the rows that a
-//! collector of the same round made, without its dictionaries and roll-ups).
+//! Each round makes new records, then has 1, 2 and 4 senders through TLS into a
+//! collector in random order, each into an empty file and each followed by
+//! [`bare`] (one thread, prepared INSERTs of the rows that this collector made,
+//! without its dictionaries and roll-ups), which it is divided by.
 //! Senders and collector share the machine's processors; the bare loop has
 //! them alone. At the end one collector takes all the records of the study.
 
@@ -65,19 +65,16 @@ fn rounds(
         bytes = mean_bytes(&batches);
         let mut order = [0, 1, 2];
         random.shuffle(&mut order);
-        // The bare loop needs rows that a collector made.
-        let bare_after = random.below(order.len());
-        for (turn, which) in order.into_iter().enumerate() {
+        for which in order {
             eprintln!("fleet: ingest: round {round}, {} senders", SENDERS[which]);
             place.forget();
             once(place, &batches, SENDERS[which], &mut ways[which])?;
-            if turn == bare_after {
-                eprintln!("fleet: ingest: round {round}, bare");
-                bare.push(bare_speed(place, count));
-            }
-        }
-        let speed = bare.last().copied().unwrap_or(f64::NAN);
-        for way in &mut ways {
+            // The bare loop needs rows that a collector made; the disk's mood
+            // changes, so each has a bare loop right behind it.
+            eprintln!("fleet: ingest: round {round}, bare");
+            let speed = bare_speed(place, count);
+            bare.push(speed);
+            let way = &mut ways[which];
             way.ratio.push(way.speed.last().copied().unwrap_or(f64::NAN) / speed);
         }
     }

@@ -8,9 +8,20 @@ repetitions=5
 dpkg -i /opt/systemd-coredump/*.deb > install.log 2>&1
 theirs=$(now_pattern)
 check "systemd-coredump takes the crashes" "$theirs" like "$theirs" '|/lib/systemd/systemd-coredump *'
-dpkg -i new.deb > install.log 2>&1
+
+# As an operator installs it: one package handles crashes, the other goes.
+status=0
+apt-get install -y -qq ./new.deb > install.log 2>&1 || status=$?
+check "apt installs epicore" "exit $status: $(tail -n 1 install.log)" is "$status" 0
+state=$(dpkg-query -W -f '${db:Status-Status}' systemd-coredump || true)
+check "in the place of systemd-coredump" "$state" like "$state" '@(config-files|not-installed)'
 ours=$(now_pattern)
-check "epicore takes them over" "$ours" like "$ours" "$OURS"
+check "epicore takes its crashes over" "$ours" like "$ours" "$OURS"
+
+# For the comparison only both are there: dpkg is told to bear it, and the
+# pattern is set by hand for each turn.
+dpkg -i --force-conflicts /opt/systemd-coredump/systemd-coredump*.deb > install.log 2>&1
+echo "$ours" > /proc/sys/kernel/core_pattern
 
 cat > /etc/systemd/system/measured@.service <<'UNIT'
 [Service]
@@ -57,7 +68,9 @@ check "systemd-coredump kept each of its cores" "$cores of $((2 * repetitions))"
 check "epicore kept a record of each of its crashes" "$(count --unit 'measured@*') records" \
     is "$(count --unit 'measured@*')" $((2 * repetitions))
 
-echo "$ours" > /proc/sys/kernel/core_pattern
+# What a host that had it is left with.
+echo "$theirs" > /proc/sys/kernel/core_pattern
+epicore enable > enable.log 2>&1
 dpkg --purge epicore > purge.log 2>&1
 check "without epicore the crashes are systemd-coredump's again" "$(now_pattern)" is "$(now_pattern)" "$theirs"
 crasher 0 /dev/null 1 2> /dev/null || true

@@ -32,6 +32,8 @@ echo "$ours" > /proc/sys/kernel/core_pattern
 identity=$(jq -r '.cap.ident + ", " + .kind' <<< "$record")
 check "without %F a crash leaves its record all the same" "$identity" is "$identity" "starttime, full"
 
+# It believes the newest record.
+crash > /dev/null
 doctor=$({ epicore doctor --json || true; } | jq -r 'select(.check == "kernel") | .what')
 names() { grep -q "no $1" <<< "$doctor" && echo missing || echo there; }
 check "the doctor says of %C what is so" "doctor: $(names %C), kernel: $(truth "${cpu#C}")" \

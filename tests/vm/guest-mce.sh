@@ -8,13 +8,17 @@ of() { jq -r ".hw.irq[]? | select(.[0] == \"$1\") | .[1]" <<< "$record"; }
 record=$(crash)
 check "before, the record counts no machine check" "MCE $(of MCE)" is "$(of MCE)" 0
 
-# A corrected error waits in its bank until the kernel's next poll.
-vm-hmp mce 0 5 0x9c00000000000000 0 0x1234000 0x8c
+# A corrected error waits in its bank until the kernel's next poll: of every
+# second, once that is asked for (which looks through all banks, too).
 echo 1 > /sys/devices/system/machinecheck/machinecheck0/check_interval
-logged() { journalctl -k -o cat | grep -F "Bank $1: $2"; }
-within 60 logged 5 9c00000000000000 || true
-check "the kernel found the corrected error" "$(logged 5 9c00000000000000 || echo nothing)" \
-    logged 5 9c00000000000000
+logged() { dmesg | grep -F "Bank $1: $2"; }
+corrected() {
+    vm-hmp mce 0 5 0x9c00000000000000 0 0x1234000 0x8c
+    within 20 logged 5 9c00000000000000
+}
+corrected || corrected || corrected || true
+check "the kernel found the corrected error" \
+    "$(logged 5 9c00000000000000 || dmesg | grep -i 'machine check' | tail -n 1)" logged 5 9c00000000000000
 
 # One that software can recover from is an exception on every CPU.
 vm-hmp mce -b 0 9 0xbd000000000000c0 0x5 0x1234000 0x8c

@@ -76,10 +76,17 @@ impl Filter {
             filter.exe(connection, exe)?;
         }
         if let Some(build) = &search.build {
-            filter.build(build);
+            filter.build(connection, build)?;
+            filter.indexed = true;
         }
         if let Some(signal) = search.signal {
-            filter.with("crash.signal = ?", i64::from(signal));
+            // Most crashes are of few signals: another index is the better one.
+            let column = if filter.indexed || is_common(connection, signal)? {
+                "+crash.signal"
+            } else {
+                "crash.signal"
+            };
+            filter.with(&format!("{column} = ?"), i64::from(signal));
         }
         if !search.private {
             filter.conditions.push("NOT crash.private".to_owned());
@@ -154,12 +161,23 @@ impl Filter {
         Ok(format!("+{column} IN (SELECT id FROM text WHERE {})", either.join(" OR ")))
     }
 
-    fn build(&mut self, digits: &str) {
+    /// The first digits of a build-id.
+    fn build(&mut self, connection: &Connection, digits: &str) -> rusqlite::Result<()> {
         let digits = if digits.bytes().all(|digit| digit.is_ascii_hexdigit()) { digits } else { "?" };
-        self.values.push(Value::Text(digits.to_ascii_uppercase()));
-        let (n, length) = (self.values.len(), digits.len());
-        let matching = format!("SELECT id FROM build WHERE substr(hex(build), 1, {length}) = ?{n}");
-        self.conditions.push(format!("crash.build IN ({matching})"));
+        let most = i64::try_from(LISTED).unwrap_or(i64::MAX).saturating_add(1);
+        let mut find = connection
+            .prepare_cached("SELECT id FROM build WHERE substr(hex(build), 1, ?2) = ?1 LIMIT ?3")?;
+        let (upper, length) = (digits.to_ascii_uppercase(), i64::try_from(digits.len()).unwrap_or(i64::MAX));
+        let found = find.query_map(params![upper, length, most], |row| row.get(0))?;
+        let found = found.collect::<rusqlite::Result<Vec<i64>>>()?;
+        if found.len() <= LISTED {
+            self.conditions.push(among("crash.build", &found));
+            return Ok(());
+        }
+        self.values.push(Value::Text(upper));
+        let matching = format!("substr(hex(build), 1, {length}) = ?{}", self.values.len());
+        self.conditions.push(format!("+crash.build IN (SELECT id FROM build WHERE {matching})"));
+        Ok(())
     }
 
     /// The first digits of the key it is counted under, or of L1.
@@ -192,6 +210,14 @@ fn range(digits: &str) -> Option<(i64, i64)> {
     let low = u64::from_str_radix(&format!("{digits:0<16}"), 16).ok()?;
     let high = u64::from_str_radix(&format!("{digits:f<16}"), 16).ok()?;
     Some((key(low), key(high)))
+}
+
+/// True when so many crashes are of this signal that they are met often enough
+/// in the order of arrival.
+fn is_common(connection: &Connection, signal: u32) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT count(*) >= ?2 FROM (SELECT 1 FROM crash WHERE signal = ?1 LIMIT ?2)")?
+        .query_row(params![signal, SORTED], |row| row.get(0))
 }
 
 /// A text to compare with.
