@@ -72,6 +72,23 @@ if need rpm rpm; then
     holds "the rpm has the files of the deb: epicore-collector" same_files "$collector" "$rpm_collector"
 else skip "rpm"; fi
 
+# A page that an installed one names is installed, in each package by itself.
+pages_are_there() {
+    local root said
+    root=$(mktemp -d)
+    dpkg-deb -x "$1" "$root"
+    cd "$root"/usr/share/doc/*/ || return
+    said=$(zgrep -hoE '(docs/|\]\()[a-z-]+\.(md|json)' -- *.md* | sed 's#^docs/##; s#^\](##' | sort -u |
+        while read -r page; do [[ -e $page || -e $page.gz ]] || echo "$page"; done)
+    cd - > /dev/null || return
+    rm -rf "$root"
+    echo "$said"
+    [[ -z $said ]]
+}
+for package in "$deb" "$collector"; do
+    holds "every page that a page of $(basename "$package") names is there" pages_are_there "$package"
+done
+
 # --- units
 if need systemd-analyze systemd; then
     exposure() {

@@ -15,7 +15,7 @@ use epicore::wire::Said;
 use epicore::wire::api::{AuditRow, Purge};
 use support::*;
 
-const NEWEST: i32 = 5;
+const NEWEST: i32 = 6;
 
 fn version(place: &Place) -> i32 {
     place.look("PRAGMA user_version")[0]
@@ -44,7 +44,7 @@ fn a_store_of_a_newer_program_is_refused_and_left_alone() {
     drop(place.open());
     rusqlite::Connection::open(&place.path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let refused = Sqlite::open(&place.path, Options::default()).unwrap_err().to_string();
-    assert!(refused.contains("newer epicore-collector (version 99, this one knows 5)"), "{refused}");
+    assert!(refused.contains("newer epicore-collector (version 99, this one knows 6)"), "{refused}");
     assert_eq!(version(&place), 99);
 }
 
@@ -382,6 +382,31 @@ fn a_closed_store_says_so_and_has_written_everything() {
     assert!(matches!(store.search(&Search::default()), Err(StoreError::Closed)));
     assert!(matches!(store.backup(&place.directory.path().join("x")), Err(StoreError::Closed)));
     assert_eq!(place.look::<i64>("SELECT count(*) FROM crash"), [1]);
+}
+
+/// A checkpoint beside the writer never sees the WAL's end while somebody
+/// writes: the writer must finish it, or the file grows for ever.
+#[test]
+fn the_wal_stays_short_however_long_somebody_writes() {
+    let place = Place::new();
+    let store = Sqlite::open(&place.path, Options { checkpoint_pages: 32, ..Options::default() }).unwrap();
+    let wal = place.path.with_file_name(format!(
+        "{}-wal",
+        place.path.file_name().unwrap().to_str().unwrap()
+    ));
+    let mut longest = 0;
+    for batch in 0..400 {
+        let items = (batch * 20..batch * 20 + 20).map(|n| body(&crash(n, "web-1", n % 11))).collect();
+        ingest(&store, "web-1", items);
+        longest = longest.max(wal.metadata().map_or(0, |file| file.len()));
+    }
+    let page = 4096 + 24;
+    let whole = place.path.metadata().unwrap().len();
+    assert!(whole > 2 * 32 * 4 * page, "{whole} bytes are in the file");
+    assert!(longest <= 3 * 32 * 4 * page, "the WAL had {longest} bytes");
+    store.close();
+    assert_eq!(wal.metadata().map_or(0, |file| file.len()), 0, "nothing is left in it");
+    assert_eq!(place.look::<i64>("SELECT count(*) FROM crash"), [8000]);
 }
 
 const CHILD: &str = "EPICORE_STORE_TO_BE_KILLED";
