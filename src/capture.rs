@@ -15,6 +15,7 @@
 mod analysis;
 mod assembly;
 mod evidence;
+mod fault;
 mod kmsg;
 mod machine;
 mod mappings;

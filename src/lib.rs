@@ -28,6 +28,8 @@ pub mod census;
 pub mod confine;
 /// Its core streams past: headers, notes, segments, and nothing is stored.
 pub mod elfcore;
+/// Why it died, and whether it could have been the machine.
+pub mod fault;
 /// The machine under it is asked how it feels.
 pub mod hardware;
 /// The kernel hands over: arguments, standard input, a pidfd.

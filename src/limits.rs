@@ -35,8 +35,11 @@ pub const STACK_TAIL: u64 = 64 << 10;
 pub const STACK_BELOW: u64 = 16 << 10;
 /// All stack bytes together.
 pub const STACK_TOTAL: u64 = 12 << 20;
-/// Bytes of code kept on either side of an instruction pointer.
+/// Bytes of code kept on either side of an instruction pointer, besides the
+/// page that it is in.
 pub const CODE_AROUND: u64 = 256;
+/// The page of code that is compared with its file.
+pub const CODE_PAGE: u64 = 4096;
 /// Bytes of a module's ELF header, program headers and notes.
 pub const MODULE_HEAD: u64 = 4096;
 /// Modules whose headers are read and whose files are opened.

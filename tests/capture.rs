@@ -269,3 +269,35 @@ fn a_crash_in_a_privileged_program_stays_private() {
         assert_eq!(victims, BTreeSet::from(["setuid"]));
     }
 }
+
+#[test]
+fn the_cause_in_words_is_what_the_source_declares() {
+    let mut table = String::new();
+    let mut missed = String::new();
+    for case in CASES.iter() {
+        let Ok(Ok(record)) = case.teed.as_ref().map(|teed| teed.record.as_ref()) else { continue };
+        let fault = &record.0["flt"];
+        let why = fault["why"].as_str().unwrap_or("-");
+        let codes: Vec<String> = fault["ev"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|pair| format!("{}: {}", pair[0].as_str().unwrap_or("?"), pair[1].as_str().unwrap_or("?")))
+            .collect();
+        let _ = writeln!(
+            table,
+            "{}\n  declared  {}\n  says      {why}\n  evidence  {}",
+            case.victim.name,
+            case.victim.cause,
+            codes.join("; ")
+        );
+        for says in &case.victim.says {
+            if !why.contains(says.as_str()) {
+                let _ = writeln!(missed, "{}: {why:?} lacks {says:?}", case.victim.name);
+            }
+        }
+    }
+    let _ = std::fs::write(support::target_dir().join("victims/causes.txt"), &table);
+    println!("{table}");
+    assert!(missed.is_empty(), "\n{missed}");
+}

@@ -390,10 +390,7 @@ fn a_closed_store_says_so_and_has_written_everything() {
 fn the_wal_stays_short_however_long_somebody_writes() {
     let place = Place::new();
     let store = Sqlite::open(&place.path, Options { checkpoint_pages: 32, ..Options::default() }).unwrap();
-    let wal = place.path.with_file_name(format!(
-        "{}-wal",
-        place.path.file_name().unwrap().to_str().unwrap()
-    ));
+    let wal = place.path.with_file_name(format!("{}-wal", place.path.file_name().unwrap().to_str().unwrap()));
     let mut longest = 0;
     for batch in 0..400 {
         let items = (batch * 20..batch * 20 + 20).map(|n| body(&crash(n, "web-1", n % 11))).collect();

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fs::File;
 
 use super::evidence::Evidence;
-use super::{machine, registers};
+use super::{fault, machine, registers};
 use crate::gap::{Gap, Stage};
 use crate::hardware::Roots;
 use crate::limits;
@@ -25,8 +25,10 @@ pub(super) fn run(
     if let Some(roots) = roots {
         machine::ask(&mut record, evidence, roots, host_file);
     }
-    let mut walks = Walks::default();
-    walks.all(evidence);
+    let writable = evidence.head.segments.iter().filter(|segment| segment.is_writable());
+    let stacks = Stacks::new(writable.map(|segment| segment.range));
+    let (mut walks, mut cache) = (Walks::default(), Cache::default());
+    walks.all(evidence, &stacks, &mut cache);
     let chosen = Chosen::new(evidence, &walks);
     record.modules = chosen.modules(evidence);
     record.stacks =
@@ -39,6 +41,9 @@ pub(super) fn run(
     }
     record.register_classes =
         registers::classify(evidence, executable(evidence), |index| chosen.place.get(&index).copied());
+    record.fault = fault::of(evidence, names(evidence, &walks), &stacks, &mut cache, |index| {
+        chosen.place.get(&index).copied()
+    });
     record.process.build_id = executable(evidence).and_then(|module| module.build_id.clone()).map(Id);
     let path = executable(evidence).map(|module| text(&module.path));
     record.process.exe = record.process.exe.take().or(path);
@@ -67,10 +72,7 @@ struct Walks {
 }
 
 impl Walks {
-    fn all(&mut self, evidence: &Evidence) {
-        let writable = evidence.head.segments.iter().filter(|segment| segment.is_writable());
-        let stacks = Stacks::new(writable.map(|segment| segment.range));
-        let mut cache = Cache::default();
+    fn all(&mut self, evidence: &Evidence, stacks: &Stacks, cache: &mut Cache) {
         let mut seen: HashMap<Vec<(u64, u8)>, usize> = HashMap::new();
         let (mut late, mut many) = (0u64, 0u64);
         for thread in &evidence.head.threads {
@@ -79,8 +81,7 @@ impl Walks {
                 self.of_thread.push(-1);
                 continue;
             }
-            let walk =
-                unwind::walk(&thread.registers, &stacks, &evidence.image, &evidence.modules, &mut cache);
+            let walk = unwind::walk(&thread.registers, stacks, &evidence.image, &evidence.modules, cache);
             let shape = walk.frames.iter().map(|frame| (frame.ip.0, frame.how as u8)).collect();
             let known = seen.get(&shape).copied();
             let index = known.unwrap_or(self.distinct.len());
@@ -198,6 +199,12 @@ fn keys(evidence: &Evidence, walks: &Walks, aborted: bool) -> record::Keys {
         .map(|(index, (frame, symbol))| frame_key(evidence, index, frame, symbol.as_deref()))
         .collect();
     record::location_keys(&told, aborted)
+}
+
+/// Names of the crashing thread's innermost functions.
+fn names(evidence: &Evidence, walks: &Walks) -> Vec<Vec<u8>> {
+    let frames = walks.crashing().into_iter().flat_map(|walk| walk.frames.iter().take(limits::KEY_SEARCH));
+    frames.filter_map(|frame| symbol(evidence, frame)).collect()
 }
 
 fn symbol(evidence: &Evidence, frame: &unwind::Frame) -> Option<Vec<u8>> {

@@ -38,7 +38,9 @@ impl Finder {
 
     /// Names of all frames of a record.
     pub(super) fn all(&mut self, record: &Record) -> Names {
-        self.of(record, record.stacks.iter().flat_map(|stack| &stack.frames))
+        let residue = record.fault.residue.as_ref().map(|residue| residue.frame());
+        let frames = record.stacks.iter().flat_map(|stack| &stack.frames);
+        self.of(record, frames.chain(residue.as_ref()))
     }
 
     /// Names of some frames of a record.

@@ -21,7 +21,11 @@ const WORKERS: usize = 8;
 
 /// Keeps the crash records of a fleet, and answers questions about them.
 #[derive(Debug, Parser)]
-#[command(name = "epicore-collector", version, after_help = "`man epicore-collector` is the operator's page; it is docs/collector.md of the sources.")]
+#[command(
+    name = "epicore-collector",
+    version,
+    after_help = "`man epicore-collector` is the operator's page; it is docs/collector.md of the sources."
+)]
 struct Words {
     /// Settings, and drop-ins in FILE.d/*.toml [default: /etc/epicore/collector.toml]
     #[arg(long, global = true, value_name = "FILE")]

@@ -27,6 +27,7 @@ impl Plan {
         if let Some(crashing) = head.threads.first() {
             wanted.extend(crashing_stacks(layout, crashing));
             wanted.extend(code_around(crashing.registers.ip()));
+            wanted.extend(crashing.registers.ip().align_down(limits::CODE_PAGE).range(limits::CODE_PAGE));
         }
         wanted.extend(module_heads(mappings));
         wanted.extend(head.auxv.vdso.and_then(|start| start.range(limits::VDSO_BYTES)));

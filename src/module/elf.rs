@@ -131,6 +131,13 @@ impl Headers {
         (low, high.saturating_add(PAGE.wrapping_sub(1)) & !PAGE.wrapping_sub(1))
     }
 
+    /// How many bytes of the file are mapped from a virtual address on.
+    pub(super) fn file_bytes(&self, vaddr: u64) -> Option<u64> {
+        let end = |load: &Extent| load.vaddr.saturating_add(load.file_size);
+        let load = self.loads.iter().find(|load| load.vaddr <= vaddr && vaddr < end(load))?;
+        end(load).checked_sub(vaddr)
+    }
+
     /// Where the `length` bytes at a virtual address stand in the file.
     pub(super) fn file_offset(&self, vaddr: u64, length: usize) -> Option<u64> {
         let end = vaddr.checked_add(u64::try_from(length).ok()?)?;

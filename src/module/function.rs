@@ -71,6 +71,14 @@ impl Modules {
         (size > 0).then(|| identity::by_code(self.machine, Code { start, fixed }, bytes))
     }
 
+    /// Bytes of the file behind a linked address; fewer where its segment ends
+    /// before. None of the vdso, which has no file.
+    pub fn file_code(&self, index: usize, linked: u64, length: usize) -> Option<Vec<u8>> {
+        let module = self.list.get(index).filter(|module| !module.flags.vdso && !module.flags.no_file)?;
+        let length = module.headers.file_bytes(linked)?.min(u64::try_from(length).ok()?);
+        module.source.virtual_bytes(&module.headers, linked, usize::try_from(length).ok()?)
+    }
+
     /// Code bytes at an address: as they were in memory where that was kept,
     /// else from the file.
     pub fn code(&self, image: &Image, address: Addr, length: usize) -> Option<Vec<u8>> {

@@ -213,7 +213,8 @@ fn idle_modules(record: &mut Record) -> u64 {
         }
     }
     // What a register points into stays named too.
-    for index in &record.register_classes.module {
+    let told = record.register_classes.module.iter_mut().chain(record.fault.modules());
+    for index in told {
         if let Some(slot) = usize::try_from(*index).ok().and_then(|index| place.get_mut(index)) {
             *slot = Some(0);
         }
@@ -224,7 +225,7 @@ fn idle_modules(record: &mut Record) -> u64 {
     for frame in record.stacks.iter_mut().flat_map(|stack| &mut stack.frames) {
         frame.module = at(frame).and_then(|index| place.get(index).copied().flatten());
     }
-    for index in &mut record.register_classes.module {
+    for index in record.register_classes.module.iter_mut().chain(record.fault.modules()) {
         let to = usize::try_from(*index).ok().and_then(|index| place.get(index).copied().flatten());
         *index = to.and_then(|to| i32::try_from(to).ok()).unwrap_or(-1);
     }

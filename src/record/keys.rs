@@ -25,6 +25,13 @@ use crate::limits;
 /// Never changes (16 bytes).
 const KEY: &[u8; 16] = b"epicore:location";
 
+/// The key of symptoms: the hash of their line, under a key of its own.
+pub fn symptom_key(symptoms: &str) -> Hex {
+    let mut hasher = SipHasher24::new_with_key(b"epicore:symptoms");
+    hasher.write(symptoms.as_bytes());
+    Hex(hasher.finish())
+}
+
 /// Functions that carry a signal out: they and what is inside them say nothing.
 const CARRIERS: [&[u8]; 22] = [
     b"raise",

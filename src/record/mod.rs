@@ -9,8 +9,9 @@
 //!   crash signal, address, who      proc  facts of the process
 //!   th    threads, columnar         regs  general registers
 //!   mod   modules by build-id       st    distinct stacks, with counts
-//!   keys  L0 L1 L2                  hw    the machine under the crash
-//!   cap   how it was captured       gaps  what could not be learned
+//!   keys  L0 L1 L2                  flt   why: cause, evidence
+//!   hw    the machine under it      cap   how it was captured
+//!   gaps  what could not be learned
 //! ```
 //!
 //! Every key, its unit and its source: docs/record-format.md. A reader skips
@@ -21,6 +22,7 @@ mod decode;
 mod encode;
 mod exposure;
 mod exposure_budget;
+mod fault;
 mod id;
 mod keys;
 mod schema;
@@ -33,8 +35,9 @@ pub use decode::{DecodeError, decode, decode_exposure, decode_part};
 pub use encode::{EncodeError, encode, encode_exposure};
 pub use exposure::*;
 pub use exposure_budget::fit_exposure;
+pub use fault::{CodePage, Fault, Residue, Window};
 pub use id::new_id;
-pub use keys::{FrameKey, group, location_keys};
+pub use keys::{FrameKey, group, location_keys, symptom_key};
 pub use schema::*;
 pub use strip::{Stripped, strip};
 pub use text::{app_specific, text};

@@ -7,6 +7,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::fault::Fault;
 use crate::gap::Gap;
 
 /// The version this code writes. Readers accept any.
@@ -164,6 +165,9 @@ pub struct Record {
     /// Location keys.
     #[serde(skip_serializing_if = "is_default")]
     pub keys: Keys,
+    /// Why it died.
+    #[serde(rename = "flt", skip_serializing_if = "is_default")]
+    pub fault: Fault,
     /// The machine under the crash.
     #[serde(rename = "hw", skip_serializing_if = "is_default")]
     pub hardware: Hardware,

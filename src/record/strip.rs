@@ -12,9 +12,9 @@ use super::DecodeError;
 use crate::limits;
 
 /// The keys of a record, as [`super::Record`] names them.
-const KEYS: [&str; 19] = [
+const KEYS: [&str; 20] = [
     "v", "id", "kind", "priv", "at", "bt", "host", "crash", "proc", "th", "regs", "rcls", "mod", "st",
-    "keys", "hw", "hwid", "cap", "gaps",
+    "keys", "flt", "hw", "hwid", "cap", "gaps",
 ];
 
 /// What is left of a record, and what its reader must know of it.

@@ -89,6 +89,7 @@ impl Page<'_> {
         let when = self.record.realtime_ns.and_then(|ns| time::long(ns, &self.options.zone));
         facts.extend(when.map(|when| ("when", when)));
         facts.push(("record", self.record.id.hex()));
+        facts.extend(super::fault::facts(self.record, self.names, self.full()));
         facts.extend(facts::process(self.record, self.full()));
         facts.extend(self.keys());
         self.facts(facts);

@@ -14,6 +14,7 @@ pub mod code;
 pub mod crash;
 pub mod escape;
 pub mod facts;
+mod fault;
 pub mod frames;
 pub mod gaps;
 pub mod machine;

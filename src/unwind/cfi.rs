@@ -102,6 +102,17 @@ impl Row {
         }
     }
 
+    /// The canonical frame address, where it is a register and an offset.
+    pub(super) fn base(&self, registers: &Registers) -> Option<super::ask::Base> {
+        let Cfa::Register(register, offset) = &self.cfa else { return None };
+        let sp = match registers.machine() {
+            Machine::X86_64 => 7,
+            Machine::Aarch64 => 31,
+        };
+        let cfa = Addr(registers.dwarf(*register)?.wrapping_add_signed(*offset));
+        Some(super::ask::Base { cfa, by_sp: *register == sp })
+    }
+
     /// The caller of the frame that has these registers.
     pub(super) fn caller(&self, registers: &Registers, image: &Image) -> Outcome {
         match self.evaluate(registers, image) {

@@ -18,7 +18,7 @@ use crate::module::{CodeClass, Modules};
 
 /// What stands before an address that may be a return address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Site {
+pub enum Site {
     /// No call, or no code.
     Not,
     /// Executable, but its bytes are not at hand.

@@ -36,6 +36,7 @@
 )]
 
 mod aarch64;
+mod ask;
 mod broken;
 mod cache;
 mod cfi;
@@ -50,7 +51,9 @@ mod tail;
 mod walk;
 mod x86_64;
 
+pub use ask::{Base, base, function, site};
 pub use cache::Cache;
 pub use frame::{Cut, End, Frame, FrameKind, How, Walk};
+pub use ground::Site;
 pub use stacks::Stacks;
 pub use walk::walk;

@@ -13,6 +13,8 @@ pub(crate) struct Victim {
     pub(crate) source: PathBuf,
     pub(crate) chain: Pattern,
     pub(crate) cause: String,
+    /// What the record's sentence must contain (SAYS, any number of lines).
+    pub(crate) says: Vec<String>,
     /// Signal number.
     pub(crate) signal: i32,
     /// Words of BUILD: compiler flags, and `strip`, `musl`.
@@ -59,6 +61,7 @@ impl Victim {
         Ok(Victim {
             chain: Pattern::parse(one("CHAIN")?),
             cause: one("CAUSE")?.to_owned(),
+            says: all("SAYS").map(str::to_owned).collect(),
             signal: signal_number(signal).ok_or(format!("{name}: unknown signal {signal}"))?,
             build: words(one("BUILD")?),
             plugin: all("PLUGIN").next().map(words),

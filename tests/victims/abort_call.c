@@ -1,5 +1,6 @@
 // CHAIN ...,give_up,check,main
 // CAUSE abort() is called.
+// SAYS the program called abort()
 // SIGNAL SIGABRT
 // BUILD -O2
 #include "victim.h"

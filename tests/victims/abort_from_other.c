@@ -1,5 +1,6 @@
 // CHAIN ...,wait_for_work,main
 // CAUSE Another process sends SIGABRT (a watchdog lost its patience).
+// SAYS another process sent SIGABRT
 // SIGNAL SIGABRT
 // BUILD -O2
 #include "victim.h"

@@ -1,5 +1,6 @@
 // CHAIN poke,vectors,outer,main
 // CAUSE A null write below a frame with 32-byte vectors as locals.
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2 -fomit-frame-pointer -Wno-psabi
 #include "victim.h"

@@ -1,5 +1,6 @@
 // CHAIN describe,on_segv,...,touch,work,main
 // CAUSE The SIGSEGV handler, on an alternate stack, itself reads through a null pointer.
+// SAYS read through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2
 #include "victim.h"

@@ -1,5 +1,6 @@
 // CHAIN ...,on_segv,...,descend*,main
 // CAUSE The stack overflows; the handler, on an alternate stack, reports it with abort().
+// SAYS the program called abort()
 // SIGNAL SIGABRT
 // BUILD -O2
 #include "victim.h"

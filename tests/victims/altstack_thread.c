@@ -1,5 +1,6 @@
 // CHAIN describe,on_segv,...,touch,worker
 // CAUSE The SIGSEGV handler of a thread, on the thread's alternate stack, aborts on a null pointer of its own.
+// SAYS read through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2 -pthread
 // THREADS 2

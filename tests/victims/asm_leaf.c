@@ -1,5 +1,6 @@
 // CHAIN asm_copy,copy_all,main
 // CAUSE A hand-written copy loop without call frame information, with two registers pushed, writes through a null pointer.
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2 -fomit-frame-pointer
 #include "victim.h"

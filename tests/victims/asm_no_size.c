@@ -1,5 +1,7 @@
 // CHAIN asm_thunk,outer,main
 // CAUSE A thunk without call frame information, symbol type or size calls through a null table.
+// SAYS read through a null pointer
+// SAYS at offset 0x10
 // SIGNAL SIGSEGV
 // BUILD -O2 -fomit-frame-pointer
 #include "victim.h"

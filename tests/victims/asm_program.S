@@ -1,5 +1,7 @@
 // CHAIN asm_leaf,asm_middle,asm_top,main
 // CAUSE A program wholly in assembly, with frame pointers but without call frame information, reads through a null pointer.
+// SAYS read through a null pointer
+// SAYS at offset 0x8
 // SIGNAL SIGSEGV
 // BUILD -O2
     .text

@@ -1,5 +1,6 @@
 // CHAIN ...,insert,fill,main
 // CAUSE assert(count < capacity) does not hold.
+// SAYS an assertion failed
 // SIGNAL SIGABRT
 // BUILD -O2
 #include "victim.h"

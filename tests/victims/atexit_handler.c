@@ -1,5 +1,6 @@
 // CHAIN flush,goodbye,...,finish,main
 // CAUSE A function registered with atexit reads through a null pointer.
+// SAYS read through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2
 #include "victim.h"

@@ -1,5 +1,6 @@
 // CHAIN poke,inner,outer,main
 // CAUSE A null write in a position-independent executable whose first virtual address is not zero.
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2 -fomit-frame-pointer -fPIE -pie -Wl,-Ttext-segment=0x200000
 #include "victim.h"

@@ -1,5 +1,6 @@
 // CHAIN debug_stop,outer,main
 // CAUSE A breakpoint instruction that was left in the program (int3).
+// SAYS a breakpoint, or a check that the compiler put there
 // SIGNAL SIGTRAP
 // BUILD -O2
 #include "victim.h"

@@ -1,5 +1,6 @@
 // CHAIN release,worker
 // CAUSE The clean-up handler of a cancelled thread reads through a null pointer.
+// SAYS read through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2 -pthread
 // THREADS 2

@@ -1,5 +1,6 @@
 // CHAIN poke,inner,outer,main
 // CAUSE A null write in a static program inside a chroot.
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2 -static
 // FILES gone

@@ -1,5 +1,6 @@
 // CHAIN report,process,main
 // CAUSE A null write from the cold half of a function, which the compiler moved far away.
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2 -fomit-frame-pointer -freorder-blocks-and-partition
 #include "victim.h"

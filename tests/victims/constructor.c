@@ -1,5 +1,6 @@
 // CHAIN read_config,before_main,...
 // CAUSE A constructor that runs before main reads through a null pointer.
+// SAYS read through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2
 #include "victim.h"

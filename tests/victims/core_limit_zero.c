@@ -1,5 +1,6 @@
 // CHAIN poke,inner,outer,main
 // CAUSE A null write in a process whose RLIMIT_CORE is 0.
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2
 #include "victim.h"

@@ -1,5 +1,6 @@
 // CHAIN poke,step,coroutine,...
 // CAUSE A null write on a coroutine's own stack (makecontext, swapcontext).
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2
 #include "victim.h"

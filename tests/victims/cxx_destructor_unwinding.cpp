@@ -1,5 +1,6 @@
 // CHAIN flush,~Guard,work,main
 // CAUSE A destructor that runs while an exception unwinds the stack reads through a null pointer.
+// SAYS read through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2
 #include "victim.h"

@@ -1,5 +1,6 @@
 // CHAIN total,report,main
 // CAUSE A null element deep in code that was inlined four levels into `total`.
+// SAYS read through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2
 #include "victim.h"

@@ -1,5 +1,6 @@
 // CHAIN ...,third,second,first,guarded,main
 // CAUSE An exception from a deep call reaches a noexcept function: std::terminate, with the stack still whole.
+// SAYS std::terminate: an exception that nobody catches, or that must not leave
 // SIGNAL SIGABRT
 // BUILD -O2
 #include "victim.h"

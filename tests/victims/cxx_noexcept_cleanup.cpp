@@ -1,5 +1,6 @@
 // CHAIN ...,second,first,guarded,main
 // CAUSE As in cxx_noexcept, but `second` has a cleanup that has run already: the frame of `third` is gone, the unwinder works on behalf of `second`.
+// SAYS std::terminate: an exception that nobody catches, or that must not leave
 // SIGNAL SIGABRT
 // BUILD -O2
 #include "victim.h"

@@ -1,5 +1,6 @@
 // CHAIN ...,use,Shape,Square,make,main
 // CAUSE A pure virtual function is called while the base class is being constructed.
+// SAYS a pure virtual function was called
 // SIGNAL SIGABRT
 // BUILD -O2
 #include "victim.h"

@@ -1,5 +1,6 @@
 // CHAIN consume,job,...
 // CAUSE An empty std::shared_ptr is read in a std::thread.
+// SAYS read through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2 -pthread
 // THREADS 2

@@ -1,5 +1,6 @@
 // CHAIN ...,parse,load,main
 // CAUSE std::runtime_error is thrown and nobody catches it.
+// SAYS std::terminate: an exception that nobody catches, or that must not leave
 // SIGNAL SIGABRT
 // BUILD -O2
 #include "victim.h"

@@ -1,5 +1,7 @@
 // CHAIN ?,call_draw,frame,main
 // CAUSE A virtual call on an object whose table pointer leads into zeroed memory: execution at address 0.
+// SAYS call of a bad function pointer
+// SAYS NULL
 // SIGNAL SIGSEGV
 // BUILD -O2
 #include "victim.h"

@@ -1,5 +1,6 @@
 // CHAIN poke,descend*,start,main
 // CAUSE A null write at the bottom of a recursion of 5,000 calls that would have ended.
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2 -fomit-frame-pointer
 #include "victim.h"

@@ -1,5 +1,6 @@
 // CHAIN average,report,main
 // CAUSE An integer division by zero.
+// SAYS integer division by zero
 // SIGNAL SIGFPE
 // BUILD -O2
 #include "victim.h"

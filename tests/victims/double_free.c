@@ -1,5 +1,6 @@
 // CHAIN ...,release,release_twice,main
 // CAUSE A block is freed twice: the allocator aborts.
+// SAYS the allocator found its heap corrupted, or a block freed twice
 // SIGNAL SIGABRT
 // BUILD -O2
 #include "victim.h"

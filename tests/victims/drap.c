@@ -1,5 +1,6 @@
 // CHAIN poke,aligned_inner,aligned_outer,plain,main
 // CAUSE A null write below frames that realign the stack and reach their caller through a saved pointer (DRAP: the CFA is an expression).
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2 -fomit-frame-pointer -mstackrealign -maccumulate-outgoing-args
 #include "victim.h"

@@ -1,5 +1,6 @@
 // CHAIN read_page,scan,main
 // CAUSE A mapped file is shorter than the mapping: reading past its end is SIGBUS.
+// SAYS read behind the end of a mapped file
 // SIGNAL SIGBUS
 // BUILD -O2
 #include "victim.h"

@@ -1,5 +1,6 @@
 // CHAIN ...,forbidden,serve,main
 // CAUSE A system call that the seccomp filter does not allow.
+// SAYS a system call that seccomp forbids
 // SIGNAL SIGSYS
 // BUILD -O2
 #include "victim.h"

@@ -1,5 +1,6 @@
 // CHAIN poke,child,serve,main
 // CAUSE A forked worker writes through a null pointer; its parent lives on.
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2
 #include "victim.h"

@@ -1,5 +1,6 @@
 // CHAIN ?,greet,serve,main
 // CAUSE An entry of the global offset table was overwritten; a call through the PLT goes nowhere.
+// SAYS call of a bad function pointer, in memory: memory that is not mapped
 // SIGNAL SIGSEGV
 // BUILD -O2 -fomit-frame-pointer -no-pie -fno-pie -Wl,-z,lazy,-z,norelro
 #include "victim.h"

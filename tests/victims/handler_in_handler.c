@@ -1,5 +1,6 @@
 // CHAIN explode,on_usr2,...,relay,on_usr1,...,work,main
 // CAUSE A signal handler that interrupted another signal handler writes through a null pointer.
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2
 #include "victim.h"

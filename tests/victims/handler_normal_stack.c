@@ -1,5 +1,6 @@
 // CHAIN divide,on_timer,...,spin,work,main
 // CAUSE A timer's handler on the normal stack divides by zero while a loop is interrupted.
+// SAYS integer division by zero
 // SIGNAL SIGFPE
 // BUILD -O2
 #include "victim.h"

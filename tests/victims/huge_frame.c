@@ -1,5 +1,6 @@
 // CHAIN huge,caller,main
 // CAUSE A local array larger than the stack: the stack pointer lies 64 MiB below anything that is mapped.
+// SAYS stack overflow: write below the end of the stack
 // SIGNAL SIGSEGV
 // BUILD -O2 -fomit-frame-pointer -fno-stack-clash-protection
 #include "victim.h"

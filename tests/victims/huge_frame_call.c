@@ -1,5 +1,6 @@
 // CHAIN huge,caller,main
 // CAUSE As huge_frame, but the fault is the push of the return address by a call.
+// SAYS stack overflow: write below the end of the stack
 // SIGNAL SIGSEGV
 // BUILD -O2 -fomit-frame-pointer -fno-stack-clash-protection
 #include "victim.h"

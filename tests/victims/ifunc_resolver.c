@@ -1,5 +1,6 @@
 // CHAIN look_at,resolve,...
 // CAUSE An IFUNC resolver, run by the loader before main, reads through a null pointer.
+// SAYS read through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2 -Wl,-z,now
 #include "victim.h"

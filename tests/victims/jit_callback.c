@@ -1,5 +1,6 @@
 // CHAIN native_helper,jitted,run_script,main
 // CAUSE Generated code (with a frame pointer, known to no symbol table) calls a helper with a null pointer.
+// SAYS read through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2 -fomit-frame-pointer
 #include "victim.h"

@@ -1,5 +1,7 @@
 // CHAIN jitted_inner,jitted_outer,run_script,main
 // CAUSE Generated code reads through a null pointer itself, two generated frames deep.
+// SAYS read through a null pointer
+// SAYS at offset 0x8
 // SIGNAL SIGSEGV
 // BUILD -O2 -fomit-frame-pointer
 #include "victim.h"

@@ -1,5 +1,7 @@
 // CHAIN ?,run_callback,fire,main
 // CAUSE A pointer to the heap is called: not executable.
+// SAYS call of a bad function pointer
+// SAYS data, which is not executable
 // SIGNAL SIGSEGV
 // BUILD -O2
 #include "victim.h"

@@ -1,5 +1,6 @@
 // CHAIN ?,call_hook,dispatch,main
 // CAUSE A hook that was never set is called: execution at address 0.
+// SAYS call of a bad function pointer, in memory: NULL
 // SIGNAL SIGSEGV
 // BUILD -O2
 #include "victim.h"

@@ -1,5 +1,6 @@
 // CHAIN poke,inner,outer,main
 // CAUSE A null write in an executable aligned for 2 MiB pages.
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2 -fomit-frame-pointer -Wl,-z,max-page-size=0x200000
 #include "victim.h"

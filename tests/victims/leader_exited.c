@@ -1,5 +1,6 @@
 // CHAIN poke,trigger,worker
 // CAUSE A thread writes through a null pointer after the main thread has left with pthread_exit.
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2 -pthread
 // THREADS 1

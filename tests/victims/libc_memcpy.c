@@ -1,5 +1,6 @@
 // CHAIN ...,append,collect,main
 // CAUSE memcpy runs off the end of its mapping.
+// SAYS write 0 bytes behind a mapping: it was run over
 // SIGNAL SIGSEGV
 // BUILD -O2 -fomit-frame-pointer
 #include "victim.h"

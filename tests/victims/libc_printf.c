@@ -1,5 +1,7 @@
 // CHAIN ...,log_line,serve,main
 // CAUSE "%s" with a wild pointer: the crash is four frames deep in libc.
+// SAYS read through a null pointer
+// SAYS at offset 0x77
 // SIGNAL SIGSEGV
 // BUILD -O2
 #include "victim.h"

@@ -1,5 +1,7 @@
 // CHAIN ...,measure,greet,main
 // CAUSE strlen of a wild pointer: the crash is inside libc.
+// SAYS read through a null pointer
+// SAYS at offset 0x1234
 // SIGNAL SIGSEGV
 // BUILD -O2
 #include "victim.h"

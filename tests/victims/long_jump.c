@@ -1,5 +1,6 @@
 // CHAIN poke,after,main
 // CAUSE A null write after a longjmp: the stack below is full of old frames.
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2
 #include "victim.h"

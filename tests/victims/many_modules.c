@@ -1,5 +1,6 @@
 // CHAIN plug_poke,plug_entry,use_plugins,main
 // CAUSE A null write in the 300th of 320 loaded plugins.
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2 -fomit-frame-pointer
 // PLUGIN -O2 -fomit-frame-pointer

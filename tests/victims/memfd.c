@@ -1,5 +1,6 @@
 // CHAIN poke,inner,outer,main
 // CAUSE A null write in a program that runs from a memfd and never had a path.
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2
 // FILES gone

@@ -1,5 +1,6 @@
 // CHAIN add_vectors,outer,main
 // CAUSE An aligned SSE load (movaps) from an address that is not a multiple of 16: a general protection fault, si_addr 0.
+// SAYS misaligned read
 // SIGNAL SIGSEGV
 // BUILD -O2
 #include "victim.h"

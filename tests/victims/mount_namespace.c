@@ -1,5 +1,6 @@
 // CHAIN poke,inner,outer,main
 // CAUSE A null write in a program whose file exists only in a mount namespace of its own.
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2
 // FILES gone

@@ -1,5 +1,7 @@
 // CHAIN ...,log_line,serve,main
 // CAUSE "%s" with a wild pointer in musl's printf: four libc frames without call frame information and frame pointers.
+// SAYS read through a null pointer
+// SAYS at offset 0x77
 // SIGNAL SIGSEGV
 // BUILD musl -O2 -static
 #include "victim.h"

@@ -1,5 +1,6 @@
 // CHAIN describe,on_segv,...,touch,work,main
 // CAUSE In a musl executable the SIGSEGV handler itself reads through a null pointer (no call frame information for the trampoline).
+// SAYS read through a null pointer
 // SIGNAL SIGSEGV
 // BUILD musl -O2 -static
 #include "victim.h"

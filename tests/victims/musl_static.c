@@ -1,5 +1,6 @@
 // CHAIN poke,inner,outer,main
 // CAUSE A null write in a static musl executable (musl has no call frame information).
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD musl -O2 -static
 #include "victim.h"

@@ -1,5 +1,6 @@
 // CHAIN poke,inner,outer,main
 // CAUSE A null write in a stripped static musl executable.
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD musl -O2 -static -fno-asynchronous-unwind-tables -fno-unwind-tables -fomit-frame-pointer strip
 #include "victim.h"

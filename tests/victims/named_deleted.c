@@ -1,5 +1,6 @@
 // CHAIN poke,inner,outer,main
 // CAUSE A null write in a program whose file name ends in " (deleted)" though the file is there.
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2
 #include "victim.h"

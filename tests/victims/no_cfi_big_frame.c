@@ -1,5 +1,6 @@
 // CHAIN poke,inner,outer,main
 // CAUSE A null write below a frame of 100 KiB, in code without call frame information and frame pointers.
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2 -fno-asynchronous-unwind-tables -fno-unwind-tables -fomit-frame-pointer
 #include "victim.h"

@@ -1,5 +1,6 @@
 // CHAIN plug_poke,plug_entry,inner,outer,main
 // CAUSE A null write in a plugin with call frame information, called by code that has none and no frame pointers either.
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2 -fno-asynchronous-unwind-tables -fno-unwind-tables -fomit-frame-pointer
 // PLUGIN -O2 -fomit-frame-pointer

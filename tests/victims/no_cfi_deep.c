@@ -1,5 +1,6 @@
 // CHAIN store,g7,g6,g5,g4,g3,g2,g1,main
 // CAUSE A null write eight calls deep, without call frame information and frame pointers; each frame holds function pointers and old return addresses.
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2 -fno-asynchronous-unwind-tables -fno-unwind-tables -fomit-frame-pointer
 #include "victim.h"

@@ -1,5 +1,6 @@
 // CHAIN poke,inner,outer,main
 // CAUSE A null write; no call frame information in the executable, but frame pointers.
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2 -fno-asynchronous-unwind-tables -fno-unwind-tables -fno-omit-frame-pointer
 #include "victim.h"

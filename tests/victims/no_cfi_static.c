@@ -1,5 +1,6 @@
 // CHAIN poke,inner,outer,main
 // CAUSE A null write in a static executable; its own functions have neither call frame information nor frame pointers.
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2 -static -fno-asynchronous-unwind-tables -fno-unwind-tables -fomit-frame-pointer
 #include "victim.h"

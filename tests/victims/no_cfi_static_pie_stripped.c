@@ -1,5 +1,6 @@
 // CHAIN poke,inner,outer,main
 // CAUSE A null write in a stripped static position-independent executable whose functions have neither call frame information nor frame pointers.
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2 -static-pie -fno-asynchronous-unwind-tables -fno-unwind-tables -fomit-frame-pointer strip
 #include "victim.h"

@@ -1,5 +1,6 @@
 // CHAIN poke,inner,outer,main
 // CAUSE A null write; .eh_frame is there, its index (.eh_frame_hdr) is not.
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2 -fomit-frame-pointer -static -Wl,--no-eh-frame-hdr
 #include "victim.h"

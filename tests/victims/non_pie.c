@@ -1,5 +1,6 @@
 // CHAIN poke,inner,outer,main
 // CAUSE A null write in an executable at a fixed address.
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2 -no-pie -fno-pie
 #include "victim.h"

@@ -1,5 +1,6 @@
 // CHAIN ...,die,fail,check,main
 // CAUSE A function that never returns is the last call of its caller: the return address is the first byte of the next function.
+// SAYS the program called abort()
 // SIGNAL SIGABRT
 // BUILD -O2 -falign-functions=1
 #include "victim.h"

@@ -1,5 +1,7 @@
 // CHAIN read_age,find_user,handle_request,main
 // CAUSE A null pointer to a struct is read at the offset of a member.
+// SAYS read through a null pointer
+// SAYS at offset 0x18
 // SIGNAL SIGSEGV
 // BUILD -O2
 #include "victim.h"

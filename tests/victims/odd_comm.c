@@ -1,5 +1,6 @@
 // CHAIN poke,inner,outer,main
 // CAUSE A null write in a process that named itself with a parenthesis, a newline and a byte that is no UTF-8.
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2
 #include "victim.h"

@@ -1,5 +1,6 @@
 // CHAIN f8,f7,f6,f5,f4,f3,f2,f1,main
 // CAUSE A null write eight calls deep, each frame of another size.
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2 -fomit-frame-pointer
 #include "victim.h"

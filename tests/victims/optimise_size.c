@@ -1,5 +1,6 @@
 // CHAIN store,g3,g2,g1,main
 // CAUSE A null write; arguments are pushed, so the CFA moves inside the functions.
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -Os -fomit-frame-pointer -mno-accumulate-outgoing-args -mpush-args
 #include "victim.h"

@@ -1,5 +1,6 @@
 // CHAIN poke,inner,child,main
 // CAUSE A null write in process 2 of another pid namespace.
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2
 #include "victim.h"

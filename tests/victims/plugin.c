@@ -1,5 +1,6 @@
 // CHAIN plug_poke,plug_step,plug_entry,use_plugin,main
 // CAUSE A null write in a plugin loaded with dlopen.
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2
 // PLUGIN -O2

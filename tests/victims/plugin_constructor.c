@@ -1,5 +1,6 @@
 // CHAIN plug_read,plug_init,...,use_plugin,main
 // CAUSE A plugin's constructor reads through a null pointer while dlopen runs.
+// SAYS read through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2 -fomit-frame-pointer
 // PLUGIN -O2 -fomit-frame-pointer

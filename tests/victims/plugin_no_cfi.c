@@ -1,5 +1,6 @@
 // CHAIN plug_poke,plug_step,plug_entry,use_plugin,main
 // CAUSE A null write in a stripped plugin without call frame information and frame pointers.
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2 strip
 // PLUGIN -O2 -fomit-frame-pointer -fno-asynchronous-unwind-tables -fno-unwind-tables strip

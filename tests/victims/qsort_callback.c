@@ -1,5 +1,6 @@
 // CHAIN compare,...,sort_names,main
 // CAUSE A comparison function called by qsort reads a null element.
+// SAYS read through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2
 #include "victim.h"

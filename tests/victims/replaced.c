@@ -1,5 +1,6 @@
 // CHAIN poke,inner,outer,main
 // CAUSE A null write in a program whose executable was replaced by another while it ran (an upgrade).
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2
 // FILES gone

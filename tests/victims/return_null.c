@@ -1,5 +1,6 @@
 // CHAIN ?,_,receive,main
 // CAUSE An overflow of zeros over the return address: the function returns to address 0. (What `parse` was called from is lost with it: the frame of `read_header` is there, but nothing holds its pc.)
+// SAYS return to NULL: the return address was overwritten
 // SIGNAL SIGSEGV
 // BUILD -O2 -fno-stack-protector
 #include "victim.h"

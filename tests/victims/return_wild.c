@@ -1,5 +1,6 @@
 // CHAIN _,_,receive,main
 // CAUSE An overflow with text over the return address: `ret` to a non-canonical address.
+// SAYS return to what is no address: the return address was overwritten
 // SIGNAL SIGSEGV
 // BUILD -O2 -fno-stack-protector
 #include "victim.h"

@@ -1,5 +1,6 @@
 // CHAIN ...,give_up,dispatch,main,...
 // CAUSE std::process::abort.
+// SAYS the program called abort()
 // SIGNAL SIGABRT
 // BUILD -O
 use std::hint::black_box;

@@ -1,5 +1,7 @@
 // CHAIN read,{{closure}},apply,walk,main,...
 // CAUSE An unsafe block reads a wild pointer, below a closure that was passed as a trait object.
+// SAYS read through a null pointer
+// SAYS at offset 0x10
 // SIGNAL SIGSEGV
 // BUILD -O -C force-frame-pointers=no
 use std::hint::black_box;

@@ -1,5 +1,6 @@
 // CHAIN ...,third,second,first,main,...
 // CAUSE An index out of bounds panics; panic = abort.
+// SAYS a Rust panic
 // SIGNAL SIGABRT
 // BUILD -O -C panic=abort
 use std::hint::black_box;

@@ -1,5 +1,6 @@
 // CHAIN ...,parse,job,...
 // CAUSE Option::unwrap on None in a thread; panic = abort.
+// SAYS a Rust panic
 // SIGNAL SIGABRT
 // BUILD -O -C panic=abort
 // THREADS 2

@@ -1,5 +1,6 @@
 // CHAIN never,dispatch,main,...
 // CAUSE A state that was thought to be impossible: an undefined instruction.
+// SAYS a trap instruction: the compiler's mark of what must not be reached
 // SIGNAL SIGILL
 // BUILD -O
 use std::hint::black_box;

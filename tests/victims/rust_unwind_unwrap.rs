@@ -1,5 +1,6 @@
 // CHAIN ...,panic_in_cleanup,work,main,...
 // CAUSE A destructor panics while a panic unwinds the stack; when the second panic leaves the destructor, the program aborts (the frame of `drop` is gone by then).
+// SAYS a Rust panic
 // SIGNAL SIGABRT
 // BUILD -O
 use std::hint::black_box;

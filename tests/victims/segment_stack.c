@@ -1,5 +1,6 @@
 // CHAIN poke,inner,on_new_stack,switch_stack,main
 // CAUSE A null write after hand-written code moved the stack pointer to the heap (the frame pointer leads back).
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2 -fno-omit-frame-pointer
 #include "victim.h"

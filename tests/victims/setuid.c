@@ -1,5 +1,6 @@
 // CHAIN poke,inner,outer,main
 // CAUSE A null write in a set-uid program started by somebody else: dump mode 2, AT_SECURE.
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2
 // SYSCTL fs/suid_dumpable=2

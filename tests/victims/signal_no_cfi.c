@@ -1,5 +1,6 @@
 // CHAIN describe,on_usr1,...,spin,work,main
 // CAUSE A handler reads through a null pointer; it interrupted a loop in code without call frame information and frame pointers.
+// SAYS read through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2 -fno-asynchronous-unwind-tables -fno-unwind-tables -fomit-frame-pointer
 #include "victim.h"

@@ -1,5 +1,6 @@
 // CHAIN _,_,_,serve,main
 // CAUSE An overflow with text over two frames and into a third: two return addresses are destroyed (the pc in `receive` is one of them).
+// SAYS return to what is no address: the return address was overwritten
 // SIGNAL SIGSEGV
 // BUILD -O2 -fno-stack-protector -fomit-frame-pointer
 #include "victim.h"

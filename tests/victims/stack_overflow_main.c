@@ -1,5 +1,6 @@
 // CHAIN descend*,start,main
 // CAUSE Recursion without an end on the main stack.
+// SAYS stack overflow: write below the end of the stack
 // SIGNAL SIGSEGV
 // BUILD -O2
 #include "victim.h"

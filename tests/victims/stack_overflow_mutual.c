@@ -1,5 +1,6 @@
 // CHAIN ...,evaluate,start,main
 // CAUSE Two functions call each other without an end (a cyclic expression).
+// SAYS stack overflow: write below the end of the stack
 // SIGNAL SIGSEGV
 // BUILD -O2
 #include "victim.h"

@@ -1,5 +1,6 @@
 // CHAIN descend*,worker
 // CAUSE Recursion without an end on a thread's stack of 256 KiB.
+// SAYS stack overflow: write below the end of the stack
 // SIGNAL SIGSEGV
 // BUILD -O2 -pthread
 // THREADS 2

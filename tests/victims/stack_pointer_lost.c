@@ -1,5 +1,6 @@
 // CHAIN pivot,outer,main
 // CAUSE The stack pointer itself was overwritten; the frame pointer was not.
+// SAYS write through a wild pointer
 // SIGNAL SIGSEGV
 // BUILD -O2 -fno-omit-frame-pointer
 #include "victim.h"

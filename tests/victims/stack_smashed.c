@@ -1,5 +1,6 @@
 // CHAIN ...,read_line,serve,main
 // CAUSE An overflow of a buffer by four bytes: the stack protector notices.
+// SAYS the stack protector noticed
 // SIGNAL SIGABRT
 // BUILD -O2 -fstack-protector-all
 #include "victim.h"

@@ -1,5 +1,6 @@
 // CHAIN poke,leaf,after,main
 // CAUSE A null write in code without call frame information and frame pointers, over a stack full of old return addresses.
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2 -fomit-frame-pointer -fno-asynchronous-unwind-tables -fno-unwind-tables
 #include "victim.h"

@@ -1,5 +1,6 @@
 // CHAIN poke,inner,outer,main
 // CAUSE A null write in a static position-independent executable.
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2 -static-pie
 #include "victim.h"

@@ -1,5 +1,6 @@
 // CHAIN poke,inner,outer,main
 // CAUSE A null write in a stripped executable.
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2 -fomit-frame-pointer strip
 #include "victim.h"

@@ -1,5 +1,6 @@
 // CHAIN poke,inner,outer,main
 // CAUSE A null write in a stripped static executable: no symbol anywhere.
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2 -fomit-frame-pointer -static strip
 #include "victim.h"

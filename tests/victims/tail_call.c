@@ -1,5 +1,6 @@
 // CHAIN last,entry,main
 // CAUSE A null write after two tail calls: the functions that jumped have no frames any more.
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2 -foptimize-sibling-calls
 #include "victim.h"

@@ -1,5 +1,6 @@
 // CHAIN poke,step,worker
 // CAUSE A null write in a thread whose stack is a static array between other data.
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2 -fomit-frame-pointer -pthread
 // THREADS 2

@@ -1,5 +1,6 @@
 // CHAIN poke,trigger,crasher
 // CAUSE One of 2,000 threads writes through a null pointer; the others wait.
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2 -pthread
 // THREADS 2001

@@ -1,5 +1,6 @@
 // CHAIN poke,trigger,main
 // CAUSE The main thread writes through a null pointer while 64 threads wait in eight different calls.
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2 -pthread
 // THREADS 65

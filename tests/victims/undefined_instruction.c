@@ -1,5 +1,6 @@
 // CHAIN unreachable,select_case,main
 // CAUSE A case that was thought to be unreachable: ud2.
+// SAYS a trap instruction: the compiler's mark of what must not be reached
 // SIGNAL SIGILL
 // BUILD -O2
 #include "victim.h"

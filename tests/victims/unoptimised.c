@@ -1,5 +1,6 @@
 // CHAIN poke,inner,outer,main
 // CAUSE A null write at -O0.
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O0
 #include "victim.h"

@@ -1,5 +1,6 @@
 // CHAIN ...,stamp,serve,main
 // CAUSE clock_gettime with a wild pointer: the crash is in the vdso, or in libc (it depends on the kernel's clock source).
+// SAYS through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2 -fomit-frame-pointer
 #include "victim.h"

@@ -1,5 +1,6 @@
 // CHAIN poke,prepare,main
 // CAUSE A vfork child writes through a null pointer before it calls exec.
+// SAYS write through a null pointer
 // SIGNAL SIGSEGV
 // BUILD -O2
 #include "victim.h"

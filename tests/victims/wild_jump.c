@@ -1,5 +1,7 @@
 // CHAIN ?,run_callback,fire,main
 // CAUSE A stale callback pointer is called; nothing is mapped there.
+// SAYS call of a bad function pointer
+// SAYS memory that is not mapped
 // SIGNAL SIGSEGV
 // BUILD -O2
 #include "victim.h"

@@ -1,5 +1,7 @@
 // CHAIN ??,run_callback,fire,main
 // CAUSE A callback pointer overwritten with text is called: a general protection fault, at the call or at the target (it depends on the processor).
+// SAYS call of a bad function pointer
+// SAYS what is no address
 // SIGNAL SIGSEGV
 // BUILD -O2
 #include "victim.h"

@@ -1,5 +1,6 @@
 // CHAIN follow,walk_list,main
 // CAUSE A list node's next pointer leads to an address where nothing is mapped.
+// SAYS read through a pointer that is no address
 // SIGNAL SIGSEGV
 // BUILD -O2
 #include "victim.h"

@@ -1,5 +1,6 @@
 // CHAIN load,sum,main
 // CAUSE A pointer with its upper bits overwritten is read: a general protection fault, si_addr 0.
+// SAYS read through a pointer that is no address
 // SIGNAL SIGSEGV
 // BUILD -O2
 #include "victim.h"

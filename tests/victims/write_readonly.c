@@ -1,5 +1,6 @@
 // CHAIN patch,update,main
 // CAUSE A write to a table in read-only data.
+// SAYS write of memory that does not permit it
 // SIGNAL SIGSEGV
 // BUILD -O2
 #include "victim.h"

@@ -1,0 +1,134 @@
+//! The code that ran against the code of its file.
+//!
+//! Both are read while or after the process lived: the memory live, the file
+//! through the descriptor that was opened then. A file of another build is no
+//! module's file (module says which is). Breakpoints, hot patches and
+//! relocated text are told apart by their shape; what is left is damage.
+//!
+//! Its limit: a page of the page cache that is damaged itself is read with its
+//! damage from both sides. What differs is a private copy.
+
+use super::scene::Scene;
+use crate::address::{Addr, AddrRange};
+
+/// A page (of what is compared; larger pages are compared in part).
+const PAGE: u64 = 4096;
+/// Bytes that a hot patch, a trace point or a far jump takes.
+const PATCH: u64 = 16;
+/// Bytes of a page that differ when it is another page altogether.
+const OTHER_PAGE: u64 = 512;
+/// int3.
+const BREAKPOINT: u8 = 0xcc;
+
+/// How they differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Difference {
+    /// Not at all.
+    None,
+    /// One bit.
+    OneBit {
+        /// 0 to 7 within its byte.
+        bit: u32,
+        /// Where, as linked.
+        at: u64,
+    },
+    /// More, in no shape of the others.
+    Several {
+        /// How many bits.
+        bits: u32,
+    },
+    /// Bytes of int3: a debugger, a uprobe.
+    Breakpoint,
+    /// A run that begins with a jump, a call or a no-operation.
+    Patched,
+    /// So much that it is another page.
+    OtherPage,
+}
+
+impl Difference {
+    /// As the record spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Difference::None => "same",
+            Difference::OneBit { .. } => "1bit",
+            Difference::Several { .. } => "several",
+            Difference::Breakpoint => "breakpoint",
+            Difference::Patched => "patched",
+            Difference::OtherPage => "page",
+        }
+    }
+}
+
+/// What was compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CodePage {
+    /// The module.
+    pub module: usize,
+    /// Bytes that were compared.
+    pub compared: u64,
+    /// How they differ.
+    pub difference: Difference,
+}
+
+/// Compares what was kept of the page of rip; None when there is nothing to
+/// compare with.
+pub(super) fn check(scene: &Scene<'_>) -> Option<CodePage> {
+    let module = scene.module_of(scene.ip())?;
+    let start = scene.ip().align_down(PAGE);
+    let page = start.range(PAGE)?;
+    let kept = scene.image.ranges().find(|range| range.contains(scene.ip()))?.intersect(&page)?;
+    // Not beyond the module's code: the next mapping is another file's.
+    let code = scene.modules.get(module)?.executable.iter().find(|range| range.contains(scene.ip()))?;
+    let range = kept.intersect(code)?;
+    compare(scene, module, range)
+}
+
+fn compare(scene: &Scene<'_>, module: usize, range: AddrRange) -> Option<CodePage> {
+    let length = usize::try_from(range.len()).ok()?;
+    let memory = scene.image.read(range.start, length)?;
+    let linked = scene.modules.get(module)?.linked(range.start);
+    let file = scene.modules.file_code(module, linked, length)?;
+    let difference = differ(memory.as_slice(), &file, linked);
+    Some(CodePage { module, compared: range.len(), difference })
+}
+
+/// Compares bytes of memory with those of a file that are linked at `linked`.
+pub(crate) fn differ(memory: &[u8], file: &[u8], linked: u64) -> Difference {
+    let differing: Vec<(u64, u8, u8)> = (0u64..)
+        .zip(memory.iter().zip(file))
+        .filter(|(_, (memory, file))| memory != file)
+        .map(|(at, (memory, file))| (at, *memory, *file))
+        .collect();
+    let (Some(first), Some(last)) = (differing.first(), differing.last()) else { return Difference::None };
+    let bits = differing
+        .iter()
+        .map(|(_, memory, file)| (memory ^ file).count_ones())
+        .fold(0u32, u32::saturating_add);
+    if bits == 1 {
+        let at = linked.wrapping_add(first.0);
+        return Difference::OneBit { bit: (first.1 ^ first.2).trailing_zeros(), at };
+    }
+    if differing.iter().all(|(_, memory, _)| *memory == BREAKPOINT) {
+        return Difference::Breakpoint;
+    }
+    if differing.len() as u64 >= OTHER_PAGE {
+        return Difference::OtherPage;
+    }
+    // A patch may keep its first byte (a jump that goes elsewhere).
+    let span = last.0.saturating_sub(first.0);
+    let begins = |at: u64| usize::try_from(at).ok().and_then(|at| memory.get(at)).copied();
+    let patch = |byte: Option<u8>| matches!(byte, Some(0xe8 | 0xe9 | 0xeb | 0x90 | 0xcc));
+    let near = [first.0, first.0.saturating_sub(1)];
+    if span < PATCH && differing.len() > 1 && near.iter().any(|at| patch(begins(*at))) {
+        return Difference::Patched;
+    }
+    Difference::Several { bits }
+}
+
+/// An address of a flipped bit, for messages: as linked.
+pub(super) fn place(page: &CodePage) -> Option<Addr> {
+    match page.difference {
+        Difference::OneBit { at, .. } => Some(Addr(at)),
+        _ => None,
+    }
+}

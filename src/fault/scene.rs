@@ -1,0 +1,136 @@
+//! What is looked at, and the questions that every other file asks of it.
+
+use super::instruction::{Instruction, Target};
+use super::space::Space;
+use super::x86_64;
+use crate::address::Addr;
+use crate::elfcore::{Machine, Origin, Registers, Segment, Siginfo};
+use crate::memory::Image;
+use crate::module::{CodeClass, Modules};
+use crate::unwind::{Base, Cache, Site, Stacks};
+
+/// Signals by number (signal(7)).
+pub(super) const SIGILL: u32 = 4;
+pub(super) const SIGTRAP: u32 = 5;
+pub(super) const SIGABRT: u32 = 6;
+pub(super) const SIGBUS: u32 = 7;
+pub(super) const SIGFPE: u32 = 8;
+pub(super) const SIGSEGV: u32 = 11;
+pub(super) const SIGSYS: u32 = 31;
+/// si_code of what the kernel cannot tell more of (asm-generic/siginfo.h).
+pub(super) const SI_KERNEL: i32 = 0x80;
+
+/// One crash.
+pub struct Scene<'a> {
+    /// What the kernel said.
+    pub siginfo: Option<Siginfo>,
+    /// Of the crashing thread.
+    pub registers: &'a Registers,
+    /// How many threads there were.
+    pub threads: usize,
+    /// Names of the functions of its innermost frames, where they are known.
+    pub names: Vec<Vec<u8>>,
+    /// Every mapping.
+    pub space: Space,
+    /// Memory that was kept.
+    pub image: &'a Image,
+    /// The loaded objects.
+    pub modules: &'a Modules,
+    /// For look-ups of call frame information.
+    pub stacks: &'a Stacks,
+    /// The same.
+    pub cache: &'a mut Cache,
+}
+
+impl Scene<'_> {
+    pub(super) fn machine(&self) -> Machine {
+        self.modules.machine()
+    }
+
+    pub(super) fn ip(&self) -> Addr {
+        self.registers.ip()
+    }
+
+    pub(super) fn sp(&self) -> Addr {
+        self.registers.sp()
+    }
+
+    pub(super) fn signal(&self) -> u32 {
+        self.siginfo.map_or(0, |siginfo| siginfo.signal)
+    }
+
+    pub(super) fn code(&self) -> i32 {
+        self.siginfo.map_or(0, |siginfo| siginfo.code)
+    }
+
+    /// Somebody sent the signal: nothing faulted.
+    pub(super) fn was_sent(&self) -> bool {
+        self.siginfo.is_none_or(|siginfo| siginfo.code <= 0)
+    }
+
+    /// si_addr, where the kernel gave one.
+    pub(super) fn told_address(&self) -> Option<Addr> {
+        match self.siginfo?.origin {
+            Origin::Fault(address) => Some(address),
+            _ => None,
+        }
+    }
+
+    /// True when instructions can be fetched at `address`.
+    pub(super) fn is_code(&self, address: Addr) -> bool {
+        self.modules.code_class(address).is_code()
+            && self.space.find(address).is_none_or(Segment::is_executable)
+    }
+
+    /// Where a call, jump or return at rip wanted to go.
+    pub(super) fn target(&self, instruction: &Instruction) -> Option<Addr> {
+        match instruction.target {
+            Target::None => None,
+            Target::Register(name) => self.registers.by_name(name).map(Addr),
+            Target::Memory(at) => self.image.u64(at).map(Addr),
+        }
+    }
+
+    pub(super) fn module_of(&self, address: Addr) -> Option<usize> {
+        match self.modules.code_class(address) {
+            CodeClass::InModule(index) => Some(index),
+            _ => None,
+        }
+    }
+
+    /// Code at `address`, as it is in memory where that was kept.
+    pub(super) fn code_bytes(&self, address: Addr, length: usize) -> Option<Vec<u8>> {
+        self.modules.code(self.image, address, length)
+    }
+
+    /// The instruction at rip.
+    pub(super) fn instruction(&self) -> Option<Instruction> {
+        match self.machine() {
+            Machine::X86_64 => {
+                // The last instruction of a mapping has fewer bytes behind it.
+                let bytes = (1..=15).rev().find_map(|length| self.code_bytes(self.ip(), length))?;
+                x86_64::decode(&bytes, self.registers)
+            }
+            Machine::Aarch64 => None,
+        }
+    }
+
+    /// What stands before `address`, when that can be a return address.
+    pub(super) fn site(&mut self, address: Addr) -> Site {
+        crate::unwind::site(self.image, self.modules, self.stacks, self.cache, address)
+    }
+
+    pub(super) fn is_return(&mut self, address: Addr) -> bool {
+        !matches!(self.site(address), Site::Not | Site::Unknown)
+    }
+
+    /// The frame at rip by call frame information.
+    pub(super) fn base(&mut self) -> Option<Base> {
+        crate::unwind::base(self.image, self.modules, self.stacks, self.cache, self.registers)
+    }
+
+    /// The function at `address`: its start and length (0 unknown).
+    pub(super) fn function(&mut self, address: Addr) -> Option<(Addr, u64)> {
+        crate::unwind::function(self.image, self.modules, self.stacks, self.cache, address)
+    }
+}

@@ -1,0 +1,259 @@
+//! x86_64 instructions by iced: kinds, operands, effective addresses.
+//!
+//! Trusts: nothing; bytes that do not decode are [`Kind::Invalid`].
+
+use iced_x86::{
+    CpuidFeature, Decoder, DecoderOptions, FlowControl, Instruction as Decoded, InstructionInfoFactory,
+    Mnemonic, OpAccess, OpKind, Register, UsedMemory,
+};
+
+use super::divide;
+use crate::address::Addr;
+use crate::elfcore::Registers;
+use crate::fault::instruction::{Instruction, Kind, Operand, Target};
+
+/// What instructions of unknown size (xsave, fxsave) may touch.
+const LARGE: u64 = 16 << 10;
+/// The longest run of a rep instruction that is believed.
+const LONGEST_RUN: u64 = 1 << 32;
+
+/// Decodes the instruction that these bytes begin with, at rip.
+pub(in crate::fault) fn decode(bytes: &[u8], registers: &Registers) -> Option<Instruction> {
+    let mut decoder = Decoder::with_ip(64, bytes, registers.ip().0, DecoderOptions::NONE);
+    let decoded = decoder.decode();
+    if decoded.is_invalid() {
+        return Some(Instruction { kind: Kind::Invalid, ..Instruction::default() });
+    }
+    let mut factory = InstructionInfoFactory::new();
+    let info = factory.info(&decoded);
+    let mut unclear = matches!(decoded.mnemonic(), Mnemonic::Enter | Mnemonic::Leave) && bytes.is_empty();
+    let mut operands = Vec::new();
+    for memory in info.used_memory() {
+        match operand(&decoded, memory, registers) {
+            Some(operand) => operands.push(operand),
+            None => unclear = true,
+        }
+    }
+    let kind = kind(&decoded);
+    Some(Instruction {
+        kind,
+        length: decoded.len() as u64,
+        target: target(&decoded, kind, &operands),
+        operands,
+        unclear: unclear || is_far(&decoded),
+        baseline: decoded.cpuid_features().iter().all(is_baseline) && !decoded.has_lock_prefix(),
+        division: divide::look(&decoded, registers),
+    })
+}
+
+fn target(decoded: &Decoded, kind: Kind, operands: &[Operand]) -> Target {
+    if !matches!(kind, Kind::Return | Kind::IndirectCall | Kind::IndirectJump) {
+        return Target::None;
+    }
+    if kind != Kind::Return && decoded.op0_kind() == OpKind::Register {
+        return name(decoded.op0_register()).map_or(Target::None, Target::Register);
+    }
+    // A call's push is the other operand.
+    let read = operands.iter().find(|operand| !operand.written);
+    read.map_or(Target::None, |operand| Target::Memory(operand.address))
+}
+
+/// True for the jump through memory that a stub of the procedure linkage table
+/// is, behind an endbr64.
+pub(in crate::fault) fn is_stub(bytes: &[u8], at: Addr) -> bool {
+    let mut decoder = Decoder::with_ip(64, bytes, at.0, DecoderOptions::NONE);
+    let mut next = || decoder.decode();
+    let first = next();
+    let jump = if first.mnemonic() == Mnemonic::Endbr64 { next() } else { first };
+    jump.flow_control() == FlowControl::IndirectBranch && jump.op0_kind() == OpKind::Memory
+}
+
+fn is_far(decoded: &Decoded) -> bool {
+    use Mnemonic::*;
+    let far = [Iret, Iretd, Iretq, Retf, Sysret, Sysretq, Sysexit, Sysexitq, Int, Int1, Into];
+    decoded.is_jmp_far() || decoded.is_call_far() || far.contains(&decoded.mnemonic())
+}
+
+fn kind(decoded: &Decoded) -> Kind {
+    use Mnemonic::*;
+    match decoded.mnemonic() {
+        Ud0 | Ud1 | Ud2 | Int3 | Int1 => return Kind::Trap,
+        Div | Idiv => return Kind::Division,
+        Syscall | Sysenter | Int => return Kind::System,
+        _ => {}
+    }
+    if decoded.is_privileged()
+        || matches!(decoded.mnemonic(), In | Insb | Insw | Insd | Out | Outsb | Outsw | Outsd)
+    {
+        return Kind::Privileged;
+    }
+    match decoded.flow_control() {
+        FlowControl::Return => Kind::Return,
+        FlowControl::Call => Kind::Call,
+        FlowControl::IndirectCall => Kind::IndirectCall,
+        FlowControl::UnconditionalBranch | FlowControl::ConditionalBranch => Kind::Jump,
+        FlowControl::IndirectBranch => Kind::IndirectJump,
+        _ if decoded.is_string_instruction() => Kind::String,
+        _ if decoded.is_stack_instruction() => Kind::Stack,
+        _ => Kind::Other,
+    }
+}
+
+/// What x86-64 has from its first processor on.
+fn is_baseline(feature: &CpuidFeature) -> bool {
+    use CpuidFeature::*;
+    matches!(
+        feature,
+        INTEL8086
+            | INTEL186
+            | INTEL286
+            | INTEL386
+            | INTEL486
+            | X64
+            | CMOV
+            | CPUID
+            | CX8
+            | FPU
+            | FPU287
+            | FPU387
+            | FXSR
+            | MMX
+            | MULTIBYTENOP
+            | PAUSE
+            | SSE
+            | SSE2
+            | SYSCALL
+            | TSC
+            | INTEL8086_ONLY
+    )
+}
+
+fn operand(decoded: &Decoded, memory: &UsedMemory, registers: &Registers) -> Option<Operand> {
+    if memory.access() == OpAccess::NoMemAccess || memory.vsib_size() != 0 {
+        return None;
+    }
+    let value = |register: Register| -> Option<u64> {
+        match register {
+            Register::None => Some(0),
+            Register::FS => registers.by_name("fs_base"),
+            Register::GS => registers.by_name("gs_base"),
+            Register::CS | Register::DS | Register::ES | Register::SS => Some(0),
+            Register::RIP => Some(decoded.next_ip()),
+            register => registers.by_name(name(register)?),
+        }
+    };
+    let (base, index) = (memory.base(), memory.index());
+    let scale = u64::from(memory.scale());
+    let mut address =
+        value(base)?.wrapping_add(value(index)?.wrapping_mul(scale)).wrapping_add(memory.displacement());
+    if memory.address_size() == iced_x86::CodeSize::Code32 {
+        address &= 0xffff_ffff;
+    }
+    address = address.wrapping_add(value(memory.segment())?);
+    let size = memory.memory_size().size() as u64;
+    let one = if size == 0 { LARGE } else { size };
+    let repeated = decoded.has_rep_prefix() || decoded.has_repne_prefix();
+    let repeated = repeated && decoded.is_string_instruction();
+    let (address, size) = if repeated { run(Addr(address), one, registers) } else { (Addr(address), one) };
+    let written = matches!(
+        memory.access(),
+        OpAccess::Write | OpAccess::CondWrite | OpAccess::ReadWrite | OpAccess::ReadCondWrite
+    );
+    Some(Operand {
+        address,
+        size,
+        written,
+        aligned: must_be_aligned(decoded, size),
+        base: name(base),
+        index: name(index),
+        scale,
+        displacement: memory.displacement(),
+    })
+}
+
+/// All that a repeated string instruction may still touch.
+fn run(address: Addr, one: u64, registers: &Registers) -> (Addr, u64) {
+    const DIRECTION: u64 = 1 << 10;
+    let count = registers.by_name("rcx").unwrap_or(0);
+    let length = count.saturating_mul(one).clamp(one, LONGEST_RUN);
+    let down = registers.by_name("eflags").is_some_and(|flags| flags & DIRECTION != 0);
+    if !down {
+        return (address, length);
+    }
+    let below = length.saturating_sub(one);
+    (Addr(address.0.saturating_sub(below)), length)
+}
+
+/// Legacy SSE wants its 16 bytes aligned, but for the moves that say so
+/// (Intel SDM volume 1, 4.1.1).
+fn must_be_aligned(decoded: &Decoded, size: u64) -> bool {
+    use Mnemonic::*;
+    let sse = size == 16
+        && decoded.cpuid_features().iter().any(|feature| {
+            matches!(
+                feature,
+                CpuidFeature::SSE
+                    | CpuidFeature::SSE2
+                    | CpuidFeature::SSE3
+                    | CpuidFeature::SSSE3
+                    | CpuidFeature::SSE4_1
+                    | CpuidFeature::SSE4_2
+                    | CpuidFeature::AES
+            )
+        });
+    let free = [Movups, Movupd, Movdqu, Lddqu, Pcmpestri, Pcmpestrm, Pcmpistri, Pcmpistrm];
+    let asked = [Vmovaps, Vmovapd, Vmovdqa, Vmovdqa32, Vmovdqa64, Vmovntdq, Vmovntps, Vmovntpd, Vmovntdqa];
+    (sse && !free.contains(&decoded.mnemonic())) || asked.contains(&decoded.mnemonic())
+}
+
+/// The kernel's name of the 64-bit register that this one is part of.
+pub(super) fn name(register: Register) -> Option<&'static str> {
+    Some(match register.full_register() {
+        Register::RAX => "rax",
+        Register::RBX => "rbx",
+        Register::RCX => "rcx",
+        Register::RDX => "rdx",
+        Register::RSI => "rsi",
+        Register::RDI => "rdi",
+        Register::RBP => "rbp",
+        Register::RSP => "rsp",
+        Register::R8 => "r8",
+        Register::R9 => "r9",
+        Register::R10 => "r10",
+        Register::R11 => "r11",
+        Register::R12 => "r12",
+        Register::R13 => "r13",
+        Register::R14 => "r14",
+        Register::R15 => "r15",
+        _ => return None,
+    })
+}
+
+/// True when decoding from `start` meets an instruction at `at`; `None` when
+/// it meets something that is none.
+pub(in crate::fault) fn boundary(bytes: &[u8], start: Addr, at: Addr) -> Option<bool> {
+    let mut decoder = Decoder::with_ip(64, bytes, start.0, DecoderOptions::NONE);
+    while decoder.can_decode() {
+        match decoder.ip() {
+            ip if ip == at.0 => return Some(true),
+            ip if ip > at.0 => return Some(false),
+            _ => {}
+        }
+        if decoder.decode().is_invalid() {
+            return None;
+        }
+    }
+    (decoder.ip() == at.0).then_some(true)
+}
+
+/// The register that a call whose bytes end at `end` goes through, or None for
+/// a call through memory or to a fixed place.
+pub(in crate::fault) fn target_register(bytes: &[u8], end: Addr) -> Option<&'static str> {
+    [2usize, 3].iter().find_map(|length| {
+        let code = bytes.get(bytes.len().checked_sub(*length)?..)?;
+        let ip = end.sub(*length as u64)?;
+        let call = Decoder::with_ip(64, code, ip.0, DecoderOptions::NONE).decode();
+        let through = call.flow_control() == FlowControl::IndirectCall && call.len() == *length;
+        (through && call.op0_kind() == OpKind::Register).then(|| name(call.op0_register()))?
+    })
+}

@@ -1,0 +1,6 @@
+//! What is particular to x86_64 in a fault.
+
+mod decode;
+mod divide;
+
+pub(super) use decode::{boundary, decode, is_stub, target_register};
