@@ -32,6 +32,9 @@ lint: ## formatting, clippy for both builds, dependencies
 bench: build ## how long a crash is held, against the numbers we promise
 	@if [[ -x benches/run.sh ]]; then benches/run.sh "$(DIST)"; else echo "bench: benches/run.sh is not written yet"; exit 1; fi
 
+injection: build ## thousands of crashes with known causes: how often each evidence code is seen (root, 10 min)
+	EPICORE_DIST="$(abspath $(DIST))" cargo bench --quiet --bench injection -- $(INJECTION)
+
 soak: build ## 50 daemons, a network that fails, a collector killed 20 times (5 min)
 	EPICORE_DIST="$(abspath $(DIST))" cargo bench --quiet --bench soak -- $(SOAK)
 
@@ -50,4 +53,4 @@ vm-test: ## the packages on booted machines: systemd, upgrades, power cuts (root
 	@[[ -e $$(ls $(TARGET)/package/epicore_*.deb 2>/dev/null) ]] || $(MAKE) package
 	tests/vm/run.sh $(TARGET)/package
 
-.PHONY: bench-fleet soak help build demo test lint bench package package-try vm-test
+.PHONY: injection bench-fleet soak help build demo test lint bench package package-try vm-test
