@@ -40,6 +40,11 @@ pub const STACK_TOTAL: u64 = 12 << 20;
 pub const CODE_AROUND: u64 = 256;
 /// The page of code that is compared with its file.
 pub const CODE_PAGE: u64 = 4096;
+/// Pages of code that words of the stack point into, which are kept live and
+/// compared as well: who ran last is among them. A page is read in 2 to 3 us.
+pub const CODE_PAGES: usize = 24;
+/// Words of stack on which they are looked for: as many below rsp as above.
+pub const CODE_WORDS: u64 = 256;
 /// Bytes of a module's ELF header, program headers and notes.
 pub const MODULE_HEAD: u64 = 4096;
 /// Modules whose headers are read and whose files are opened.

@@ -90,7 +90,12 @@ impl Evidence {
         let mappings = mappings::of(&head, &layout, dying, &mut gaps);
         let plan = Plan::new(&head, &layout, &mappings);
         let (image, lost) = match live {
-            Some(memory) => memory::live(memory, &plan, &layout),
+            Some(memory) => {
+                let (image, lost) = memory::live(memory, &plan, &layout);
+                let code = Plan::code(&head, &layout, &image);
+                let pages = memory::live(memory, &code, &layout).0;
+                (image.and(pages), lost)
+            }
             None => memory::from_stream(stream, &head, &plan),
         };
         gaps.extend(head.gaps.iter().cloned().chain(plan.gaps).chain(lost));

@@ -16,7 +16,7 @@ use crate::address::Addr;
 /// Bits of an address that lie inside a page: flipping one changes no mapping.
 const PAGE_BITS: u32 = 12;
 /// From this bit on a flip leads further than any buffer is long.
-pub(super) const FAR: u32 = 26;
+pub(super) const FAR: u32 = 22;
 /// Stack words searched for the right pointer, on either side of rsp.
 const WORDS: u64 = 128;
 /// How near a word must be to be the right pointer's neighbour.
@@ -59,18 +59,18 @@ pub(super) fn find(
     let operand = operand(findings, address);
     let register = operand.and_then(|operand| operand.base.or(operand.index));
     let value = register.and_then(|name| scene.registers.by_name(name)).unwrap_or(address.0);
+    // An index counts as often as it is scaled.
+    let scale = operand.filter(|operand| operand.base.is_none()).map_or(1, |operand| operand.scale);
     let words = words(scene, register);
     let mut found: Vec<Flip> = (PAGE_BITS..64)
         .filter_map(|bit| {
-            let good = Addr(address.0 ^ 1 << bit);
+            let pointer = value ^ 1 << bit;
+            let good = Addr(address.0.wrapping_add(pointer.wrapping_sub(value).wrapping_mul(scale)));
             let null = good.0 < NULL_PAGES && bit >= 16;
             if !null && !scene.space.permits(good, direction) {
                 return None;
             }
-            let pointer = value ^ 1 << bit;
-            // The bit of the address need not be one of the register's: a carry.
-            let carried = pointer.wrapping_sub(value) != good.0.wrapping_sub(address.0);
-            let witness = if null || carried { Witness::None } else { witness(&words, pointer) };
+            let witness = if null { Witness::None } else { witness(&words, pointer) };
             Some(Flip { bit, register, others: 0, witness, null })
         })
         .collect();

@@ -13,6 +13,8 @@ use crate::address::{Addr, AddrRange};
 
 /// A page (of what is compared; larger pages are compared in part).
 const PAGE: u64 = 4096;
+/// Pages that are compared: those of rip and of the stack's words.
+const MOST: usize = 64;
 /// Bytes that a hot patch, a trace point or a far jump takes.
 const PATCH: u64 = 16;
 /// Bytes of a page that differ when it is another page altogether.
@@ -70,17 +72,49 @@ pub struct CodePage {
     pub difference: Difference,
 }
 
-/// Compares what was kept of the page of rip; None when there is nothing to
-/// compare with.
+/// Compares every page of code that was kept, that of rip first; the one that
+/// differs, else what was compared. None when there is nothing to compare with.
 pub(super) fn check(scene: &Scene<'_>) -> Option<CodePage> {
-    let module = scene.module_of(scene.ip())?;
-    let start = scene.ip().align_down(PAGE);
-    let page = start.range(PAGE)?;
-    let kept = scene.image.ranges().find(|range| range.contains(scene.ip()))?.intersect(&page)?;
-    // Not beyond the module's code: the next mapping is another file's.
-    let code = scene.modules.get(module)?.executable.iter().find(|range| range.contains(scene.ip()))?;
-    let range = kept.intersect(code)?;
-    compare(scene, module, range)
+    let ip = scene.ip().align_down(PAGE);
+    let code = |page: &AddrRange| scene.space.find(page.start).is_some_and(|segment| segment.is_executable());
+    let kept = scene.image.ranges().flat_map(pages).filter(code);
+    let all = ip.range(PAGE).into_iter().chain(kept.filter(|page| page.start.align_down(PAGE) != ip));
+    let mut whole: Option<CodePage> = None;
+    for page in all.take(MOST) {
+        let Some(found) = one(scene, page) else { continue };
+        let compared = whole.map_or(0, |whole| whole.compared).saturating_add(found.compared);
+        let worse = whole.is_none_or(|whole| weight(found.difference) > weight(whole.difference));
+        let kept = if worse { found } else { whole.unwrap_or(found) };
+        whole = Some(CodePage { compared, ..kept });
+    }
+    whole
+}
+
+/// What says most about the machine weighs most.
+fn weight(difference: Difference) -> u8 {
+    match difference {
+        Difference::None => 0,
+        Difference::Patched => 1,
+        Difference::Breakpoint => 2,
+        Difference::OtherPage => 3,
+        Difference::Several { .. } => 4,
+        Difference::OneBit { .. } => 5,
+    }
+}
+
+/// The parts of a range, page by page.
+fn pages(range: AddrRange) -> impl Iterator<Item = AddrRange> {
+    let first = range.start.align_down(PAGE);
+    let count = range.end.offset_from(first).unwrap_or(0).div_ceil(PAGE);
+    (0..count).filter_map(move |n| first.add(n.checked_mul(PAGE)?)?.range(PAGE)?.intersect(&range))
+}
+
+fn one(scene: &Scene<'_>, page: AddrRange) -> Option<CodePage> {
+    let module = scene.module_of(page.start).or_else(|| scene.module_of(scene.ip()))?;
+    let code = scene.modules.get(module)?.executable.iter().find_map(|range| range.intersect(&page))?;
+    // What of the page was kept: it may begin or end within it.
+    let kept = scene.image.ranges().find_map(|range| range.intersect(&code))?;
+    compare(scene, module, kept)
 }
 
 fn compare(scene: &Scene<'_>, module: usize, range: AddrRange) -> Option<CodePage> {

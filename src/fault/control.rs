@@ -5,7 +5,7 @@ use super::scene::{SI_KERNEL, SIGSEGV, Scene};
 use super::space::NULL_PAGES;
 use super::x86_64;
 use crate::address::Addr;
-use crate::elfcore::Machine;
+use crate::elfcore::{Machine, Registers};
 use crate::module::CodeClass;
 use crate::unwind::Site;
 
@@ -102,7 +102,8 @@ pub(super) fn look(scene: &mut Scene<'_>, instruction: Option<&Instruction>) -> 
         refused(scene, instruction, &mut control);
     }
     if control.off.is_none() && ip == IpClass::Code {
-        control.off = off_by_frame(scene);
+        let registers = *scene.registers;
+        control.off = off_by_frame(scene, &registers, false);
     }
     control
 }
@@ -186,6 +187,11 @@ fn nowhere(scene: &mut Scene<'_>, control: &mut Control) {
         if !popped || still || (through.is_none() && sp.0 & 0xf == 8) {
             control.origin = Origin::Call(through);
             control.caller = at;
+            // The frame of the caller, as the call left it.
+            let mut caller = *scene.registers;
+            caller.set_ip(back);
+            caller.set_sp(sp.add(8).unwrap_or(sp));
+            control.off = off_by_frame(scene, &caller, true);
             return;
         }
     }
@@ -232,26 +238,31 @@ fn off_by_return(scene: &mut Scene<'_>) -> Option<i64> {
     returns(sp.sub(16)).then_some(8)
 }
 
+/// Frames that are looked at outwards.
+const FRAMES: usize = 8;
+
 /// The return address is not where call frame information says, but one word
-/// beside it, where the stack would be aligned.
-fn off_by_frame(scene: &mut Scene<'_>) -> Option<i64> {
-    let base = scene.base()?;
-    if !base.by_sp || base.cfa.0 & 0xf != 8 {
-        return None;
+/// beside it, where the stack would be aligned. Looked for in the frame of
+/// `registers` and, while each leads to its caller, in the ones around it.
+fn off_by_frame(scene: &mut Scene<'_>, registers: &Registers, returns: bool) -> Option<i64> {
+    let (mut registers, mut returns) = (*registers, returns);
+    for _ in 0..FRAMES {
+        let base = scene.base(&registers, returns)?;
+        let slot = base.cfa.sub(8)?;
+        let mut is_return = |at: Option<Addr>| {
+            let word = at.and_then(|at| scene.image.u64(at)).map(Addr);
+            word.map(|word| scene.is_return(word))
+        };
+        if base.by_sp && base.cfa.0 & 0xf == 8 && is_return(Some(slot)) == Some(false) {
+            let above = is_return(slot.add(8)) == Some(true);
+            let below = is_return(slot.sub(8)) == Some(true);
+            return if above { Some(-8) } else { below.then_some(8) };
+        }
+        let caller = scene.caller(&registers, returns)?;
+        if caller.sp() <= registers.sp() {
+            return None;
+        }
+        (registers, returns) = (caller, true);
     }
-    let slot = base.cfa.sub(8)?;
-    let mut returns = |at: Option<Addr>| {
-        let word = at.and_then(|at| scene.image.u64(at)).map(Addr);
-        word.map(|word| scene.is_return(word))
-    };
-    if returns(Some(slot)) != Some(false) {
-        return None;
-    }
-    let above = returns(slot.add(8)) == Some(true);
-    let below = returns(slot.sub(8)) == Some(true);
-    match (above, below) {
-        (true, _) => Some(-8),
-        (false, true) => Some(8),
-        (false, false) => None,
-    }
+    None
 }

@@ -124,9 +124,14 @@ impl Scene<'_> {
         !matches!(self.site(address), Site::Not | Site::Unknown)
     }
 
-    /// The frame at rip by call frame information.
-    pub(super) fn base(&mut self) -> Option<Base> {
-        crate::unwind::base(self.image, self.modules, self.stacks, self.cache, self.registers)
+    /// The frame of these registers by call frame information.
+    pub(super) fn base(&mut self, registers: &Registers, returns: bool) -> Option<Base> {
+        crate::unwind::base(self.image, self.modules, self.stacks, self.cache, registers, returns)
+    }
+
+    /// The registers of its caller, by the same.
+    pub(super) fn caller(&mut self, registers: &Registers, returns: bool) -> Option<Registers> {
+        crate::unwind::caller(self.image, self.modules, self.stacks, self.cache, registers, returns)
     }
 
     /// The function at `address`: its start and length (0 unknown).

@@ -33,6 +33,12 @@ impl Image {
         Image { pieces: joined }
     }
 
+    /// With what another one has.
+    pub fn and(mut self, other: Image) -> Image {
+        self.pieces.extend(other.pieces);
+        Image::new(self.pieces)
+    }
+
     fn piece(&self, address: Addr) -> Option<(Addr, &Vec<u8>)> {
         let behind = self.pieces.partition_point(|(start, _)| *start <= address);
         self.pieces.get(behind.checked_sub(1)?).map(|(start, bytes)| (*start, bytes))

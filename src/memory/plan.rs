@@ -5,9 +5,10 @@
 //! instruction pointer, then the stacks of the other threads, sharing what the
 //! budget leaves.
 
+use super::image::Image;
 use super::stack::{Layout, Stack};
 use crate::address::{Addr, AddrRange};
-use crate::elfcore::{Head, Thread};
+use crate::elfcore::{Head, Segment, Thread};
 use crate::gap::{Gap, Stage};
 use crate::limits;
 use crate::process::Mapping;
@@ -40,6 +41,29 @@ impl Plan {
             gaps.push(Gap::counted(Stage::Memory, "threads without a stack: budget spent", starved));
         }
         Plan { ranges: disjoint(wanted), gaps }
+    }
+
+    /// A second one, of what the first has brought: the pages of code that words
+    /// around the crashing thread's rsp point into.
+    pub fn code(head: &Head, layout: &Layout, image: &Image) -> Plan {
+        let Some(thread) = head.threads.first() else { return Plan::default() };
+        let sp = Addr(thread.registers.sp().0 & !7);
+        // Nearest first, those above rsp before those below.
+        let near = (0..limits::CODE_WORDS).flat_map(|n| {
+            let bytes = n.saturating_mul(8);
+            [sp.add(bytes), sp.sub(bytes)]
+        });
+        let mut pages: Vec<AddrRange> = Vec::new();
+        for word in near.filter_map(|at| image.u64(at?)) {
+            let page = Addr(word).align_down(limits::CODE_PAGE).range(limits::CODE_PAGE);
+            let code = layout.segment(Addr(word)).is_some_and(Segment::is_executable);
+            let Some(page) = page.filter(|page| code && !pages.contains(page)) else { continue };
+            pages.push(page);
+            if pages.len() >= limits::CODE_PAGES {
+                break;
+            }
+        }
+        Plan { ranges: disjoint(pages), gaps: Vec::new() }
     }
 
     /// The ranges, ascending.

@@ -1,6 +1,7 @@
 //! Single questions about an address or a frame, for who looks closer at one.
 
 use super::cache::Cache;
+use super::cfi::Outcome;
 use super::ground::{Ground, Site, State};
 use super::stacks::Stacks;
 use crate::address::Addr;
@@ -42,15 +43,34 @@ pub fn function(
     ground(image, modules, stacks, cache).function(address)
 }
 
-/// The frame that these registers are in.
+/// The frame that these registers are in; `returns`: their ip is a return
+/// address.
 pub fn base(
     image: &Image,
     modules: &Modules,
     stacks: &Stacks,
     cache: &mut Cache,
     registers: &Registers,
+    returns: bool,
 ) -> Option<Base> {
-    let state = State { registers: *registers, returns: false, sure: true };
+    let state = State { registers: *registers, returns, sure: true };
     let row = ground(image, modules, stacks, cache).row(state.lookup())?;
     row.base(registers)
+}
+
+/// The registers of their caller, by call frame information alone.
+pub fn caller(
+    image: &Image,
+    modules: &Modules,
+    stacks: &Stacks,
+    cache: &mut Cache,
+    registers: &Registers,
+    returns: bool,
+) -> Option<Registers> {
+    let state = State { registers: *registers, returns, sure: true };
+    let row = ground(image, modules, stacks, cache).row(state.lookup())?;
+    match row.caller(registers, image) {
+        Outcome::Caller(caller) if !row.signal => Some(caller),
+        _ => None,
+    }
 }

@@ -51,7 +51,7 @@ mod tail;
 mod walk;
 mod x86_64;
 
-pub use ask::{Base, base, function, site};
+pub use ask::{Base, base, caller, function, site};
 pub use cache::Cache;
 pub use frame::{Cut, End, Frame, FrameKind, How, Walk};
 pub use ground::Site;
