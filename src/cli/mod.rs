@@ -17,6 +17,7 @@ mod list;
 mod names;
 mod output;
 mod purge;
+mod readable;
 mod records;
 mod remote;
 mod replay;
