@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 
 use super::failure::{self, Failure};
 use super::{audit, config as configuration, demo, doctor, enable, list, purge, replay, show, status, tail};
-use crate::config::{self, Config};
+use crate::config::{self, Config, Warning};
 
 const AFTER: &str = "\
 Begin with `epicore doctor`: it says whether a crash on this host would leave
@@ -102,24 +102,34 @@ pub(super) fn parse() -> Result<Epicore, ExitCode> {
 }
 
 impl Common {
-    /// The configuration, with what was typed on top. A person sees a mistake
-    /// in it as an error; the handler carries on.
+    /// The configuration, with what was typed on top, for commands that only
+    /// read: a mistake in it is told and hides no crash.
     pub(super) fn settings(&self) -> Result<Config, Failure> {
+        let (settings, warnings) = self.load()?;
+        warnings.iter().for_each(|warning| failure::warn(&warning.to_string()));
+        Ok(settings)
+    }
+
+    /// The same for commands that change something: a mistake is an error,
+    /// because what was meant is not known.
+    pub(super) fn strict_settings(&self) -> Result<Config, Failure> {
+        let (settings, warnings) = self.load()?;
+        if warnings.is_empty() {
+            return Ok(settings);
+        }
+        let what: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+        Err(Failure::usage(what.join("\n"), "Correct the configuration; the handler ignores these."))
+    }
+
+    fn load(&self) -> Result<(Config, Vec<Warning>), Failure> {
         let file = self.config.clone().unwrap_or_else(|| PathBuf::from(config::DEFAULT_FILE));
         if self.config.is_some() && !file.exists() {
             return Err(Failure::usage(format!("{}: no such file", file.display()), "Check --config."));
         }
         let (mut settings, warnings) = config::load(&file);
-        if !warnings.is_empty() {
-            let what: Vec<String> = warnings.iter().map(ToString::to_string).collect();
-            return Err(Failure::usage(
-                what.join("\n"),
-                "Correct the configuration; the handler ignores these.",
-            ));
-        }
         if let Some(spool) = &self.spool {
             settings.spool = Some(std::path::absolute(spool).unwrap_or_else(|_| spool.clone()));
         }
-        Ok(settings)
+        Ok((settings, warnings))
     }
 }
