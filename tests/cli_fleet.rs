@@ -228,3 +228,28 @@ fn status_without_a_daemon_says_what_to_do() {
     assert_eq!(asked.status.code(), Some(1));
     assert!(err(&asked).contains("does not answer") && err(&asked).contains("running"), "{}", err(&asked));
 }
+
+/// They were taken and not obeyed: `epicore --remote … doctor` spoke of this
+/// host as if it were the fleet.
+#[test]
+fn a_command_about_this_host_refuses_to_be_asked_of_a_collector() {
+    for words in [
+        &["doctor"][..],
+        &["status"],
+        &["config", "show"],
+        &["enable"],
+        &["disable"],
+        &["replay", "/nonexistent"],
+        &["demo"],
+    ] {
+        for (asked, option) in
+            [(&["--remote", "https://c.example"][..], "--remote"), (&["--fleet"], "--fleet")]
+        {
+            let said = epicore(&[words, asked].concat());
+            assert_eq!((said.status.code(), out(&said)), (Some(2), String::new()), "{words:?} {asked:?}");
+            let text = err(&said);
+            assert!(text.starts_with(&format!("epicore: {option}: `{}` is about", words[0])), "{text}");
+            assert!(text.contains("list, show, tail, purge and audit"), "{text}");
+        }
+    }
+}

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::failure::{self, Failure};
+use super::failure::{self, Failure, Outcome};
 use super::{audit, config as configuration, demo, doctor, enable, list, purge, replay, show, status, tail};
 use crate::config::{self, Config, Warning};
 
@@ -35,7 +35,8 @@ pub(super) struct Common {
     /// Configuration file [default: /etc/epicore/epicore.toml]
     #[arg(long, value_name = "FILE", global = true, help_heading = "Common options")]
     pub(super) config: Option<PathBuf>,
-    /// Ask the collector at URL instead of this host's spool
+    /// Ask the collector at URL instead of this host's spool (list, show, tail,
+    /// purge, audit)
     #[arg(
         long,
         value_name = "URL",
@@ -44,7 +45,8 @@ pub(super) struct Common {
         help_heading = "Common options"
     )]
     pub(super) remote: Option<String>,
-    /// Ask the configuration's collector instead of this host's spool
+    /// Ask the configuration's collector instead of this host's spool (the same
+    /// commands)
     #[arg(long, global = true, help_heading = "Common options")]
     pub(super) fleet: bool,
     /// File with the token for the collector [default: ~/.config/epicore/token]
@@ -84,6 +86,40 @@ pub(super) enum Command {
     Replay(replay::Arguments),
     /// Crash five small programs and look at the records
     Demo(demo::Arguments),
+}
+
+impl Command {
+    /// The name of a command that is about this host alone; `None` for one that
+    /// a collector can be asked, too.
+    fn of_this_host(&self) -> Option<&'static str> {
+        match self {
+            Command::List(_) | Command::Show(_) | Command::Tail(_) => None,
+            Command::Purge(_) | Command::Audit(_) => None,
+            Command::Doctor(_) => Some("doctor"),
+            Command::Enable(_) => Some("enable"),
+            Command::Disable(_) => Some("disable"),
+            Command::Status(_) => Some("status"),
+            Command::Config(_) => Some("config"),
+            Command::Replay(_) => Some("replay"),
+            Command::Demo(_) => Some("demo"),
+        }
+    }
+}
+
+impl Epicore {
+    /// Whoever asks for a collector does not get an answer about this host.
+    pub(super) fn check(&self) -> Outcome {
+        let asked = match (&self.common.remote, self.common.fleet) {
+            (Some(_), _) => "--remote",
+            (None, true) => "--fleet",
+            (None, false) => return Ok(()),
+        };
+        let Some(command) = self.command.of_this_host() else { return Ok(()) };
+        Err(Failure::usage(
+            format!("{asked}: `{command}` is about this host alone"),
+            format!("Leave {asked} out; list, show, tail, purge and audit take it."),
+        ))
+    }
 }
 
 /// Parses the command line. What clap itself answers (help, version, a

@@ -42,6 +42,7 @@ pub fn run() -> ExitCode {
 }
 
 fn dispatch(typed: arguments::Epicore) -> Outcome {
+    typed.check()?;
     let common = &typed.common;
     let mut out = Output::open(common.json);
     match typed.command {
