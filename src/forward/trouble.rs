@@ -168,7 +168,7 @@ impl Trouble {
             ),
             403 => (
                 Cause::Forbidden,
-                "the collector does not let this host speak under its name (403)",
+                "the collector does not let this host hand in records under its name (403)",
                 "The token's subject or the client certificate's DNS name must be this host's name: `uname -n`.",
             ),
             300..=399 => (
@@ -203,6 +203,13 @@ impl Trouble {
             _ => what.to_owned(),
         };
         let what = if said.is_empty() { what } else { format!("{what}: {said}") };
+        // A name that is not the token's, or a role that is not ingest: only
+        // the collector knows which.
+        let theirs = reply.problem().and_then(|problem| problem.next).filter(|_| status == 403);
+        let next = theirs.map_or_else(
+            || next.to_owned(),
+            |theirs| format!("{}; into collector.token_file with it.", plain(&theirs, WHY)),
+        );
         Trouble::new(cause, what, next)
     }
 
@@ -337,6 +344,11 @@ fn tls(error: &(dyn Error + 'static)) -> Option<Trouble> {
             format!("the collector ended the handshake: {alert:?}"),
             "It may want a client certificate (collector.cert_file, key_file) of its authority that has not expired.",
         ),
+        rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType) => Trouble::new(
+            Cause::Tls,
+            "what answers at collector.url speaks no TLS: plain HTTP, it seems",
+            "Check https:// against http:// in collector.url; a collector without tls.cert_file speaks plain HTTP.",
+        ),
         other => Trouble::new(
             Cause::Tls,
             format!("TLS: {}", plain(&other.to_string(), WHY)),
@@ -420,6 +432,15 @@ mod tests {
         assert_eq!(trouble.cause, Cause::CannotStore);
         assert_eq!(trouble.what, "the collector cannot store now (503): disk is full");
         assert!(!trouble.needs_a_person());
+        // A token of the role read was told to be of another name.
+        let problem = Problem {
+            error: "the role read may not do this: it needs ingest".into(),
+            next: Some("`epicore-collector token ingest NAME` makes one".into()),
+        };
+        let body = rmp_serde::to_vec_named(&problem).unwrap();
+        let trouble = Trouble::status(&Reply { status: 403, body, ..Reply::default() });
+        assert!(trouble.what.ends_with("it needs ingest") && trouble.next.contains("token ingest"));
+        assert!(!trouble.next.contains("uname"), "{}", trouble.next);
         let html = Reply { status: 502, body: b"<html>".to_vec(), ..Reply::default() };
         assert_eq!(Trouble::status(&html).what, "the collector, or a proxy before it, failed (502)");
     }
