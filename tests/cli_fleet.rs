@@ -253,3 +253,91 @@ fn a_command_about_this_host_refuses_to_be_asked_of_a_collector() {
         }
     }
 }
+
+/// A bad address, a bad CA file and a collector that is down all said "A token
+/// comes from …", or named keys of a configuration that nobody had written.
+#[test]
+fn each_mistake_of_whoever_asks_has_its_own_next_step() {
+    let fleet = Fleet::start("read");
+    let at = |name: &str| fleet.collector.path(name).to_str().unwrap().to_owned();
+    fleet.collector.write("no-token", "two words\n");
+    let url = fleet.collector.url.as_str();
+    let plain = url.replace("https://", "http://");
+    let (garbage, missing) = (at("no-token"), at("missing"));
+    let (token, ca) = (fleet.token.as_str(), fleet.ca.as_str());
+    for (words, code, what, next) in [
+        (
+            ["ftp://x", token, ca],
+            2,
+            "--remote: ftp://x: it must begin with https:// or http://",
+            "looks like",
+        ),
+        (["https://u:p@x", token, ca], 2, "--remote: no user, password", "looks like"),
+        ([url, token, &missing], 1, "missing: No such file", "--ca-file must be a file"),
+        ([url, token, &garbage], 1, "no certificate in it", "--ca-file must be a file"),
+        ([url, &missing, ca], 1, "missing: No such file", "--token-file must be a file"),
+        ([url, &garbage, ca], 1, "one token and nothing else", "--token-file must be a file"),
+        (["http://127.0.0.1:1", token, ca], 1, "nobody listens at that address", "port of --remote"),
+        (["https://collector.invalid", token, ca], 1, "cannot be resolved", "the host in --remote"),
+        ([&plain, token, ca], 1, "broke", "whether --remote needs https://"),
+    ] {
+        let [url, token, ca] = words;
+        let said = epicore(&["list", "--remote", url, "--token-file", token, "--ca-file", ca]);
+        let text = err(&said);
+        assert_eq!(said.status.code(), Some(code), "{words:?}: {text}");
+        assert!(text.contains(what) && text.contains(next), "{words:?}: {text}");
+        assert!(!text.contains("collector.url") && !text.contains("curl"), "{words:?}: {text}");
+    }
+}
+
+#[test]
+fn https_asked_of_a_port_that_speaks_plain_http_is_told() {
+    let collector = Collector::start(Options { tls: false, ..Options::default() });
+    let url = collector.url.replace("http://", "https://");
+    collector.write("ca.of-nobody", &collector.ca_pem);
+    let ca = collector.path("ca.of-nobody");
+    let said = epicore(&["list", "--remote", &url, "--ca-file", ca.to_str().unwrap()]);
+    let text = err(&said);
+    assert!(text.contains("speaks no TLS: plain HTTP") && text.contains("http:// in --remote"), "{text}");
+}
+
+/// `--remote` without a token of one's own took the host's and said "the role
+/// ingest may not do this", of a token that nobody had named.
+#[test]
+fn whose_token_was_refused_is_told_and_how_a_person_gets_one() {
+    let fleet = Fleet::start("ingest");
+    let config = fleet.collector.path("epicore.toml");
+    let host = |token: &str| {
+        let url = &fleet.collector.url;
+        let text = format!("[collector]\nurl = {url:?}\nca_file = {:?}\n{token}", fleet.ca);
+        std::fs::write(&config, text).unwrap();
+    };
+    let ask = |words: &[&str], home: &Path| {
+        let said = Command::new(env!("CARGO_BIN_EXE_epicore"))
+            .args([words, &["--fleet", "--config", config.to_str().unwrap()]].concat())
+            .env_clear()
+            .env("HOME", home)
+            .output()
+            .unwrap();
+        assert_eq!(said.status.code(), Some(1), "{}", err(&said));
+        err(&said)
+    };
+    let home = tempfile::tempdir().unwrap();
+    host(&format!("token_file = {:?}\n", fleet.token));
+    let text = ask(&["list"], home.path());
+    assert!(text.contains("the role ingest may not do this: it needs read"), "{text}");
+    assert!(text.contains("`epicore-collector token read NAME`"), "{text}");
+    assert!(text.contains(&format!("this host's, {}", fleet.token)), "{text}");
+    assert!(text.contains("~/.config/epicore/token"), "{text}");
+
+    std::fs::create_dir_all(home.path().join(".config/epicore")).unwrap();
+    let own = home.path().join(".config/epicore/token");
+    std::fs::write(&own, fleet.collector.token("read", "alice")).unwrap();
+    let text = ask(&["audit"], home.path());
+    assert!(text.contains("it needs admin") && text.contains("token admin NAME"), "{text}");
+    assert!(text.contains(&format!("yours, {}", own.display())), "{text}");
+
+    std::fs::remove_file(&own).unwrap();
+    host("");
+    assert!(ask(&["list"], home.path()).contains("No token was sent."));
+}

@@ -49,10 +49,13 @@ pub(super) struct Common {
     /// commands)
     #[arg(long, global = true, help_heading = "Common options")]
     pub(super) fleet: bool,
-    /// File with the token for the collector [default: ~/.config/epicore/token]
+    /// File with the token for the collector [default: ~/.config/epicore/token;
+    /// without it the configuration's collector.token_file, which is the host's
+    /// and may as a rule only hand in records]
     #[arg(long, value_name = "FILE", global = true, help_heading = "Common options")]
     pub(super) token_file: Option<PathBuf>,
-    /// Authority that signed the collector's certificate [default: the system's]
+    /// Authority that signed the collector's certificate [default: the
+    /// configuration's collector.ca_file, else the system's]
     #[arg(long, value_name = "FILE", global = true, help_heading = "Common options")]
     pub(super) ca_file: Option<PathBuf>,
     /// Print JSON with documented keys
