@@ -84,10 +84,17 @@ fn one_crash_of_the_fleet_is_shown_by_the_end_of_its_id() {
     let record = of_host("web-1", "web.service");
     fleet.store("web-1", std::slice::from_ref(&record));
     let id = record.id.hex();
-    for selector in [id.as_str(), &id[20..], "last"] {
+    for selector in [id.as_str(), &id[20..], &id[24..29], &id[..9], "last"] {
         let text = out(&fleet.run(&["show", selector]));
         assert!(text.contains(&id), "{selector}: {text}");
     }
+    let other = of_host("web-2", "web.service");
+    fleet.store("web-2", std::slice::from_ref(&other));
+    let several = fleet.run(&["show", &id[..4]]);
+    assert_eq!(several.status.code(), Some(1));
+    let said = err(&several);
+    assert!(said.contains("a part of several ids") && said.contains(&id), "{said}");
+    assert!(said.contains(&other.id.hex()) && said.contains("more digits"), "{said}");
     let missing = fleet.run(&["show", "00000000000000000000000000000001"]);
     assert_eq!(missing.status.code(), Some(1), "{}", err(&missing));
 }

@@ -102,7 +102,9 @@ fn an_empty_answer_says_where_it_looked_and_what_to_try() {
 #[test]
 fn show_says_why_first() {
     let place = Place::with(&[null_read()]);
-    for selector in ["last", "41f7a2c3", "0199f0a6", "0199f0a6-d1c8-7bd2-a1b0-c3d441f7a2c3"] {
+    for selector in
+        ["last", "41f7a2c3", "41f7", "7bd2-a1", "0199f0a6", "0199f0a6-d1c8-7bd2-a1b0-c3d441f7a2c3"]
+    {
         let text = out(&place.run(&["show", selector]));
         let first = "SIGSEGV: access to address 0x18 (null pointer + 0x18): \
                      nothing is mapped there (SEGV_MAPERR), at server+0x4134\n";

@@ -15,6 +15,7 @@ use super::arguments::Common;
 use super::failure::Failure;
 use crate::config::Collector;
 use crate::forward::{Api, ApiError, Cause, ForwardError};
+use crate::wire::api::{One, Page};
 
 /// Longer than the collector holds an answer back for `tail`.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -117,6 +118,11 @@ impl Remote {
         query: &[(&str, String)],
     ) -> Result<T, Failure> {
         self.api.get(path, query).map_err(|error| self.failed(&error))
+    }
+
+    /// The one record that an id or a part of one names, else the candidates.
+    pub(super) fn one(&self, id: &str) -> Result<Result<One, Page>, Failure> {
+        self.api.get_or(&format!("/v1/records/{id}"), 409).map_err(|error| self.failed(&error))
     }
 
     /// Orders.

@@ -89,6 +89,21 @@ impl Api {
         self.ask(|client| client.get(url))
     }
 
+    /// GET where an answer with `status` has another shape, which is no error:
+    /// 409 lists the candidates of a part of an id.
+    pub fn get_or<T: DeserializeOwned, U: DeserializeOwned>(
+        &self,
+        path: &str,
+        status: u16,
+    ) -> Result<Result<T, U>, ApiError> {
+        let url = self.transport.url(path, &[]);
+        let reply = self.transport.exchange(ANSWER, |client| client.get(url))?;
+        match decode(&reply.body) {
+            Some(other) if reply.status == status => Ok(Err(other)),
+            _ => answer(&reply).map(Ok),
+        }
+    }
+
     /// POST `body` as MessagePack.
     pub fn post<B: Serialize, T: DeserializeOwned>(&self, path: &str, body: &B) -> Result<T, ApiError> {
         let url = self.transport.url(path, &[]);
@@ -105,12 +120,15 @@ impl Api {
         &self,
         request: impl FnOnce(&Client) -> RequestBuilder,
     ) -> Result<T, ApiError> {
-        let reply = self.transport.exchange(ANSWER, request)?;
-        if reply.status != 200 {
-            return Err(refused(&reply));
-        }
-        decode(&reply.body).ok_or_else(|| Trouble::garbage(&reply.body).into())
+        answer(&self.transport.exchange(ANSWER, request)?)
     }
+}
+
+fn answer<T: DeserializeOwned>(reply: &Reply) -> Result<T, ApiError> {
+    if reply.status != 200 {
+        return Err(refused(reply));
+    }
+    decode(&reply.body).ok_or_else(|| Trouble::garbage(&reply.body).into())
 }
 
 fn decode<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
