@@ -66,7 +66,7 @@ impl From<ForwardError> for Trouble {
             }
             _ => "Correct the configuration, then `systemctl reload epicored`.",
         };
-        Trouble::new(Cause::Setup, error.to_string(), next)
+        Trouble { unsent: true, ..Trouble::new(Cause::Setup, error.to_string(), next) }
     }
 }
 

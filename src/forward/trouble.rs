@@ -83,6 +83,9 @@ pub struct Trouble {
     pub what: String,
     /// What to do next.
     pub next: String,
+    /// No connection came about, so no request left this host.
+    #[serde(skip)]
+    pub unsent: bool,
 }
 
 /// At most `most` characters, none of which a terminal or a log obeys.
@@ -103,7 +106,7 @@ fn escape(c: char) -> Box<dyn Iterator<Item = char>> {
 impl Trouble {
     /// One of that kind.
     pub fn new(cause: Cause, what: impl Into<String>, next: impl Into<String>) -> Trouble {
-        Trouble { cause, what: what.into(), next: next.into() }
+        Trouble { cause, what: what.into(), next: next.into(), unsent: false }
     }
 
     /// The daemon stops before this batch began.
@@ -237,6 +240,10 @@ impl Trouble {
 
     /// An error of the HTTP client.
     pub(super) fn of(error: &reqwest::Error) -> Trouble {
+        Trouble { unsent: error.is_connect(), ..Trouble::in_words(error) }
+    }
+
+    fn in_words(error: &reqwest::Error) -> Trouble {
         let mut chain: Vec<&(dyn Error + 'static)> = Vec::new();
         let mut source = error.source();
         while let Some(inner) = source {
