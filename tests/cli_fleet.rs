@@ -155,6 +155,12 @@ fn a_purge_of_the_fleet_removes_what_it_counted_and_is_written_down() {
     assert_eq!(out(&fleet.run(&["purge", "--unit", "db.service"])), "1 record removed\n");
     let text = out(&fleet.run(&["list"]));
     assert!(text.contains("web.service") && !text.contains("db.service"), "{text}");
+    let log = fleet.collector.log();
+    assert!(log.contains("alice would purge records records=1 unit=\"db.service\""), "{log}");
+    assert!(
+        log.contains("alice purged records records=1 unit=\"db.service\"") && !log.contains("Purge {"),
+        "{log}"
+    );
     let text = out(&fleet.run(&["audit"]));
     assert!(text.contains("alice") && text.contains("purge") && text.contains("db.service"), "{text}");
 }
@@ -213,6 +219,10 @@ fn a_purge_here_removes_sent_records_too_and_is_written_down() {
     assert_eq!(out(&epicore(&["list", "--json", "--spool", &path])).lines().count(), 1);
     let text = out(&epicore(&["audit", "--spool", &path]));
     assert!(text.contains("purge") && text.contains("uid 77") && text.trim_end().ends_with('2'), "{text}");
+    let me = nix::unistd::User::from_uid(nix::unistd::getuid()).unwrap().unwrap();
+    assert!(text.contains(&format!("  {} ({})  ", me.name, me.uid)), "{text}");
+    let json = out(&epicore(&["audit", "--json", "--spool", &path]));
+    assert!(json.contains(&format!("\"who\":\"{}\"", me.uid)), "{json}");
 }
 
 #[test]
