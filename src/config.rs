@@ -19,8 +19,8 @@
 //! has every key. The handler reads over them.
 //!
 //! Reading never fails: a crash handler must work with a broken configuration.
-//! What could not be used keeps its default and is a [`Warning`]; the command
-//! line makes an error of it. Limits: limits::CONFIG_BYTES a file, 64 drop-ins.
+//! What could not be used keeps its default and is a [`Warning`]; commands that
+//! change something make an error of it. Limits: limits::CONFIG_BYTES a file, 64 drop-ins.
 
 mod keys;
 

@@ -5,7 +5,10 @@
 //! [`Errno`]. What it trusts: only what the kernel handed over at exec.
 #![allow(unsafe_code)]
 
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nix::errno::Errno;
@@ -84,6 +87,15 @@ pub fn clocks() -> (Option<u64>, Option<u64>) {
         seconds.checked_add(u64::try_from(now.tv_nsec()).ok()?)
     };
     (ns(ClockId::CLOCK_REALTIME), ns(ClockId::CLOCK_BOOTTIME))
+}
+
+/// True when a file has this extended attribute; false, too, where that cannot
+/// be asked.
+pub fn has_attribute(path: &Path, name: &CStr) -> bool {
+    let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return false };
+    // SAFETY: both texts end with a zero and outlive the call; a buffer of no
+    // length is never written.
+    unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), std::ptr::null_mut(), 0) > 0 }
 }
 
 /// Fewer heaps for threads (glibc makes up to eight for each CPU, and gives

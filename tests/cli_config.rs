@@ -66,9 +66,48 @@ fn what_a_key_refers_to_is_looked_at() {
     let said = config(&file, &["check"]);
     assert_eq!(said.status.code(), Some(2));
     assert!(err(&said).contains("collector.token_file: /nonexistent/token: No such file"), "{}", err(&said));
-    std::fs::write(&file, "[collector]\nurl = \"https://c.example\"\n").unwrap();
+    let own = format!("spool = \"{}\"\n", dir.path().display());
+    std::fs::write(&file, own + "[collector]\nurl = \"https://c.example\"\n").unwrap();
     let said = config(&file, &["check"]);
     assert_eq!((said.status.code(), out(&said).starts_with("Nothing is wrong with ")), (Some(0), true));
     let missing = config(&dir.path().join("other.toml"), &["check"]);
     assert_eq!(missing.status.code(), Some(2));
+}
+
+/// A token file of root's, 0600, passed the check of root and stopped epicored,
+/// which runs as the spool's owner.
+#[test]
+fn a_file_that_the_spools_owner_cannot_read_is_wrong_for_root_too() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    use std::os::unix::fs::{PermissionsExt, chown};
+    let dir = tempfile::tempdir().unwrap();
+    let open = |path: &Path, mode| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    open(dir.path(), 0o755);
+    let (file, spool) = (dir.path().join("epicore.toml"), dir.path().join("spool"));
+    let token = dir.path().join("token");
+    std::fs::create_dir(&spool).unwrap();
+    chown(&spool, Some(54321), Some(54322)).unwrap();
+    std::fs::write(&token, "secret\n").unwrap();
+    open(&token, 0o600);
+    let (spool, shown) = (spool.display(), token.display());
+    let text =
+        format!("spool = \"{spool}\"\n[collector]\nurl = \"https://c.example\"\ntoken_file = \"{shown}\"\n");
+    std::fs::write(&file, text).unwrap();
+    open(&file, 0o644);
+    let said = config(&file, &["check"]);
+    assert_eq!(said.status.code(), Some(2));
+    let what = format!(
+        "collector.token_file: {shown}: 54321, as whom epicored runs, cannot read it (root:root, 0600)"
+    );
+    let remedy = format!("chgrp 54322 {shown}; chmod 0640 {shown}");
+    assert!(err(&said).contains(&what) && err(&said).contains(&remedy), "{}", err(&said));
+    chown(&token, None, Some(54322)).unwrap();
+    open(&token, 0o640);
+    assert_eq!(config(&file, &["check"]).status.code(), Some(0), "as the remedy says, it is well");
+    open(&file, 0o600);
+    assert!(err(&config(&file, &["check"])).contains("epicore.toml: 54321, as whom epicored runs"));
 }

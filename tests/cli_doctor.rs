@@ -1,6 +1,9 @@
 //! What doctor promises, on trees that look like hosts.
 #![allow(missing_docs)]
 
+#[allow(dead_code)]
+#[path = "support/pattern_guard.rs"]
+mod pattern_guard;
 #[path = "support/records.rs"]
 mod records;
 
@@ -219,4 +222,35 @@ fn what_a_security_module_denied_is_told_and_others_denials_are_not() {
     let (level, name, what) = tree.only(None);
     assert_eq!((level, name), (Level::Warn, "security modules"));
     assert!(what.starts_with("SELinux enforces; at least 2 denials of epicore, the last: avc:"), "{what}");
+}
+
+/// Without root the spool was a `?` and the last line said that all is well.
+#[test]
+fn what_could_not_be_looked_at_is_said_and_the_end_says_so() {
+    use std::os::unix::process::CommandExt;
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    // A pattern of another test would name that test's spool.
+    let _guard = pattern_guard::PatternGuard::take();
+    let tree = Tree::healthy();
+    let spool = tree.at("var/spool/epicore");
+    for part in [tree.dir.path(), &tree.at("var"), &tree.at("var/spool")] {
+        fs::set_permissions(part, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let said = std::process::Command::new(env!("CARGO_BIN_EXE_epicore"))
+        .args(["doctor", "--spool", spool.to_str().unwrap()])
+        .env_clear()
+        .uid(54321)
+        .gid(54321)
+        .output()
+        .unwrap();
+    let text = records::out(&said);
+    for check in ["spool ", "last record "] {
+        let closed = format!("{} may not be read", spool.display());
+        let told = |line: &str| line.starts_with("? ") && line.contains(check) && line.contains(&closed);
+        assert!(text.lines().any(told), "{check}: {text}");
+    }
+    let end = text.lines().last().unwrap();
+    assert!(end.contains("could not be made") || end.contains("would leave no record"), "{text}");
 }

@@ -84,10 +84,17 @@ fn one_crash_of_the_fleet_is_shown_by_the_end_of_its_id() {
     let record = of_host("web-1", "web.service");
     fleet.store("web-1", std::slice::from_ref(&record));
     let id = record.id.hex();
-    for selector in [id.as_str(), &id[20..], "last"] {
+    for selector in [id.as_str(), &id[20..], &id[24..29], &id[..9], "last"] {
         let text = out(&fleet.run(&["show", selector]));
         assert!(text.contains(&id), "{selector}: {text}");
     }
+    let other = of_host("web-2", "web.service");
+    fleet.store("web-2", std::slice::from_ref(&other));
+    let several = fleet.run(&["show", &id[..4]]);
+    assert_eq!(several.status.code(), Some(1));
+    let said = err(&several);
+    assert!(said.contains("a part of several ids") && said.contains(&id), "{said}");
+    assert!(said.contains(&other.id.hex()) && said.contains("more digits"), "{said}");
     let missing = fleet.run(&["show", "00000000000000000000000000000001"]);
     assert_eq!(missing.status.code(), Some(1), "{}", err(&missing));
 }
@@ -148,6 +155,12 @@ fn a_purge_of_the_fleet_removes_what_it_counted_and_is_written_down() {
     assert_eq!(out(&fleet.run(&["purge", "--unit", "db.service"])), "1 record removed\n");
     let text = out(&fleet.run(&["list"]));
     assert!(text.contains("web.service") && !text.contains("db.service"), "{text}");
+    let log = fleet.collector.log();
+    assert!(log.contains("alice would purge records records=1 unit=\"db.service\""), "{log}");
+    assert!(
+        log.contains("alice purged records records=1 unit=\"db.service\"") && !log.contains("Purge {"),
+        "{log}"
+    );
     let text = out(&fleet.run(&["audit"]));
     assert!(text.contains("alice") && text.contains("purge") && text.contains("db.service"), "{text}");
 }
@@ -206,6 +219,10 @@ fn a_purge_here_removes_sent_records_too_and_is_written_down() {
     assert_eq!(out(&epicore(&["list", "--json", "--spool", &path])).lines().count(), 1);
     let text = out(&epicore(&["audit", "--spool", &path]));
     assert!(text.contains("purge") && text.contains("uid 77") && text.trim_end().ends_with('2'), "{text}");
+    let me = nix::unistd::User::from_uid(nix::unistd::getuid()).unwrap().unwrap();
+    assert!(text.contains(&format!("  {} ({})  ", me.name, me.uid)), "{text}");
+    let json = out(&epicore(&["audit", "--json", "--spool", &path]));
+    assert!(json.contains(&format!("\"who\":\"{}\"", me.uid)), "{json}");
 }
 
 #[test]
@@ -227,4 +244,117 @@ fn status_without_a_daemon_says_what_to_do() {
     let asked = epicore(&["status", "--socket", socket.to_str().unwrap()]);
     assert_eq!(asked.status.code(), Some(1));
     assert!(err(&asked).contains("does not answer") && err(&asked).contains("running"), "{}", err(&asked));
+}
+
+/// They were taken and not obeyed: `epicore --remote … doctor` spoke of this
+/// host as if it were the fleet.
+#[test]
+fn a_command_about_this_host_refuses_to_be_asked_of_a_collector() {
+    for words in [
+        &["doctor"][..],
+        &["status"],
+        &["config", "show"],
+        &["enable"],
+        &["disable"],
+        &["replay", "/nonexistent"],
+        &["demo"],
+    ] {
+        for (asked, option) in
+            [(&["--remote", "https://c.example"][..], "--remote"), (&["--fleet"], "--fleet")]
+        {
+            let said = epicore(&[words, asked].concat());
+            assert_eq!((said.status.code(), out(&said)), (Some(2), String::new()), "{words:?} {asked:?}");
+            let text = err(&said);
+            assert!(text.starts_with(&format!("epicore: {option}: `{}` is about", words[0])), "{text}");
+            assert!(text.contains("list, show, tail, purge and audit"), "{text}");
+        }
+    }
+}
+
+/// A bad address, a bad CA file and a collector that is down all said "A token
+/// comes from …", or named keys of a configuration that nobody had written.
+#[test]
+fn each_mistake_of_whoever_asks_has_its_own_next_step() {
+    let fleet = Fleet::start("read");
+    let at = |name: &str| fleet.collector.path(name).to_str().unwrap().to_owned();
+    fleet.collector.write("no-token", "two words\n");
+    let url = fleet.collector.url.as_str();
+    let plain = url.replace("https://", "http://");
+    let (garbage, missing) = (at("no-token"), at("missing"));
+    let (token, ca) = (fleet.token.as_str(), fleet.ca.as_str());
+    for (words, code, what, next) in [
+        (
+            ["ftp://x", token, ca],
+            2,
+            "--remote: ftp://x: it must begin with https:// or http://",
+            "looks like",
+        ),
+        (["https://u:p@x", token, ca], 2, "--remote: no user, password", "looks like"),
+        ([url, token, &missing], 1, "missing: No such file", "--ca-file must be a file"),
+        ([url, token, &garbage], 1, "no certificate in it", "--ca-file must be a file"),
+        ([url, &missing, ca], 1, "missing: No such file", "--token-file must be a file"),
+        ([url, &garbage, ca], 1, "one token and nothing else", "--token-file must be a file"),
+        (["http://127.0.0.1:1", token, ca], 1, "nobody listens at that address", "port of --remote"),
+        (["https://collector.invalid", token, ca], 1, "cannot be resolved", "the host in --remote"),
+        ([&plain, token, ca], 1, "broke", "whether --remote needs https://"),
+    ] {
+        let [url, token, ca] = words;
+        let said = epicore(&["list", "--remote", url, "--token-file", token, "--ca-file", ca]);
+        let text = err(&said);
+        assert_eq!(said.status.code(), Some(code), "{words:?}: {text}");
+        assert!(text.contains(what) && text.contains(next), "{words:?}: {text}");
+        assert!(!text.contains("collector.url") && !text.contains("curl"), "{words:?}: {text}");
+    }
+}
+
+#[test]
+fn https_asked_of_a_port_that_speaks_plain_http_is_told() {
+    let collector = Collector::start(Options { tls: false, ..Options::default() });
+    let url = collector.url.replace("http://", "https://");
+    collector.write("ca.of-nobody", &collector.ca_pem);
+    let ca = collector.path("ca.of-nobody");
+    let said = epicore(&["list", "--remote", &url, "--ca-file", ca.to_str().unwrap()]);
+    let text = err(&said);
+    assert!(text.contains("speaks no TLS: plain HTTP") && text.contains("http:// in --remote"), "{text}");
+}
+
+/// `--remote` without a token of one's own took the host's and said "the role
+/// ingest may not do this", of a token that nobody had named.
+#[test]
+fn whose_token_was_refused_is_told_and_how_a_person_gets_one() {
+    let fleet = Fleet::start("ingest");
+    let config = fleet.collector.path("epicore.toml");
+    let host = |token: &str| {
+        let url = &fleet.collector.url;
+        let text = format!("[collector]\nurl = {url:?}\nca_file = {:?}\n{token}", fleet.ca);
+        std::fs::write(&config, text).unwrap();
+    };
+    let ask = |words: &[&str], home: &Path| {
+        let said = Command::new(env!("CARGO_BIN_EXE_epicore"))
+            .args([words, &["--fleet", "--config", config.to_str().unwrap()]].concat())
+            .env_clear()
+            .env("HOME", home)
+            .output()
+            .unwrap();
+        assert_eq!(said.status.code(), Some(1), "{}", err(&said));
+        err(&said)
+    };
+    let home = tempfile::tempdir().unwrap();
+    host(&format!("token_file = {:?}\n", fleet.token));
+    let text = ask(&["list"], home.path());
+    assert!(text.contains("the role ingest may not do this: it needs read"), "{text}");
+    assert!(text.contains("`epicore-collector token read NAME`"), "{text}");
+    assert!(text.contains(&format!("this host's, {}", fleet.token)), "{text}");
+    assert!(text.contains("~/.config/epicore/token"), "{text}");
+
+    std::fs::create_dir_all(home.path().join(".config/epicore")).unwrap();
+    let own = home.path().join(".config/epicore/token");
+    std::fs::write(&own, fleet.collector.token("read", "alice")).unwrap();
+    let text = ask(&["audit"], home.path());
+    assert!(text.contains("it needs admin") && text.contains("token admin NAME"), "{text}");
+    assert!(text.contains(&format!("yours, {}", own.display())), "{text}");
+
+    std::fs::remove_file(&own).unwrap();
+    host("");
+    assert!(ask(&["list"], home.path()).contains("No token was sent."));
 }

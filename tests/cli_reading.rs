@@ -102,7 +102,9 @@ fn an_empty_answer_says_where_it_looked_and_what_to_try() {
 #[test]
 fn show_says_why_first() {
     let place = Place::with(&[null_read()]);
-    for selector in ["last", "41f7a2c3", "0199f0a6", "0199f0a6-d1c8-7bd2-a1b0-c3d441f7a2c3"] {
+    for selector in
+        ["last", "41f7a2c3", "41f7", "7bd2-a1", "0199f0a6", "0199f0a6-d1c8-7bd2-a1b0-c3d441f7a2c3"]
+    {
         let text = out(&place.run(&["show", selector]));
         let first = "SIGSEGV: access to address 0x18 (null pointer + 0x18): \
                      nothing is mapped there (SEGV_MAPERR), at server+0x4134\n";
@@ -245,14 +247,32 @@ fn errors_have_one_form_and_exit_codes_one_meaning() {
     assert_eq!(epicore(&[]).status.code(), Some(2));
 }
 
+/// One unknown key in a drop-in kept people from every crash of the host.
 #[test]
-fn a_mistake_in_the_configuration_is_an_error_for_people() {
+fn a_mistake_in_the_configuration_is_told_and_hides_no_crash() {
+    let place = Place::with(&[null_read()]);
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("epicore.toml");
-    std::fs::write(&file, "spol = '/x'\n").unwrap();
-    let output = epicore(&["list", "--config", file.to_str().unwrap()]);
-    assert_eq!(output.status.code(), Some(2));
-    assert!(err(&output).contains("unknown key spol"), "{}", err(&output));
+    std::fs::create_dir(dir.path().join("epicore.toml.d")).unwrap();
+    std::fs::write(&file, format!("spool = '{}'\n", place.path)).unwrap();
+    std::fs::write(dir.path().join("epicore.toml.d/90-site.toml"), "spol = '/x'\n[limits]\nbytes = 1\n")
+        .unwrap();
+    let config = file.to_str().unwrap();
+    for words in [&["list"][..], &["show", "last"], &["tail"], &["audit"]] {
+        let output = epicore(&[words, &["--config", config]].concat());
+        let said = err(&output);
+        assert_eq!(output.status.code(), Some(0), "{words:?}: {said}");
+        assert_eq!(said.lines().count(), 2, "{words:?}: {said}");
+        assert!(said.lines().all(|line| line.contains("90-site.toml: unknown key")), "{words:?}: {said}");
+        assert_ne!(out(&output), "", "{words:?}");
+    }
+    // What changes something does not guess what was meant.
+    for words in [&["config", "check"][..], &["purge", "--uid", "1000"]] {
+        let output = epicore(&[words, &["--config", config]].concat());
+        assert_eq!(output.status.code(), Some(2), "{words:?}");
+        assert!(err(&output).contains("unknown key spol"), "{}", err(&output));
+    }
+    assert_eq!(out(&place.run(&["list", "--json"])).lines().count(), 1, "nothing was purged");
 }
 
 #[test]

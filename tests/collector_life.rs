@@ -122,6 +122,59 @@ fn the_words_of_the_program_are_checked() {
     assert!(said.contains("60.toml") && said.contains("line 2") && said.contains("`connections`"), "{said}");
 }
 
+/// `epicore-collector` typed as root left a database of root's, and the service
+/// said "unable to open database file" with the path three times.
+#[test]
+fn a_database_that_is_not_the_services_is_told_by_check_and_when_it_starts() {
+    use std::os::unix::fs::{PermissionsExt, chown};
+    use std::os::unix::process::CommandExt;
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let mut collector = Collector::start(Options::default());
+    assert!(collector.run(&["check"]).contains("keeps records in"));
+    assert!(collector.stop().success());
+    let database = collector.path("collector.db");
+    assert!(!collector.path("collector.db-wal").exists(), "check made nothing that stays");
+    let place = database.parent().unwrap();
+    // The service's directory and files, and a database that root made there.
+    let service = 54321;
+    for entry in
+        std::fs::read_dir(place).unwrap().chain(std::fs::read_dir(place.join("collector.toml.d")).unwrap())
+    {
+        chown(entry.unwrap().path(), Some(service), Some(service)).unwrap();
+    }
+    chown(place, Some(service), Some(service)).unwrap();
+    chown(&database, Some(0), Some(0)).unwrap();
+    std::fs::set_permissions(&database, std::fs::Permissions::from_mode(0o640)).unwrap();
+    let said = |output: std::process::Output| {
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let shown = database.display().to_string();
+    let checked = said(collector.try_run(&["check"]));
+    assert!(
+        checked.contains("root:root's, mode 0640") && checked.contains("chown 54321:54321 "),
+        "{checked}"
+    );
+    let as_service = |words: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_epicore-collector"));
+        command.arg("--config").arg(collector.path("collector.toml")).args(words);
+        command.uid(service).gid(service).output().unwrap()
+    };
+    for words in [&["check"][..], &["serve"]] {
+        let text = said(as_service(words));
+        assert_eq!(text.matches(&shown).count(), 1, "{text}");
+        assert!(text.contains("cannot be opened: Permission denied; it is root:root's, mode 0640"), "{text}");
+    }
+    chown(&database, Some(service), Some(service)).unwrap();
+    assert_eq!(collector.try_run(&["check"]).status.code(), Some(0));
+    assert_eq!(as_service(&["check"]).status.code(), Some(0));
+    std::fs::write(&database, "no database at all, but long enough to be looked at".repeat(20)).unwrap();
+    let text = said(as_service(&["check"]));
+    assert!(text.contains("is not a store of epicore-collector"), "{text}");
+}
+
 #[test]
 fn the_largest_batches_from_sixteen_hosts_at_once_stay_within_200_megabytes() {
     let collector = Collector::start(Options::default());

@@ -181,6 +181,28 @@ fn a_400_of_somebody_else_refuses_nothing_and_is_told() {
     assert_eq!((daemon.status().sent.refused, place.status_as_told().0), (0, Some(0)));
 }
 
+/// A collector that was down for a night was said to have got 1,500 requests.
+#[test]
+fn what_found_no_connection_is_not_counted_as_sent() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let closed = format!("http://{}", listener.local_addr().unwrap());
+    drop(listener);
+    let (place, collector) = (Place::new(), Collector::start());
+    place.crash(1);
+    place.configure(Some(&closed), "");
+    let mut daemon = place.start();
+    daemon.wait("the outage is told", |daemon| daemon.status().outage.is_some());
+    let sent = daemon.status().sent;
+    assert_eq!((sent.requests, sent.bytes), (0, 0), "{sent:?}");
+    drop(daemon);
+    // An answer of no use was a request all the same.
+    collector.otherwise(Act::Status(503, String::new(), Vec::new()));
+    place.configure(Some(&collector.url()), "");
+    let mut daemon = place.start();
+    daemon.wait("the outage is told", |daemon| daemon.status().outage.is_some());
+    assert!(daemon.status().sent.requests >= 1 && daemon.status().sent.bytes > 0);
+}
+
 #[test]
 fn one_bad_record_is_found_and_the_others_are_stored() {
     for status in [400, 413] {

@@ -137,6 +137,7 @@ fn each_fault_of_a_certificate_has_its_own_words() {
     ] {
         let collector = authority.collector(name, when, None);
         assert_eq!(cause(&secure(&collector, trusted)), want);
+        assert!(post(&transport(&secure(&collector, trusted))).unwrap_err().unsent);
         assert!(collector.stored().is_empty());
     }
     let collector = authority.collector("localhost", When::Now, None);
@@ -202,16 +203,18 @@ fn whoever_is_not_there_is_told_apart() {
 
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
-    let transport = Transport::new(&access(url), Duration::from_millis(300)).unwrap();
-    assert_eq!(post(&transport).unwrap_err().cause, Cause::TimedOut);
+    let hasty = Transport::new(&access(url), Duration::from_millis(300)).unwrap();
+    assert_eq!(post(&hasty).unwrap_err().cause, Cause::TimedOut);
 
     let collector = Collector::start();
     collector.script([Act::Close, Act::StoreAndCut]);
     assert_eq!(cause(&access(collector.url())), Cause::Broken);
-    assert_eq!(cause(&access(collector.url())), Cause::Broken);
+    let cut = post(&transport(&access(collector.url()))).unwrap_err();
+    assert_eq!((cut.cause, cut.unsent), (Cause::Broken, false));
     // TLS spoken to who does not.
     let url = format!("https://{}", collector.address);
-    assert!(matches!(cause(&access(url)), Cause::Tls | Cause::Broken));
+    let no_tls = post(&transport(&access(url))).unwrap_err();
+    assert!(matches!(no_tls.cause, Cause::Tls | Cause::Broken) && no_tls.unsent, "{no_tls:?}");
 }
 
 #[test]

@@ -160,3 +160,50 @@ fn completions_are_good_in_the_language_of_their_shell() {
     }
     assert_eq!(count, 6);
 }
+
+/// What bash would offer for these words, the last of which is being typed.
+fn offered(script: &Path, words: &[&str]) -> Option<Vec<String>> {
+    let program = words[0].replace('-', "__subcmd__");
+    let asked = format!(
+        "cd / && source {} && COMP_WORDS=({}) && COMP_CWORD={} && {{ _{program} {} {:?} {:?} 2>/dev/null; \
+         printf '%s\\n' \"${{COMPREPLY[@]}}\"; }}",
+        script.display(),
+        words.join(" "),
+        words.len() - 1,
+        words[0],
+        words[words.len() - 1],
+        words[words.len() - 2],
+    );
+    let (_, said) = tool("bash", &["-c", &asked], Path::new(""))?;
+    Some(said.lines().map(str::to_owned).collect())
+}
+
+/// Files stood among the signals, and behind `show`.
+#[test]
+fn file_names_are_offered_for_paths_and_for_nothing_else() {
+    let place = written();
+    let script = place.path().join("completions/epicore.bash");
+    for words in [
+        &["epicore", "list", "--signal", "et"][..],
+        &["epicore", "list", "--exe", "et"],
+        &["epicore", "tail", "--unit", "et"],
+        &["epicore", "purge", "--host", "et"],
+        &["epicore", "show", "et"],
+        &["epicore", "show", "--full", "et"],
+        &["epicore", "list", "et"],
+    ] {
+        let Some(found) = offered(&script, words) else { return };
+        assert_eq!(found, ["et"], "{words:?}: the word itself, or bash falls back to files");
+    }
+    assert_eq!(offered(&script, &["epicore", "list", "--token-file", "et"]), Some(vec!["etc".to_owned()]));
+    assert_eq!(offered(&script, &["epicore", "replay", "et"]), Some(vec![String::new()]), "bash's own");
+    assert_eq!(offered(&script, &["epicore", "sho"]), Some(vec!["show".to_owned()]));
+    let collector = place.path().join("completions/epicore-collector.bash");
+    assert_eq!(offered(&collector, &["epicore-collector", "backup", "et"]), Some(vec![String::new()]));
+    let text = |name: &str| std::fs::read_to_string(place.path().join("completions").join(name)).unwrap();
+    assert!(text("_epicore").contains("]:SIGNAL:' ") && text("_epicore").contains("]:FILE:_files' "));
+    let fish = text("epicore.fish");
+    assert!(
+        fish.contains("using_subcommand show\" -f\n") && !fish.contains("using_subcommand replay\" -f\n")
+    );
+}

@@ -105,7 +105,7 @@ fn a_private_record_is_shown_only_to_who_asks_for_private_ones() {
 }
 
 #[test]
-fn an_id_is_found_by_its_first_or_last_digits() {
+fn an_id_is_found_by_any_of_its_digits_those_at_its_ends_first() {
     let place = Place::new();
     let store = place.open();
     (1..=40).for_each(|n| assert_eq!(put(&store, &crash(n, "web-1", 1)), epicore::wire::Said::Stored));
@@ -115,6 +115,8 @@ fn an_id_is_found_by_its_first_or_last_digits() {
     assert_eq!(find("000028"), 1);
     assert_eq!(find("0000000000000a"), 1);
     assert_eq!(find("0000A"), 1);
+    let middle = Id(id(7).to_vec()).hex();
+    assert_eq!((find(&middle[1..31]), find(&middle[3..31])), (15, 15), "those up to 0f");
     assert_eq!([find(""), find("xyz"), find(&"7".repeat(40))], [0, 0, 0]);
 }
 

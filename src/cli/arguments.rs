@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use super::failure::{self, Failure};
+use super::failure::{self, Failure, Outcome};
 use super::{audit, config as configuration, demo, doctor, enable, list, purge, replay, show, status, tail};
-use crate::config::{self, Config};
+use crate::config::{self, Config, Warning};
 
 const AFTER: &str = "\
 Begin with `epicore doctor`: it says whether a crash on this host would leave
@@ -35,7 +35,8 @@ pub(super) struct Common {
     /// Configuration file [default: /etc/epicore/epicore.toml]
     #[arg(long, value_name = "FILE", global = true, help_heading = "Common options")]
     pub(super) config: Option<PathBuf>,
-    /// Ask the collector at URL instead of this host's spool
+    /// Ask the collector at URL instead of this host's spool (list, show, tail,
+    /// purge, audit)
     #[arg(
         long,
         value_name = "URL",
@@ -44,13 +45,17 @@ pub(super) struct Common {
         help_heading = "Common options"
     )]
     pub(super) remote: Option<String>,
-    /// Ask the configuration's collector instead of this host's spool
+    /// Ask the configuration's collector instead of this host's spool (the same
+    /// commands)
     #[arg(long, global = true, help_heading = "Common options")]
     pub(super) fleet: bool,
-    /// File with the token for the collector [default: ~/.config/epicore/token]
+    /// File with the token for the collector [default: ~/.config/epicore/token;
+    /// without it the configuration's collector.token_file, which is the host's
+    /// and may as a rule only hand in records]
     #[arg(long, value_name = "FILE", global = true, help_heading = "Common options")]
     pub(super) token_file: Option<PathBuf>,
-    /// Authority that signed the collector's certificate [default: the system's]
+    /// Authority that signed the collector's certificate [default: the
+    /// configuration's collector.ca_file, else the system's]
     #[arg(long, value_name = "FILE", global = true, help_heading = "Common options")]
     pub(super) ca_file: Option<PathBuf>,
     /// Print JSON with documented keys
@@ -86,6 +91,40 @@ pub(super) enum Command {
     Demo(demo::Arguments),
 }
 
+impl Command {
+    /// The name of a command that is about this host alone; `None` for one that
+    /// a collector can be asked, too.
+    fn of_this_host(&self) -> Option<&'static str> {
+        match self {
+            Command::List(_) | Command::Show(_) | Command::Tail(_) => None,
+            Command::Purge(_) | Command::Audit(_) => None,
+            Command::Doctor(_) => Some("doctor"),
+            Command::Enable(_) => Some("enable"),
+            Command::Disable(_) => Some("disable"),
+            Command::Status(_) => Some("status"),
+            Command::Config(_) => Some("config"),
+            Command::Replay(_) => Some("replay"),
+            Command::Demo(_) => Some("demo"),
+        }
+    }
+}
+
+impl Epicore {
+    /// Whoever asks for a collector does not get an answer about this host.
+    pub(super) fn check(&self) -> Outcome {
+        let asked = match (&self.common.remote, self.common.fleet) {
+            (Some(_), _) => "--remote",
+            (None, true) => "--fleet",
+            (None, false) => return Ok(()),
+        };
+        let Some(command) = self.command.of_this_host() else { return Ok(()) };
+        Err(Failure::usage(
+            format!("{asked}: `{command}` is about this host alone"),
+            format!("Leave {asked} out; list, show, tail, purge and audit take it."),
+        ))
+    }
+}
+
 /// Parses the command line. What clap itself answers (help, version, a
 /// mistake) is printed here in our words.
 pub(super) fn parse() -> Result<Epicore, ExitCode> {
@@ -102,24 +141,34 @@ pub(super) fn parse() -> Result<Epicore, ExitCode> {
 }
 
 impl Common {
-    /// The configuration, with what was typed on top. A person sees a mistake
-    /// in it as an error; the handler carries on.
+    /// The configuration, with what was typed on top, for commands that only
+    /// read: a mistake in it is told and hides no crash.
     pub(super) fn settings(&self) -> Result<Config, Failure> {
+        let (settings, warnings) = self.load()?;
+        warnings.iter().for_each(|warning| failure::warn(&warning.to_string()));
+        Ok(settings)
+    }
+
+    /// The same for commands that change something: a mistake is an error,
+    /// because what was meant is not known.
+    pub(super) fn strict_settings(&self) -> Result<Config, Failure> {
+        let (settings, warnings) = self.load()?;
+        if warnings.is_empty() {
+            return Ok(settings);
+        }
+        let what: Vec<String> = warnings.iter().map(ToString::to_string).collect();
+        Err(Failure::usage(what.join("\n"), "Correct the configuration; the handler ignores these."))
+    }
+
+    fn load(&self) -> Result<(Config, Vec<Warning>), Failure> {
         let file = self.config.clone().unwrap_or_else(|| PathBuf::from(config::DEFAULT_FILE));
         if self.config.is_some() && !file.exists() {
             return Err(Failure::usage(format!("{}: no such file", file.display()), "Check --config."));
         }
         let (mut settings, warnings) = config::load(&file);
-        if !warnings.is_empty() {
-            let what: Vec<String> = warnings.iter().map(ToString::to_string).collect();
-            return Err(Failure::usage(
-                what.join("\n"),
-                "Correct the configuration; the handler ignores these.",
-            ));
-        }
         if let Some(spool) = &self.spool {
             settings.spool = Some(std::path::absolute(spool).unwrap_or_else(|_| spool.clone()));
         }
-        Ok(settings)
+        Ok((settings, warnings))
     }
 }

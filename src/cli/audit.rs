@@ -3,16 +3,18 @@
 //!
 //! ```console
 //! # epicore audit
-//! TIME                 WHO   ACTION        WHAT                              RECORDS
-//! 2026-11-22 14:05:09  0     purge         uid 1042, before 2026-10-01T0…         17
-//! 2026-11-22 15:12:40  0     read-private  0199f0a6d1c87bd2a1b0c3d441f7a2c3        1
+//! TIME                 WHO       ACTION        WHAT                              RECORDS
+//! 2026-11-22 14:05:09  root (0)  purge         uid 1042, before 2026-10-01T0…         17
+//! 2026-11-22 15:12:40  root (0)  read-private  0199f0a6d1c87bd2a1b0c3d441f7a2c3        1
 //! ```
 //!
-//! Here, WHO is a uid; of a collector, the subject of a token.
+//! Here, WHO is a user, by name as of now and by uid (`--json`: the uid alone);
+//! of a collector, the subject of a token.
 
 use super::arguments::Common;
 use super::failure::{Failure, Outcome};
 use super::output::Output;
+use super::readable::user;
 use super::remote::Remote;
 use crate::report::escape::{clean, columns};
 use crate::report::time;
@@ -29,7 +31,8 @@ pub(super) struct Arguments {
 
 /// Prints the log, the newest last.
 pub(super) fn run(arguments: &Arguments, common: &Common, out: &mut Output) -> Outcome {
-    let mut rows: Vec<AuditRow> = match Remote::of(common)? {
+    let remote = Remote::of(common)?;
+    let mut rows: Vec<AuditRow> = match &remote {
         Some(remote) => remote.get("/v1/audit", &[("limit", arguments.number.to_string())])?,
         None => here(arguments.number, common)?,
     };
@@ -44,7 +47,8 @@ pub(super) fn run(arguments: &Arguments, common: &Common, out: &mut Output) -> O
         .iter()
         .map(|row| {
             let at = time::short(Some(row.at), &out.zone);
-            [at, clean(&row.who), clean(&row.action), clean(&row.what), row.count.to_string()]
+            let who = if remote.is_some() { row.who.clone() } else { named(&row.who) };
+            [at, clean(&who), clean(&row.action), clean(&row.what), row.count.to_string()]
         })
         .collect();
     let heading = ["TIME", "WHO", "ACTION", "WHAT", "RECORDS"].map(str::to_owned);
@@ -60,6 +64,12 @@ pub(super) fn run(arguments: &Arguments, common: &Common, out: &mut Output) -> O
         out.line(padded.collect::<Vec<_>>().join("  ").trim_end())?;
     }
     Ok(())
+}
+
+/// A uid with the user's name, where it has one.
+fn named(uid: &str) -> String {
+    let name = uid.parse().map(user).ok().filter(|name| name != uid);
+    name.map_or_else(|| uid.to_owned(), |name| format!("{name} ({uid})"))
 }
 
 fn here(number: usize, common: &Common) -> Result<Vec<AuditRow>, Failure> {

@@ -4,7 +4,7 @@
 //! ```console
 //! $ epicore config check
 //! epicore: /etc/epicore/epicore.toml: unknown key limits.spool_byte: is limits.spool_bytes meant?
-//!   Correct it: epicored does not start like this, and the handler goes on without it.
+//!          Correct it: epicored does not start like this, or sends nothing; the handler goes on without it.
 //! $ epicore config show
 //! spool                      "/var/spool/epicore"                    default
 //! limits.spool_bytes         1073741824                              /etc/epicore/epicore.toml
@@ -14,8 +14,9 @@
 //! ```
 //!
 //! `check` reads the file and its drop-ins as the programs do, and looks at
-//! what they refer to: that files of credentials can be read, that the address
-//! is one. Exit status: 0 nothing is wrong, 2 something is.
+//! what they refer to: that files of credentials can be read, also by the
+//! spool's owner, as whom epicored runs, and that the address is one. Exit
+//! status: 0 nothing is wrong, 2 something is.
 //!
 //! `--json`: check: `ok`, `files`, `wrong` (a list of texts). show: one object
 //! a line, `key`, `value` (null = not set), `from` (null = default).
@@ -28,6 +29,7 @@ use serde_json::{Value, json};
 use super::arguments::Common;
 use super::failure::{Failure, Outcome};
 use super::output::Output;
+use super::readable::Reader;
 use crate::config::{self, Loaded, Setting};
 use crate::forward::Transport;
 use crate::report::escape::{clean, columns};
@@ -55,21 +57,25 @@ pub(super) fn run(arguments: &Arguments, common: &Common, out: &mut Output) -> O
     }
     let loaded = config::load_whole(&file);
     match arguments.verb {
-        Verb::Check => check(&loaded, &file, out),
+        Verb::Check => {
+            let spool = common.spool.as_deref().unwrap_or(loaded.config.spool_directory());
+            check(&loaded, &file, Reader::of_spool(spool), out)
+        }
         Verb::Show => show(&loaded, out),
     }
 }
 
-fn check(loaded: &Loaded, file: &Path, out: &mut Output) -> Outcome {
+fn check(loaded: &Loaded, file: &Path, daemon: Option<Reader>, out: &mut Output) -> Outcome {
     let mut wrong: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
     wrong.extend(unusable(loaded));
+    wrong.extend(daemon.into_iter().flat_map(|daemon| closed(loaded, daemon)));
     if out.json {
         out.json_pretty(&json!({ "ok": wrong.is_empty(), "files": loaded.files, "wrong": wrong }))?;
         out.flush()?;
         return if wrong.is_empty() { Ok(()) } else { Err(Failure::Misconfigured) };
     }
     if !wrong.is_empty() {
-        let next = "Correct it: epicored does not start like this, and the handler goes on without it.";
+        let next = "Correct it: epicored does not start like this, or sends nothing; the handler goes on without it.";
         return Err(Failure::usage(wrong.join("\n"), next));
     }
     if loaded.files.is_empty() {
@@ -77,6 +83,25 @@ fn check(loaded: &Loaded, file: &Path, out: &mut Output) -> Outcome {
     }
     let files: Vec<String> = loaded.files.iter().map(|file| clean(&file.display().to_string())).collect();
     out.line(&format!("Nothing is wrong with {}.", files.join(", ")))
+}
+
+/// What whoever asks can read, root say, and epicored cannot. The fleet's key
+/// is the census's, which reads it as root.
+fn closed(loaded: &Loaded, daemon: Reader) -> Vec<String> {
+    let collector = &loaded.config.collector;
+    let keys = [
+        ("collector.ca_file: ", &collector.ca_file),
+        ("collector.cert_file: ", &collector.cert_file),
+        ("collector.key_file: ", &collector.key_file),
+        ("collector.token_file: ", &collector.token_file),
+    ];
+    let named = keys.into_iter().filter_map(|(key, file)| Some((key, file.as_ref()?)));
+    let read = loaded.files.iter().map(|file| ("", file));
+    let all = read.chain(named).filter_map(|(key, file)| {
+        let why = daemon.hindrance(file)?;
+        Some(format!("{key}{}: {why}", file.display()))
+    });
+    all.collect()
 }
 
 /// What can be read and is no use: files that are not there, an address that

@@ -37,7 +37,7 @@ use super::{list, show};
 use crate::capture;
 use crate::invocation::pattern::{DEFAULT_HANDLER, Pattern, Roots, Setting};
 use crate::record::{Kind, Record};
-use crate::report::signal;
+use crate::report::{signal, table::Table};
 use crate::{limits, spool};
 
 use fleet::Fleet;
@@ -182,10 +182,10 @@ fn tell(found: &[Record], before: &Setting, out: &mut Output) -> Outcome {
         return Err(Failure::new("five programs crashed and left no record", next));
     }
     if out.json {
-        return list::print(found, &ids, &[], true, out);
+        return list::print(found, &ids, &[], &mut Table::new(), out);
     }
     out.line("\n$ epicore list")?;
-    list::print(found, &ids, &[], true, out)?;
+    list::print(found, &ids, &[], &mut Table::new(), out)?;
     if let Some(first) = found.first() {
         out.line("\n$ epicore show")?;
         show::print(first, false, &[], out)?;
@@ -227,7 +227,7 @@ fn stored(out: &mut Output) -> Outcome {
         out.line(&format!("Without root: {} stored cores, replayed.", found.len()))?;
     }
     let ids: Vec<String> = found.iter().map(|record| record.id.hex()).collect();
-    list::print(&found, &ids, &places, true, out)?;
+    list::print(&found, &ids, &places, &mut Table::new(), out)?;
     if out.json {
         return Ok(());
     }

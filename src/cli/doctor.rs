@@ -14,11 +14,11 @@
 //!
 //! Each line is a check, a sentence, and where it is not ok a remedy. `warn`
 //! costs facts or comfort, `FAIL` costs records, `?` could not be looked at
-//! (mostly without root). `--pid PID` also looks at one running process;
+//! (mostly without root), which the last line says, too. `--pid PID` also looks at one running process;
 //! `--crash` makes a program crash, and waits for its record.
 //!
-//! Exit status: 0 when a crash now would leave a record (warnings or not), 1
-//! when a check failed. `--json`: one object a line: `check`, `level` ("ok",
+//! Exit status: 0 when nothing that was seen keeps a crash now from leaving a
+//! record (warnings or not), 1 when a check failed. `--json`: one object a line: `check`, `level` ("ok",
 //! "warn", "fail", "unknown"), `what`, `remedy`.
 
 mod crash;
@@ -166,12 +166,12 @@ pub(super) fn run(arguments: &Arguments, common: &Common, out: &mut Output) -> O
     let (mut settings, warnings) = config::load(&file);
     let typed = common.spool.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
     settings.spool = typed.or(settings.spool);
+    // Before the rest: the last record is then its own.
+    let made = arguments.crash.then(|| crash::crash(&Host::this(), &settings));
     let mut checks = examine(&Host::this(), &settings, arguments.pid);
     checks.extend(daemon::daemon(&settings));
     checks.extend(warnings.iter().map(|w| Check::warn("configuration", w.to_string(), "Correct the file.")));
-    if arguments.crash {
-        checks.push(crash::crash(&Host::this(), &settings));
-    }
+    checks.extend(made);
     print(&checks, out)?;
     let failed = checks.iter().filter(|c| c.level == Level::Fail).count();
     out.flush()?;
@@ -217,9 +217,33 @@ fn word(level: Level) -> &'static str {
 fn verdict(checks: &[Check]) -> String {
     let count = |level| checks.iter().filter(|c| c.level == level).count() as u64;
     let of = crate::report::amount::of;
-    match (count(Level::Fail), count(Level::Warn)) {
-        (0, 0) => "A crash now would leave a record.".to_owned(),
-        (0, warnings) => format!("A crash now would leave a record; {}.", of(warnings, "warning")),
-        (failed, _) => format!("A crash now would leave no record: {} failed.", of(failed, "check")),
+    match (count(Level::Fail), count(Level::Warn), count(Level::Unknown)) {
+        (0, 0, 0) => "A crash now would leave a record.".to_owned(),
+        (0, warnings, 0) => format!("A crash now would leave a record; {}.", of(warnings, "warning")),
+        (0, warnings, unseen) => {
+            let warned = if warnings > 0 { format!("{}; ", of(warnings, "warning")) } else { String::new() };
+            format!(
+                "Nothing that was seen keeps a crash from leaving a record; {warned}{} could not be made: \
+                 root sees all.",
+                of(unseen, "check")
+            )
+        }
+        (failed, _, _) => format!("A crash now would leave no record: {} failed.", of(failed, "check")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_is_no_better_than_what_was_seen() {
+        let (ok, warn) = (Check::ok("a", "x"), Check::warn("b", "x", "y"));
+        let (unknown, fail) = (Check::unknown("c", "x"), Check::fail("d", "x", "y"));
+        assert_eq!(verdict(&[ok.clone(), warn.clone()]), "A crash now would leave a record; 1 warning.");
+        let unseen = verdict(&[ok.clone(), unknown.clone()]);
+        assert!(unseen.starts_with("Nothing that was seen") && unseen.contains("1 check could not be made"));
+        assert!(verdict(&[warn, unknown.clone()]).contains("; 1 warning; 1 check could not"));
+        assert!(verdict(&[unknown, fail]).starts_with("A crash now would leave no record"));
     }
 }

@@ -72,7 +72,7 @@ pub(super) fn enable(arguments: &Enable, common: &Common, out: &mut Output) -> O
     if arguments.refresh && !is_enabled(&roots, &boot) {
         return out.line("epicore is not enabled here; nothing was changed.");
     }
-    let settings = common.settings()?;
+    let settings = common.strict_settings()?;
     let spool = settings.spool_directory();
     let handler = std::path::absolute(&arguments.handler).unwrap_or_else(|_| arguments.handler.clone());
     pattern::check_handler(&handler, 0).map_err(explain)?;

@@ -34,7 +34,8 @@ use super::output::Output;
 use super::records::{Records, tell_damage};
 use super::remote::Remote;
 use crate::record::Record;
-use crate::report::{self, frames, table};
+use crate::report::table::{self, Table};
+use crate::report::{self, frames};
 use crate::wire::api::{Page, Summary};
 
 /// What was typed.
@@ -74,7 +75,7 @@ pub(super) fn run(arguments: &Arguments, common: &Common, out: &mut Output) -> O
         return Err(nothing(listing.entries.len(), settings.spool_directory()));
     }
     let ids: Vec<String> = listing.entries.iter().map(|e| e.id.to_string()).collect();
-    print(&found, &ids, &[], true, out)
+    print(&found, &ids, &[], &mut Table::new(), out)
 }
 
 /// Crashes of the fleet that are shown when nobody says how many.
@@ -104,11 +105,11 @@ fn fleet(remote: &Remote, filter: &Filter, number: usize, out: &mut Output) -> O
         let next = "Ask for less, or of a longer time; `epicore status` on a host says whether it forwards.";
         return Err(Failure::new(format!("{}: no crash matches", remote.url), next));
     }
-    summaries(&found, true, out)
+    summaries(&found, &mut Table::new(), out)
 }
 
-/// Summaries as a table, or as JSON lines.
-pub(super) fn summaries(found: &[Summary], headed: bool, out: &mut Output) -> Outcome {
+/// Summaries as rows of a table, or as JSON lines.
+pub(super) fn summaries(found: &[Summary], table: &mut Table, out: &mut Output) -> Outcome {
     if out.json {
         return found.iter().try_for_each(|summary| out.json_line(summary));
     }
@@ -116,7 +117,7 @@ pub(super) fn summaries(found: &[Summary], headed: bool, out: &mut Output) -> Ou
     let digits = tail_length(&ids);
     let rows: Vec<_> =
         found.iter().zip(&ids).map(|(s, id)| table::summary(s, tail(id, digits), &out.zone)).collect();
-    out.text(&table::table(&rows, headed, out.width, out.paint))
+    out.text(&table.text(&rows, out.width, out.paint))
 }
 
 /// How many last digits tell these ids apart.
@@ -143,13 +144,13 @@ fn nothing(records: usize, spool: &std::path::Path) -> Failure {
     }
 }
 
-/// The table, or JSON lines; ids are told apart from all of `ids`.
+/// Rows of the table, or JSON lines; ids are told apart from all of `ids`.
 /// Names come from the modules' paths and from `places`.
 pub(super) fn print(
     found: &[Record],
     ids: &[String],
     places: &[PathBuf],
-    headed: bool,
+    table: &mut Table,
     out: &mut Output,
 ) -> Outcome {
     let mut finder = Finder::new(places);
@@ -162,5 +163,5 @@ pub(super) fn print(
         .iter()
         .map(|record| table::row(record, &names(record), tail(&record.id.hex(), digits), &out.zone))
         .collect();
-    out.text(&table::table(&rows, headed, out.width, out.paint))
+    out.text(&table.text(&rows, out.width, out.paint))
 }

@@ -17,6 +17,7 @@ mod list;
 mod names;
 mod output;
 mod purge;
+mod readable;
 mod records;
 mod remote;
 mod replay;
@@ -41,6 +42,7 @@ pub fn run() -> ExitCode {
 }
 
 fn dispatch(typed: arguments::Epicore) -> Outcome {
+    typed.check()?;
     let common = &typed.common;
     let mut out = Output::open(common.json);
     match typed.command {

@@ -20,6 +20,7 @@ use super::output::Output;
 use super::records::now_ns;
 use super::remote::Remote;
 use super::{filter, when};
+use crate::config::Config;
 use crate::record;
 use crate::report::amount;
 use crate::spool::{AuditLine, Item, Kind, Reader, RecordStatus, Spool, SpoolError};
@@ -60,9 +61,10 @@ pub(super) fn run(arguments: &Arguments, common: &Common, out: &mut Output) -> O
         let next = "Give --uid, --unit, --host or --before; `--before now` means all.";
         return Err(Failure::usage("nothing says which records", next));
     }
+    let settings = common.strict_settings()?;
     let purged = match Remote::of(common)? {
         Some(remote) => remote.post("/v1/purge", &purge)?,
-        None => here(&purge, common)?,
+        None => here(&purge, &settings)?,
     };
     if out.json {
         return out.json_line(&purged);
@@ -71,8 +73,7 @@ pub(super) fn run(arguments: &Arguments, common: &Common, out: &mut Output) -> O
     out.line(&format!("{} {done}", amount::of(purged.records, "record")))
 }
 
-fn here(purge: &Purge, common: &Common) -> Result<Purged, Failure> {
-    let settings = common.settings()?;
+fn here(purge: &Purge, settings: &Config) -> Result<Purged, Failure> {
     let path = settings.spool_directory();
     let failed = |error: SpoolError| {
         Failure::new(format!("{}: {error}", path.display()), "Purging needs root, or the spool's owner.")

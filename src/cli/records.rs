@@ -50,13 +50,11 @@ impl Records {
             NotOne::None => Failure::new(format!("no record {selector} in {spool}"), LIST),
             NotOne::Several(entries) => {
                 let ids: Vec<String> = entries.iter().map(|e| e.id.to_string()).collect();
-                let what =
-                    format!("{selector} is the beginning or end of several records:\n{}", ids.join("\n"));
-                Failure::new(what, "Type a few more digits.")
+                super::show::several(selector, &ids)
             }
             NotOne::Malformed => Failure::usage(
                 format!("\"{selector}\" is not a record"),
-                "Give an id, its first or last digits, \"last\", or the path of a file.",
+                "Give an id or a part of one, \"last\", or the path of a file.",
             ),
             NotOne::Spool(error) => Failure::new(format!("{spool}: {error}"), DOCTOR),
         }

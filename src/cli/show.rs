@@ -10,7 +10,7 @@
 //!   #1  main+0x2c         server+0x512c            call frame information
 //! ```
 //!
-//! The record is named by its id, by the first or last digits of it, by
+//! The record is named by its id or a part of it (`list` shows the end), by
 //! "last", or by a path. Functions are named from the modules and debug
 //! packages on this host, and only when the build-id is the record's;
 //! `fn_4120+0x14` is 0x14 bytes into the function that starts at 0x4120 and
@@ -35,12 +35,12 @@ use super::remote::Remote;
 use crate::record::Record;
 use crate::report;
 use crate::spool::{AuditLine, Spool};
-use crate::wire::api::{One, Page};
+use crate::wire::api::Page;
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// Id, first or last digits of one, "last", or the path of a record
+    /// Id or a part of one, "last", or the path of a record
     #[arg(default_value = "last")]
     record: String,
     /// Everything, however long
@@ -76,14 +76,22 @@ fn from_fleet(remote: &Remote, selector: &str) -> Result<Record, Failure> {
         selector.chars().filter(|c| *c != '-').collect()
     };
     if !id.bytes().all(|b| b.is_ascii_hexdigit()) || id.is_empty() || id.len() > 32 {
-        let next = "Give an id, its first or last digits, or \"last\".";
+        let next = "Give an id or a part of one, or \"last\".";
         return Err(Failure::usage(format!("\"{selector}\" is not a record"), next));
     }
-    let one: One = remote.get(&format!("/v1/records/{id}"), &[])?;
+    let one = remote.one(&id)?.map_err(|candidates| {
+        let ids: Vec<String> = candidates.records.iter().map(|summary| summary.id.hex()).collect();
+        several(&id, &ids)
+    })?;
     one.record.ok_or_else(|| {
         let what = format!("record {id} has schema {}, which this program does not know", one.summary.v);
         Failure::new(what, "Update epicore; the collector kept the record as it came.")
     })
+}
+
+/// A part of an id that is not enough, here and of a collector.
+pub(super) fn several(digits: &str, ids: &[String]) -> Failure {
+    Failure::new(format!("{digits} is a part of several ids:\n{}", ids.join("\n")), "Type a few more digits.")
 }
 
 /// Reading a record of a privileged process leaves a line. It does not hinder

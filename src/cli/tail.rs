@@ -29,6 +29,7 @@ use super::output::Output;
 use super::records::{Records, tell_damage};
 use super::remote::Remote;
 use crate::record::{Kind, Record};
+use crate::report::table::Table;
 use crate::spool::{PRIVATE, RecordId};
 use crate::wire::api::{Page, Summary};
 
@@ -43,6 +44,13 @@ pub(super) struct Arguments {
     /// Go on with each further crash
     #[arg(short, long)]
     follow: bool,
+}
+
+impl Arguments {
+    /// One for all that will come.
+    fn table(&self) -> Table {
+        if self.follow { Table::following() } else { Table::new() }
+    }
 }
 
 /// A minimal record that stays minimal is shown after this.
@@ -86,7 +94,8 @@ fn here(common: &Common, filter: &Filter, arguments: &Arguments, out: &mut Outpu
         }
     }
     past.reverse();
-    table(&past, true, out)?;
+    let mut table = arguments.table();
+    show(&past, &mut table, out)?;
     if !arguments.follow {
         return Ok(());
     }
@@ -95,7 +104,7 @@ fn here(common: &Common, filter: &Filter, arguments: &Arguments, out: &mut Outpu
         wait(&watch, !unfinished.is_empty())?;
         let fresh = fresh(&records, &mut seen, &mut unfinished)?;
         let fresh: Vec<Record> = fresh.into_iter().filter(|record| filter.accepts(record)).collect();
-        table(&fresh, false, out)?;
+        show(&fresh, &mut table, out)?;
     }
 }
 
@@ -146,12 +155,12 @@ fn is_late(unfinished: &mut Vec<(RecordId, Instant)>, id: RecordId) -> bool {
     }
 }
 
-fn table(records: &[Record], headed: bool, out: &mut Output) -> Outcome {
+fn show(records: &[Record], table: &mut Table, out: &mut Output) -> Outcome {
     if records.is_empty() {
         return out.flush();
     }
     let ids: Vec<String> = records.iter().map(|record| record.id.hex()).collect();
-    list::print(records, &ids, &[], headed, out)?;
+    list::print(records, &ids, &[], table, out)?;
     out.flush()
 }
 
@@ -168,7 +177,8 @@ fn fleet(remote: &Remote, filter: &Filter, arguments: &Arguments, out: &mut Outp
         let any = [("order", "newest".to_owned()), ("limit", "1".to_owned())];
         after = newest(&remote.get::<Page>("/v1/records", &any)?.records).unwrap_or(0);
     }
-    list::summaries(&page.records, true, out)?;
+    let mut table = arguments.table();
+    list::summaries(&page.records, &mut table, out)?;
     out.flush()?;
     if !arguments.follow {
         return Ok(());
@@ -181,7 +191,7 @@ fn fleet(remote: &Remote, filter: &Filter, arguments: &Arguments, out: &mut Outp
         match remote.get::<Page>("/v1/records", &query) {
             Ok(page) => {
                 after = newest(&page.records).unwrap_or(after).max(after);
-                list::summaries(&page.records, false, out)?;
+                list::summaries(&page.records, &mut table, out)?;
                 out.flush()?;
             }
             Err(failure) => {

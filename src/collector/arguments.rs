@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::server::{Server, Stop};
 use super::settings::Settings;
 use super::token::{self, Role, Secrets};
-use super::{Failure, auth, log, tls};
+use super::{Failure, auth, database, log, tls};
 use crate::store::Store;
 use crate::store::sqlite::{self, Sqlite};
 
@@ -55,7 +55,8 @@ enum Verb {
         /// Must not exist
         file: PathBuf,
     },
-    /// Reads settings, secrets and certificates, and says what is wrong
+    /// Reads settings, secrets and certificates, looks at the database, and says
+    /// what is wrong
     Check,
 }
 
@@ -98,8 +99,8 @@ fn say(line: &str) -> Result<(), Failure> {
 
 fn open(settings: &Settings) -> Result<Sqlite, Failure> {
     let file = &settings.database;
-    Sqlite::open(file, sqlite::Options::default())
-        .map_err(|error| Failure::new(format!("{}: {error}", file.display())))
+    database::refuse_root(file)?;
+    Sqlite::open(file, sqlite::Options::default()).map_err(|error| database::failure(file, error))
 }
 
 fn backup(settings: &Settings, file: &Path) -> Result<(), Failure> {
@@ -109,6 +110,8 @@ fn backup(settings: &Settings, file: &Path) -> Result<(), Failure> {
     if file.exists() {
         return Err(Failure::new(format!("{}: is there already; a backup replaces nothing", file.display())));
     }
+    sqlite::usable(&settings.database, false)
+        .map_err(|error| database::failure(&settings.database, error))?;
     Sqlite::copy(&settings.database, file)
         .map_err(|error| Failure::new(format!("{}: {error}", file.display())))
 }
@@ -119,6 +122,7 @@ fn check(settings: &Settings) -> Result<(), Failure> {
     for address in &settings.listen {
         say(&format!("listens on {spoken}://{address}"))?;
     }
+    database::check(&settings.database)?;
     say(&format!("keeps records in {}", settings.database.display()))
 }
 

@@ -63,8 +63,10 @@ impl Caller {
             return Ok(self);
         }
         let (role, need) = (self.role.word(), need.word());
-        Err(Trouble::new(StatusCode::FORBIDDEN, format!("the role {role} may not do this"))
-            .next(format!("`epicore-collector token {need} NAME` on the collector makes a token that may")))
+        Err(Trouble::new(StatusCode::FORBIDDEN, format!("the role {role} may not do this: it needs {need}"))
+            .next(format!(
+                "`epicore-collector token {need} NAME` on the collector makes a token of that role"
+            )))
     }
 }
 

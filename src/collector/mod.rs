@@ -39,6 +39,7 @@ mod arguments;
 mod auth;
 mod body;
 mod crowd;
+mod database;
 mod desk;
 mod files;
 mod health;

@@ -3,18 +3,22 @@
 //! A misspelt key would widen what is removed, so an unknown one is an error;
 //! and a purge without any condition is one too.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{Extension, Request, State};
 use axum::http::header;
 use axum::response::Response;
+use jiff::Timestamp;
 use serde_json::{Map, Value};
 
 use super::answer::{Format, Trouble};
 use super::auth::Peer;
 use super::body;
 use super::desk::Desk;
+use super::log::clean;
 use super::token::Role;
+use crate::store::Store;
 use crate::wire::api::Purge;
 
 /// Bytes of the conditions.
@@ -34,15 +38,32 @@ pub(super) async fn purge(
     let kind = head.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
     let purge = conditions(&received.bytes, kind.contains("msgpack"))?;
     let who = caller.who().to_owned();
-    let (address, said) = (peer.address, purge.clone());
+    let address = peer.address;
     let format = Format::accepted(&head.headers, Format::Json);
-    let answer = desk.answer(format, move |store| store.purge(&purge, &who)).await?;
+    let purged = move |store: &dyn Store| {
+        let purged = store.purge(&purge, &who)?;
+        log(address, &who, &purge, purged.records);
+        Ok(purged)
+    };
+    desk.answer(format, purged).await
+}
+
+/// Who, how many, and under which conditions, each a field of its own.
+fn log(address: SocketAddr, who: &str, purge: &Purge, records: u64) {
+    let text = |value: &Option<String>| value.as_deref().map(clean);
+    let (unit, host) = (text(&purge.unit), text(&purge.host));
+    let before = purge.before.and_then(|ns| Timestamp::from_nanosecond(ns.into()).ok());
+    let before = before.map(|before| before.to_string());
+    let done = if purge.dry_run { "would purge" } else { "purged" };
     tracing::info!(
-        "{address}: {} purged {}",
-        super::log::clean(caller.who()),
-        super::log::clean(&format!("{said:?}"))
+        records,
+        uid = purge.uid,
+        unit = unit.as_deref(),
+        host = host.as_deref(),
+        before = before.as_deref(),
+        "{address}: {} {done} records",
+        clean(who)
     );
-    Ok(answer)
 }
 
 fn conditions(bytes: &[u8], msgpack: bool) -> Result<Purge, Trouble> {

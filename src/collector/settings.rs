@@ -16,6 +16,8 @@ use super::{Failure, files};
 
 /// Where settings are looked for.
 pub(super) const DEFAULT_FILE: &str = "/etc/epicore/collector.toml";
+/// The store's file, in a directory of the service's own.
+pub(super) const DEFAULT_DATABASE: &str = "/var/lib/epicore-collector/collector.db";
 /// Drop-ins that are read.
 const DROP_INS: usize = 64;
 
@@ -44,7 +46,7 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             listen: vec![SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, 7464))],
-            database: PathBuf::from("/var/lib/epicore-collector/collector.db"),
+            database: PathBuf::from(DEFAULT_DATABASE),
             tls: Tls::default(),
             auth: Auth::default(),
             limits: Limits::default(),

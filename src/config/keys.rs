@@ -209,7 +209,7 @@ fn path(value: &Toml) -> Result<PathBuf, &'static str> {
 
 fn url(value: &Toml) -> Result<String, &'static str> {
     let text = value.as_str().filter(|url| url.starts_with("https://") || url.starts_with("http://"));
-    text.map(|url| url.trim_end_matches('/').to_owned()).ok_or("a URL that begins with https://")
+    text.map(|url| url.trim_end_matches('/').to_owned()).ok_or("a URL that begins with https:// or http://")
 }
 
 fn days(value: &Toml) -> Result<u64, &'static str> {

@@ -86,9 +86,9 @@ pub(super) struct Report {
     pub(super) items: Vec<(Item, Came)>,
     /// Whether anything was posted at all.
     pub(super) posted: bool,
-    /// Bytes posted, compressed.
+    /// Bytes that went over a connection, compressed.
     pub(super) bytes: u64,
-    /// Requests.
+    /// Requests that did.
     pub(super) requests: u64,
     /// Why something has to be sent again.
     pub(super) trouble: Option<Trouble>,

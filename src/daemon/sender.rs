@@ -137,9 +137,14 @@ impl Kit {
         let at = syscall::clocks().0.unwrap_or(0);
         let body = encode(from, at, part).map_err(|error| Trouble::unencodable(&error))?;
         report.posted = true;
-        report.bytes = report.bytes.saturating_add(body.len() as u64);
-        report.requests = report.requests.saturating_add(1);
-        let reply = self.transport.post_batch(body)?;
+        let bytes = body.len() as u64;
+        let reply = self.transport.post_batch(body);
+        // What found no connection was not sent.
+        if reply.as_ref().map_or_else(|trouble| !trouble.unsent, |_| true) {
+            report.bytes = report.bytes.saturating_add(bytes);
+            report.requests = report.requests.saturating_add(1);
+        }
+        let reply = reply?;
         report.ahead = reply.ahead.or(report.ahead);
         Ok(reply)
     }

@@ -27,11 +27,17 @@ const DEPTH: usize = 64;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiError {
     status: Option<u16>,
+    cause: Option<Cause>,
     error: String,
     next: Option<String>,
 }
 
 impl ApiError {
+    /// What kind of trouble it is, unless the collector itself said no.
+    pub fn cause(&self) -> Option<Cause> {
+        self.cause
+    }
+
     /// What to do about it.
     pub fn next(&self) -> Option<&str> {
         self.next.as_deref()
@@ -55,6 +61,7 @@ impl From<Trouble> for ApiError {
     fn from(trouble: Trouble) -> ApiError {
         ApiError {
             status: None,
+            cause: Some(trouble.cause),
             error: trouble.what,
             next: Some(trouble.next).filter(|next| !next.is_empty()),
         }
@@ -82,11 +89,27 @@ impl Api {
         self.ask(|client| client.get(url))
     }
 
+    /// GET where an answer with `status` has another shape, which is no error:
+    /// 409 lists the candidates of a part of an id.
+    pub fn get_or<T: DeserializeOwned, U: DeserializeOwned>(
+        &self,
+        path: &str,
+        status: u16,
+    ) -> Result<Result<T, U>, ApiError> {
+        let url = self.transport.url(path, &[]);
+        let reply = self.transport.exchange(ANSWER, |client| client.get(url))?;
+        match decode(&reply.body) {
+            Some(other) if reply.status == status => Ok(Err(other)),
+            _ => answer(&reply).map(Ok),
+        }
+    }
+
     /// POST `body` as MessagePack.
     pub fn post<B: Serialize, T: DeserializeOwned>(&self, path: &str, body: &B) -> Result<T, ApiError> {
         let url = self.transport.url(path, &[]);
         let body = rmp_serde::to_vec_named(body).map_err(|error| ApiError {
             status: None,
+            cause: None,
             error: format!("the question cannot be encoded: {error}"),
             next: None,
         })?;
@@ -97,12 +120,15 @@ impl Api {
         &self,
         request: impl FnOnce(&Client) -> RequestBuilder,
     ) -> Result<T, ApiError> {
-        let reply = self.transport.exchange(ANSWER, request)?;
-        if reply.status != 200 {
-            return Err(refused(&reply));
-        }
-        decode(&reply.body).ok_or_else(|| Trouble::garbage(&reply.body).into())
+        answer(&self.transport.exchange(ANSWER, request)?)
     }
+}
+
+fn answer<T: DeserializeOwned>(reply: &Reply) -> Result<T, ApiError> {
+    if reply.status != 200 {
+        return Err(refused(reply));
+    }
+    decode(&reply.body).ok_or_else(|| Trouble::garbage(&reply.body).into())
 }
 
 fn decode<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
@@ -114,19 +140,19 @@ fn decode<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
 /// The collector's own words, else ours for the status.
 fn refused(reply: &Reply) -> ApiError {
     let problem = decode::<Problem>(&reply.body).filter(|problem| !problem.error.is_empty());
-    let (error, next) = match (problem, reply.status) {
-        (Some(problem), _) => (plain(&problem.error, WHY), problem.next.map(|next| plain(&next, WHY))),
+    let (cause, error, next) = match (problem, reply.status) {
+        (Some(problem), _) => (None, plain(&problem.error, WHY), problem.next.map(|next| plain(&next, WHY))),
         (None, 401 | 403) => (
+            None,
             format!("the collector does not take this token ({})", reply.status),
-            Some("`epicore-collector token read NAME` issues one for reading.".to_owned()),
+            Some("`epicore-collector token ROLE NAME` makes one: read to ask, admin to purge.".to_owned()),
         ),
         (None, _) => {
             let trouble = Trouble::status(reply);
-            let ours = !matches!(trouble.cause, Cause::CannotStore | Cause::Status);
-            (trouble.what, Some(trouble.next).filter(|_| ours))
+            (Some(trouble.cause), trouble.what, Some(trouble.next))
         }
     };
-    ApiError { status: Some(reply.status), error, next }
+    ApiError { status: Some(reply.status), cause, error, next }
 }
 
 #[cfg(test)]

@@ -66,7 +66,7 @@ impl From<ForwardError> for Trouble {
             }
             _ => "Correct the configuration, then `systemctl reload epicored`.",
         };
-        Trouble::new(Cause::Setup, error.to_string(), next)
+        Trouble { unsent: true, ..Trouble::new(Cause::Setup, error.to_string(), next) }
     }
 }
 
@@ -234,11 +234,11 @@ fn address(access: &Collector) -> Result<Url, ForwardError> {
     let url = Url::parse(text).map_err(|error| ForwardError::Url(format!("{text}: {error}")))?;
     let plain = url.scheme() == "http" && !access.plain_http;
     if url.host_str().is_none() || !matches!(url.scheme(), "http" | "https") {
-        return Err(ForwardError::Url(format!("{text}: a URL that begins with https://")));
+        return Err(ForwardError::Url(format!("{text}: it must begin with https:// or http://")));
     }
     if !url.username().is_empty() || url.password().is_some() || url.query().is_some() {
         return Err(ForwardError::Url(
-            "no user, password or query belongs in it; see collector.token_file".into(),
+            "no user, password or query belongs in it; a token has a file of its own".into(),
         ));
     }
     if plain && !is_loopback(&url) {

@@ -83,6 +83,9 @@ pub struct Trouble {
     pub what: String,
     /// What to do next.
     pub next: String,
+    /// No connection came about, so no request left this host.
+    #[serde(skip)]
+    pub unsent: bool,
 }
 
 /// At most `most` characters, none of which a terminal or a log obeys.
@@ -103,7 +106,7 @@ fn escape(c: char) -> Box<dyn Iterator<Item = char>> {
 impl Trouble {
     /// One of that kind.
     pub fn new(cause: Cause, what: impl Into<String>, next: impl Into<String>) -> Trouble {
-        Trouble { cause, what: what.into(), next: next.into() }
+        Trouble { cause, what: what.into(), next: next.into(), unsent: false }
     }
 
     /// The daemon stops before this batch began.
@@ -168,7 +171,7 @@ impl Trouble {
             ),
             403 => (
                 Cause::Forbidden,
-                "the collector does not let this host speak under its name (403)",
+                "the collector does not let this host hand in records under its name (403)",
                 "The token's subject or the client certificate's DNS name must be this host's name: `uname -n`.",
             ),
             300..=399 => (
@@ -203,6 +206,13 @@ impl Trouble {
             _ => what.to_owned(),
         };
         let what = if said.is_empty() { what } else { format!("{what}: {said}") };
+        // A name that is not the token's, or a role that is not ingest: only
+        // the collector knows which.
+        let theirs = reply.problem().and_then(|problem| problem.next).filter(|_| status == 403);
+        let next = theirs.map_or_else(
+            || next.to_owned(),
+            |theirs| format!("{}; into collector.token_file with it.", plain(&theirs, WHY)),
+        );
         Trouble::new(cause, what, next)
     }
 
@@ -230,6 +240,10 @@ impl Trouble {
 
     /// An error of the HTTP client.
     pub(super) fn of(error: &reqwest::Error) -> Trouble {
+        Trouble { unsent: error.is_connect(), ..Trouble::in_words(error) }
+    }
+
+    fn in_words(error: &reqwest::Error) -> Trouble {
         let mut chain: Vec<&(dyn Error + 'static)> = Vec::new();
         let mut source = error.source();
         while let Some(inner) = source {
@@ -337,6 +351,11 @@ fn tls(error: &(dyn Error + 'static)) -> Option<Trouble> {
             format!("the collector ended the handshake: {alert:?}"),
             "It may want a client certificate (collector.cert_file, key_file) of its authority that has not expired.",
         ),
+        rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType) => Trouble::new(
+            Cause::Tls,
+            "what answers at collector.url speaks no TLS: plain HTTP, it seems",
+            "Check https:// against http:// in collector.url; a collector without tls.cert_file speaks plain HTTP.",
+        ),
         other => Trouble::new(
             Cause::Tls,
             format!("TLS: {}", plain(&other.to_string(), WHY)),
@@ -420,6 +439,15 @@ mod tests {
         assert_eq!(trouble.cause, Cause::CannotStore);
         assert_eq!(trouble.what, "the collector cannot store now (503): disk is full");
         assert!(!trouble.needs_a_person());
+        // A token of the role read was told to be of another name.
+        let problem = Problem {
+            error: "the role read may not do this: it needs ingest".into(),
+            next: Some("`epicore-collector token ingest NAME` makes one".into()),
+        };
+        let body = rmp_serde::to_vec_named(&problem).unwrap();
+        let trouble = Trouble::status(&Reply { status: 403, body, ..Reply::default() });
+        assert!(trouble.what.ends_with("it needs ingest") && trouble.next.contains("token ingest"));
+        assert!(!trouble.next.contains("uname"), "{}", trouble.next);
         let html = Reply { status: 502, body: b"<html>".to_vec(), ..Reply::default() };
         assert_eq!(Trouble::status(&html).what, "the collector, or a proxy before it, failed (502)");
     }

@@ -16,6 +16,9 @@ const COLUMNS: usize = 8;
 const HEADINGS: [&str; COLUMNS] = ["TIME", "ID", "SIGNAL", "PROGRAM", "UNIT", "HOST", "WHERE", "KEY"];
 /// Least width of the columns that may be cut; zero: never cut.
 const LEAST: [usize; COLUMNS] = [0, 0, 0, 8, 8, 6, 12, 0];
+/// Width of the columns of a table that is not whole yet: a time, eight digits,
+/// the longest name of a signal, and most names.
+const USUAL: [usize; COLUMNS] = [19, 8, 9, 15, 20, 12, 32, 8];
 /// The id prefix is never shorter.
 const ID_LEAST: usize = 8;
 
@@ -78,26 +81,54 @@ pub fn prefix_length<'a>(ids: impl Iterator<Item = &'a str>) -> usize {
     sorted.windows(2).map(common).max().unwrap_or(0).max(ID_LEAST)
 }
 
-/// The table's text; rows that follow others need no headings again.
-pub fn table(rows: &[Row], headed: bool, width: Option<usize>, paint: Paint) -> String {
-    let widths = widths(rows, width);
-    let mut out = String::new();
-    if headed {
-        out.push_str(&line(&HEADINGS.map(str::to_owned), &widths, |text| paint.bold(text)));
-    }
-    for row in rows {
-        out.push_str(&line(&row.cells, &widths, str::to_owned));
-    }
-    out
+/// A table that may grow: what follows stands below what was there, under one
+/// heading.
+#[derive(Clone, Debug)]
+pub struct Table {
+    widths: [usize; COLUMNS],
+    headed: bool,
 }
 
-fn widths(rows: &[Row], width: Option<usize>) -> [usize; COLUMNS] {
-    let mut widths = HEADINGS.map(columns);
-    for row in rows {
-        for (widest, cell) in widths.iter_mut().zip(&row.cells) {
-            *widest = (*widest).max(columns(cell));
-        }
+impl Table {
+    /// As wide as its rows.
+    pub fn new() -> Table {
+        Table { widths: HEADINGS.map(columns), headed: false }
     }
+
+    /// One whose rows come one by one: as wide as most of them are, so that a
+    /// column seldom has to grow.
+    pub fn following() -> Table {
+        Table { widths: USUAL, headed: false }
+    }
+
+    /// The text of further rows; before the first, the headings.
+    pub fn text(&mut self, rows: &[Row], width: Option<usize>, paint: Paint) -> String {
+        for row in rows {
+            for (widest, cell) in self.widths.iter_mut().zip(&row.cells) {
+                *widest = (*widest).max(columns(cell));
+            }
+        }
+        let widths = fitted(self.widths, width);
+        let mut out = String::new();
+        if !self.headed {
+            self.headed = true;
+            out.push_str(&line(&HEADINGS.map(str::to_owned), &widths, |text| paint.bold(text)));
+        }
+        for row in rows {
+            out.push_str(&line(&row.cells, &widths, str::to_owned));
+        }
+        out
+    }
+}
+
+impl Default for Table {
+    fn default() -> Table {
+        Table::new()
+    }
+}
+
+/// The widths where no line may be longer than `width`.
+fn fitted(mut widths: [usize; COLUMNS], width: Option<usize>) -> [usize; COLUMNS] {
     let Some(width) = width else { return widths };
     let gaps = 2 * (COLUMNS - 1);
     while widths.iter().sum::<usize>() + gaps > width {
@@ -130,6 +161,27 @@ fn line(cells: &[String; COLUMNS], widths: &[usize; COLUMNS], paint: impl Fn(&st
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn short(unit: &str) -> Row {
+        let cells = ["2026-11-22 14:05:09", "41f7a2c3", "SIGSEGV", "server", unit, "web", "main", "9c1185a5"];
+        Row { cells: cells.map(str::to_owned) }
+    }
+
+    /// Each crash of `tail -f` was a table of its own, with its own widths.
+    #[test]
+    fn rows_that_follow_stand_below_those_before_and_columns_only_grow() {
+        let mut table = Table::following();
+        let text = |table: &mut Table, unit| table.text(&[short(unit)], None, Paint::Plain);
+        let first = text(&mut table, "a.service");
+        let at = |text: &str| text.find("web").unwrap();
+        let (heading, row) = first.split_once('\n').unwrap();
+        assert_eq!(heading.find("HOST"), Some(at(row)));
+        let second = text(&mut table, "another.service");
+        assert_eq!((second.lines().count(), at(&second)), (1, at(row)), "no second heading");
+        let long = text(&mut table, "a-unit-with-a-long-name@1.service");
+        assert!(at(&long) > at(row));
+        assert_eq!(at(&text(&mut table, "a.service")), at(&long), "it does not shrink again");
+    }
 
     #[test]
     fn the_shown_prefix_tells_all_records_apart() {

@@ -185,7 +185,8 @@ impl Reader {
     }
 
     /// The one record that `selector` means: "last", an id (with or without
-    /// dashes), or its first or last digits.
+    /// dashes), its first or last digits, or, when no id begins or ends with
+    /// them, digits from its middle.
     pub fn find(&self, selector: &str) -> Result<Entry, NotOne> {
         let listing = self.list().map_err(NotOne::Spool)?;
         if selector == "last" {
@@ -195,20 +196,24 @@ impl Reader {
         if digits.is_empty() || digits.len() > 32 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
             return Err(NotOne::Malformed);
         }
-        let matches = |entry: &&Entry| {
-            let id = entry.id.to_string();
-            id.starts_with(&digits) || id.ends_with(&digits)
-        };
-        let mut found = listing.entries.iter().filter(matches).take(limits::SPOOL_CANDIDATES).copied();
-        match (found.next(), found.next()) {
-            (None, _) => Err(NotOne::None),
-            (Some(one), None) => Ok(one),
-            (Some(one), Some(two)) => Err(NotOne::Several([one, two].into_iter().chain(found).collect())),
+        let at_an_end = |id: &str| id.starts_with(&digits) || id.ends_with(&digits);
+        let found = Some(listing.candidates(at_an_end)).filter(|found| !found.is_empty());
+        let found = found.unwrap_or_else(|| listing.candidates(|id| id.contains(&digits)));
+        match found.as_slice() {
+            [] => Err(NotOne::None),
+            [one] => Ok(*one),
+            _ => Err(NotOne::Several(found)),
         }
     }
 }
 
 impl Listing {
+    /// The first few whose id is meant.
+    fn candidates(&self, is_meant: impl Fn(&str) -> bool) -> Vec<Entry> {
+        let meant = self.entries.iter().filter(|entry| is_meant(&entry.id.to_string()));
+        meant.take(limits::SPOOL_CANDIDATES).copied().collect()
+    }
+
     fn add(&mut self, dir: BorrowedFd<'_>, private: bool) -> Result<(), SpoolError> {
         let mut seen = 0usize;
         each_name(dir, |_, name| {

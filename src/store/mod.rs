@@ -112,8 +112,8 @@ pub trait Store: Send + Sync {
     fn search(&self, search: &Search) -> Result<Page, StoreError>;
     /// One crash by its id.
     fn one(&self, id: &[u8; 16]) -> Result<Option<One>, StoreError>;
-    /// Ids (with a summary) that begin or end with these hexadecimal digits, a
-    /// few of them.
+    /// Ids (with a summary) that begin with these hexadecimal digits, else that
+    /// end with them, else that hold them; a few of them.
     fn find(&self, digits: &str) -> Result<Page, StoreError>;
     /// Signatures by number of hosts, then crashes.
     fn signatures(&self, window: &Window) -> Result<Vec<Signature>, StoreError>;

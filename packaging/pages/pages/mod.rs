@@ -6,6 +6,7 @@
 //! `texts/`. `tests/pages.rs` holds the pages against parsers and settings.
 
 mod command;
+mod completion;
 mod markdown;
 mod roff;
 mod source;
@@ -46,7 +47,8 @@ pub(crate) fn write(directory: &Path, date: &str) -> Result<usize, Failure> {
     Ok(files.len())
 }
 
-fn completion(mut parser: clap::Command, shell: Shell) -> (String, String) {
+fn completion(parser: clap::Command, shell: Shell) -> (String, String) {
+    let mut parser = completion::hinted(parser);
     let program = parser.get_name().to_owned();
     let name = match shell {
         Shell::Zsh => format!("completions/_{program}"),
@@ -55,7 +57,7 @@ fn completion(mut parser: clap::Command, shell: Shell) -> (String, String) {
     };
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut parser, program, &mut text);
-    (name, String::from_utf8_lossy(&text).into_owned())
+    (name, completion::without_files(&parser, shell, &String::from_utf8_lossy(&text)))
 }
 
 fn all() -> Result<Vec<Page>, Failure> {

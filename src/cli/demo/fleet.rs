@@ -22,6 +22,7 @@ use crate::config::Collector;
 use crate::forward::Api;
 use crate::report::amount;
 use crate::report::escape::clean;
+use crate::report::table::Table;
 use crate::simulate::Plan;
 use crate::wire::api::{HostRow, Page, Signature};
 use crate::wire::{Answer, Said};
@@ -134,7 +135,7 @@ impl Fleet {
             out.line(&format!("\nThe same crashes at a collector, {median} (median) after the fact:"))?;
         }
         out.line(&format!("\n$ epicore --remote {} list", self.url))?;
-        list::summaries(&page.records, true, out)
+        list::summaries(&page.records, &mut Table::new(), out)
     }
 
     /// A thousand hosts that never were send a week.

@@ -86,7 +86,7 @@ fn contents(real: &Path, path: &Path, settings: &Config) -> Vec<Check> {
     let shown = path.display();
     let listing = match Reader::open(real).and_then(|reader| reader.list()) {
         Ok(listing) => listing,
-        Err(error) => return vec![Check::unknown("spool", format!("{shown}: {error}"))],
+        Err(error) => return vec![Check::unknown("spool", format!("{shown} may not be read: {error}"))],
     };
     let records = listing.entries.len() as u64;
     let bytes = size(real).saturating_add(size(&real.join(PRIVATE)));
@@ -126,8 +126,16 @@ fn size(directory: &Path) -> u64 {
 
 /// The newest record, or the check that says why there is none.
 pub(super) fn newest(host: &Host, path: &Path) -> Result<Option<Record>, Check> {
-    let Ok(reader) = Reader::open(&host.at(path)) else { return Ok(None) };
-    let Some(entry) = reader.list().ok().and_then(|listing| listing.entries.last().copied()) else {
+    let real = host.at(path);
+    // What is missing is said of the spool itself.
+    if fs::symlink_metadata(&real).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
+        return Ok(None);
+    }
+    let opened = Reader::open(&real).and_then(|reader| Ok((reader.list()?, reader)));
+    let (listing, reader) = opened.map_err(|error| {
+        Check::unknown("last record", format!("{} may not be read: {error}", path.display()))
+    })?;
+    let Some(entry) = listing.entries.last().copied() else {
         return Err(Check::ok("last record", "none yet; `epicore doctor --crash` makes one"));
     };
     let wrong = |why: String| Check::warn("last record", format!("{}: {why}", entry.id), REPORT);

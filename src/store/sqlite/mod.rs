@@ -14,6 +14,7 @@
 //! transaction; no question reads records into memory. Its limits: one
 //! machine; what was measured is in docs/store.md.
 
+mod access;
 mod backup;
 mod cells;
 mod census;
@@ -62,6 +63,7 @@ use slices::{Allowance, Slices};
 use sweep::Sweep;
 use writer::{Job, Writer};
 
+pub use access::{closed_to_owner, usable};
 #[doc(hidden)]
 pub use open::create_old;
 
@@ -139,6 +141,12 @@ impl Sqlite {
             idle: Mutex::new(Vec::new()),
             allowance: Allowance::default(),
         })
+    }
+
+    /// Looks whether the store at `path` can be opened and is one that this
+    /// program knows; writes nothing.
+    pub fn look(path: &Path) -> Result<(), StoreError> {
+        open::recognise(&open::reader(path, &Options::default())?)
     }
 
     /// Copies the store at `path` into the file `to`, without touching it: the

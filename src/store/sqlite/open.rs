@@ -8,9 +8,11 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use nix::errno::Errno;
 use rusqlite::{Connection, OpenFlags};
 
 use super::Options;
+use super::access::{denied, usable};
 use super::fault::{io, sort};
 use crate::store::StoreError;
 
@@ -38,12 +40,12 @@ pub(super) fn newest() -> i32 {
 /// The one connection that writes; brings the file to the newest version.
 pub(super) fn writer(path: &Path, options: &Options) -> Result<Connection, StoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
-    create(path).map_err(|error| io(&path.display().to_string(), &error))?;
+    create(path)?;
     let connection = connect(path, flags, options.writer_cache, options)?;
     let set = |name: &str, value: i64| connection.pragma_update(None, name, value).map_err(sort);
     set("page_size", i64::from(options.page_size))?;
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(sort)?;
-    recognise(&connection, path)?;
+    recognise(&connection)?;
     connection.pragma_update(None, "journal_mode", "WAL").map_err(sort)?;
     connection.pragma_update(None, "synchronous", "FULL").map_err(sort)?;
     set("journal_size_limit", options.wal_bytes)?;
@@ -60,11 +62,16 @@ pub(super) fn mover(path: &Path, options: &Options) -> Result<Connection, StoreE
 
 /// Makes an empty file for nobody else to read, when there is none. The WAL
 /// gets its mode from SQLite.
-fn create(path: &Path) -> std::io::Result<()> {
-    let made = OpenOptions::new().write(true).create_new(true).mode(0o640).open(path);
-    match made {
-        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        made => made.map(drop),
+fn create(path: &Path) -> Result<(), StoreError> {
+    let Err(error) = OpenOptions::new().write(true).create_new(true).mode(0o640).open(path) else {
+        return Ok(());
+    };
+    match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::EEXIST) => Ok(()),
+        Some(errno @ (Errno::EACCES | Errno::EPERM | Errno::EROFS | Errno::ENOENT | Errno::ENOTDIR)) => {
+            Err(StoreError::Broken(denied(path, path, "cannot be made", errno)))
+        }
+        _ => Err(io("it cannot be made", &error)),
     }
 }
 
@@ -76,9 +83,9 @@ pub(super) fn reader(path: &Path, options: &Options) -> Result<Connection, Store
 }
 
 fn connect(path: &Path, flags: OpenFlags, cache: u32, options: &Options) -> Result<Connection, StoreError> {
+    usable(path, flags.contains(OpenFlags::SQLITE_OPEN_READ_WRITE))?;
     let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)
-        .map_err(|error| StoreError::Broken(format!("{}: {error}", path.display())))?;
+    let connection = Connection::open_with_flags(path, flags).map_err(sort)?;
     connection.busy_timeout(options.busy).map_err(sort)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     // Negative: KiB and not pages.
@@ -94,18 +101,17 @@ fn pragma(connection: &Connection, name: &str) -> Result<i32, StoreError> {
 
 /// An empty file becomes a store, a store stays one, anything else is left
 /// alone.
-fn recognise(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+pub(super) fn recognise(connection: &Connection) -> Result<(), StoreError> {
     let (application, version) = (pragma(connection, "application_id")?, pragma(connection, "user_version")?);
     let tables: i64 =
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(sort)?;
-    let place = path.display();
     if tables > 0 && application != APPLICATION {
-        let why = format!("{place} is another program's SQLite database: give another path");
-        return Err(StoreError::Broken(why));
+        let why = "it is another program's SQLite database: give another path";
+        return Err(StoreError::Broken(why.to_owned()));
     }
     if version > newest() {
         return Err(StoreError::Broken(format!(
-            "{place} was written by a newer epicore-collector (version {version}, this one knows {}): \
+            "it was written by a newer epicore-collector (version {version}, this one knows {}): \
              install that one, or restore a backup of before",
             newest()
         )));

@@ -116,7 +116,9 @@ pub(super) fn one(connection: &Connection, id: &[u8; 16]) -> Result<Option<One>,
     }))
 }
 
-/// Ids that begin or end with these digits.
+/// Ids that begin with these digits, else those that end with them, else those
+/// that hold them anywhere: `epicore list` shows the end of an id, and whoever
+/// types the first digits of that has a piece of the middle.
 pub(super) fn find(connection: &Connection, digits: &str) -> Result<Page, StoreError> {
     let digits: String = digits.chars().filter(|c| *c != '-').map(|c| c.to_ascii_lowercase()).collect();
     let fits = !digits.is_empty() && digits.len() <= 32 && digits.bytes().all(|d| d.is_ascii_hexdigit());
@@ -132,6 +134,10 @@ pub(super) fn find(connection: &Connection, digits: &str) -> Result<Page, StoreE
         // Compares bytes of the whole index of ids: no text is made of each.
         let (sql, values) = ends(&digits);
         records = page(connection, &sql, &values, true, CANDIDATES).map_err(sort)?;
+    }
+    if records.is_empty() {
+        let text = [Value::Text(digits.to_ascii_uppercase())];
+        records = page(connection, "instr(hex(crash.id), ?1)", &text, true, CANDIDATES).map_err(sort)?;
     }
     Ok(Page { records, next: None })
 }
