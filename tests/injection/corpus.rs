@@ -205,7 +205,7 @@ fn hardware(stage: &mut Stage, works: &[PathBuf], options: &Options, random: &mu
                 continue;
             };
             crashes += 1;
-            tally.add(class.name(), true, done.at_once(&record), &record, &done.what);
+            tally.add(class.name(), true, done.at_once, &record, &done.what);
         }
         eprintln!("injection: {}: {crashes} crashes of {tries} injections", class.name());
     }

@@ -3,9 +3,9 @@
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
 
-use epicore::record::Record;
 use iced_x86::{Decoder, DecoderOptions, FlowControl, InstructionInfoFactory, OpAccess, Register};
 use nix::sys::ptrace;
+use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 
@@ -54,16 +54,18 @@ impl Class {
     }
 }
 
-/// What was done, and where.
+/// What was done.
 pub(crate) struct Done {
     pub(crate) what: String,
-    ip: u64,
+    /// The very instruction that was meant has faulted.
+    pub(crate) at_once: bool,
+    /// With this signal, which it still has to be given.
+    signal: Option<Signal>,
 }
 
 impl Done {
-    /// The crash is of the very instruction that was meant.
-    pub(crate) fn at_once(&self, record: &Record) -> bool {
-        record.threads.ip.first().is_some_and(|ip| ip.0 == self.ip)
+    fn of(what: String) -> Done {
+        Done { what, at_once: false, signal: None }
     }
 }
 
@@ -73,14 +75,15 @@ pub(crate) fn inject(pid: u32, class: Class, random: &mut Random) -> Option<Done
     ptrace::attach(pid).ok()?;
     let stopped = matches!(waitpid(pid, None), Ok(WaitStatus::Stopped(..)));
     let done = if stopped { act(pid, class, random) } else { None };
-    let _ = ptrace::detach(pid, None);
+    // The same signal keeps its siginfo.
+    let _ = ptrace::detach(pid, done.as_ref().and_then(|done| done.signal));
     done
 }
 
 fn step(pid: Pid) -> Option<()> {
     ptrace::step(pid, None).ok()?;
     match waitpid(pid, None) {
-        Ok(WaitStatus::Stopped(_, nix::sys::signal::Signal::SIGTRAP)) => Some(()),
+        Ok(WaitStatus::Stopped(_, Signal::SIGTRAP)) => Some(()),
         _ => None,
     }
 }
@@ -174,7 +177,17 @@ fn base(pid: Pid, random: &mut Random) -> Option<Done> {
             let bit = random.below(64);
             *value ^= 1 << bit;
             ptrace::setregs(pid, registers).ok()?;
-            return Some(Done { what: format!("bit {bit} of {register:?}"), ip: registers.rip });
+            ptrace::step(pid, None).ok()?;
+            let signal = match waitpid(pid, None) {
+                Ok(WaitStatus::Stopped(_, Signal::SIGTRAP)) => None,
+                Ok(WaitStatus::Stopped(_, signal)) => Some(signal),
+                _ => return None,
+            };
+            return Some(Done {
+                what: format!("bit {bit} of {register:?}"),
+                at_once: signal.is_some(),
+                signal,
+            });
         }
         step(pid)?;
     }
@@ -204,7 +217,7 @@ fn register(pid: Pid, random: &mut Random) -> Option<Done> {
     let bit = random.below(64);
     *slot(&mut registers, register)? ^= 1 << bit;
     ptrace::setregs(pid, registers).ok()?;
-    Some(Done { what: format!("bit {bit} of {register:?}"), ip: registers.rip })
+    Some(Done::of(format!("bit {bit} of {register:?}")))
 }
 
 /// Mappings: start, end, line.
@@ -221,7 +234,6 @@ fn maps(pid: Pid) -> Vec<(u64, u64, String)> {
 }
 
 fn heap_pointer(pid: Pid, random: &mut Random) -> Option<Done> {
-    let ip = ptrace::getregs(pid).ok()?.rip;
     let (start, end, _) = maps(pid).into_iter().find(|(_, _, line)| line.ends_with("[heap]"))?;
     let bytes = read(pid, start, usize::try_from((end - start).min(1 << 17)).ok()?)?;
     let pointers: Vec<(u64, u64)> = (start..)
@@ -233,7 +245,7 @@ fn heap_pointer(pid: Pid, random: &mut Random) -> Option<Done> {
     let (at, value) = *pointers.get(random.below(pointers.len().max(1) as u64) as usize)?;
     let bit = random.below(64);
     write(pid, at, &(value ^ 1 << bit).to_le_bytes())?;
-    Some(Done { what: format!("bit {bit} of the pointer at heap+{:#x}", at - start), ip })
+    Some(Done::of(format!("bit {bit} of the pointer at heap+{:#x}", at - start)))
 }
 
 fn stack_slot(pid: Pid, random: &mut Random) -> Option<Done> {
@@ -242,7 +254,7 @@ fn stack_slot(pid: Pid, random: &mut Random) -> Option<Done> {
     let word = u64::from_le_bytes(read(pid, at, 8)?.try_into().ok()?);
     let bit = random.below(64);
     write(pid, at, &(word ^ 1 << bit).to_le_bytes())?;
-    Some(Done { what: format!("bit {bit} of the word at rsp+{}", at - registers.rsp), ip: registers.rip })
+    Some(Done::of(format!("bit {bit} of the word at rsp+{}", at - registers.rsp)))
 }
 
 /// A bit of one of the next instructions, so that it is executed.
@@ -261,10 +273,8 @@ fn code(pid: Pid, random: &mut Random) -> Option<Done> {
     let byte = read(pid, place, 1)?;
     let bit = random.below(8);
     write(pid, place, &[byte.first()? ^ 1 << bit])?;
-    Some(Done {
-        what: format!("bit {bit} of the code at rip{:+}", place as i64 - registers.rip as i64),
-        ip: registers.rip,
-    })
+    let from = place.wrapping_sub(registers.rip).cast_signed();
+    Some(Done::of(format!("bit {bit} of the code at rip{from:+}")))
 }
 
 fn stack_pointer(pid: Pid, random: &mut Random) -> Option<Done> {
@@ -272,7 +282,7 @@ fn stack_pointer(pid: Pid, random: &mut Random) -> Option<Done> {
     let by = if random.below(2) == 0 { 8u64 } else { 8u64.wrapping_neg() };
     registers.rsp = registers.rsp.wrapping_add(by);
     ptrace::setregs(pid, registers).ok()?;
-    Some(Done { what: format!("rsp {:+}", by.cast_signed()), ip: registers.rip })
+    Some(Done::of(format!("rsp {:+}", by.cast_signed())))
 }
 
 fn skip(pid: Pid) -> Option<Done> {
@@ -280,5 +290,5 @@ fn skip(pid: Pid) -> Option<Done> {
     let instruction = decode(pid, registers.rip)?;
     registers.rip = instruction.next_ip();
     ptrace::setregs(pid, registers).ok()?;
-    Some(Done { what: format!("{:?} not executed", instruction.mnemonic()), ip: registers.rip })
+    Some(Done::of(format!("{:?} not executed", instruction.mnemonic())))
 }
