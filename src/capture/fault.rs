@@ -1,7 +1,7 @@
 //! What the room `fault` found, as the record says it.
 
 use super::evidence::Evidence;
-use crate::fault::{self, Difference, Findings, Origin, Scene, Space, WordClass};
+use crate::fault::{self, Difference, Findings, IpClass, Origin, Scene, Space, WordClass};
 use crate::record::{CodePage, Fault, Hex, Residue, Window, symptom_key};
 use crate::unwind::{Cache, Stacks};
 
@@ -54,7 +54,6 @@ fn told(evidence: &Evidence, findings: &Findings, index: impl Fn(Option<usize>) 
         cause: findings.cause.clone(),
         evidence: findings.evidence.iter().map(|e| (own(e.code.name()), e.what.clone())).collect(),
         symptom: Some(symptom_key(&findings.symptoms)),
-        symptoms: Some(findings.symptoms.clone()),
         instruction: instruction.map(|instruction| own(instruction.kind.name())),
         direction: findings.direction.map(|direction| own(direction.name())),
         access: findings.access.map(|access| own(access.name())),
@@ -62,7 +61,7 @@ fn told(evidence: &Evidence, findings: &Findings, index: impl Fn(Option<usize>) 
         base: operand.and_then(|operand| operand.base).map(own),
         index: operand.and_then(|operand| operand.index).map(own),
         addr: address.filter(|_| untold).map(|address| Hex(address.0)),
-        ip: Some(own(control.ip.name())),
+        ip: Some(own(control.ip.name())).filter(|_| control.ip != IpClass::Code),
         from: from.map(own),
         via: via.map(own),
         off: control.off,
@@ -94,11 +93,11 @@ fn told(evidence: &Evidence, findings: &Findings, index: impl Fn(Option<usize>) 
 
 fn window(words: &[fault::Word], index: impl Fn(Option<usize>) -> i32) -> Window {
     let mut window = Window::default();
-    for (place, class) in words {
+    for (_, class) in words {
         window.words.push(class.letter());
         match class {
-            WordClass::Code(module, offset) => window.code.push((*place, index(Some(*module)), Hex(*offset))),
-            WordClass::Stack(delta) => window.stack.push((*place, *delta)),
+            WordClass::Code(module, offset) => window.code.push((index(Some(*module)), Hex(*offset))),
+            WordClass::Stack(delta) => window.stack.push(delta.div_euclid(8)),
             _ => {}
         }
     }

@@ -127,7 +127,7 @@ pub(super) fn gather(scene: &Scene<'_>, findings: &Findings) -> Vec<Evidence> {
         _ => {}
     }
     if let Some(abort) = findings.abort.filter(|abort| *abort != Abort::Sent) {
-        say(Code::Abort, abort.words().to_owned());
+        say(Code::Abort, abort.name().to_owned());
     }
     found
 }

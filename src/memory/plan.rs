@@ -53,10 +53,13 @@ impl Plan {
             let bytes = n.saturating_mul(8);
             [sp.add(bytes), sp.sub(bytes)]
         });
+        let files = head.files.as_deref().unwrap_or(&[]);
+        let is_file = |at: Addr| files.iter().any(|file| file.range.contains(at));
         let mut pages: Vec<AddrRange> = Vec::new();
         for word in near.filter_map(|at| image.u64(at?)) {
             let page = Addr(word).align_down(limits::CODE_PAGE).range(limits::CODE_PAGE);
-            let code = layout.segment(Addr(word)).is_some_and(Segment::is_executable);
+            // What no file stands behind has nothing to be compared with.
+            let code = layout.segment(Addr(word)).is_some_and(Segment::is_executable) && is_file(Addr(word));
             let Some(page) = page.filter(|page| code && !pages.contains(page)) else { continue };
             pages.push(page);
             if pages.len() >= limits::CODE_PAGES {

@@ -19,12 +19,9 @@ pub struct Fault {
     /// Codes, each with its facts in words.
     #[serde(rename = "ev", skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<(String, String)>,
-    /// Symptom key: hash of `symptoms`.
+    /// Symptom key: signal, code, kinds and classes, and nothing of any address.
     #[serde(rename = "s", skip_serializing_if = "Option::is_none")]
     pub symptom: Option<Hex>,
-    /// Signal, code, kinds and classes in one line, without any address.
-    #[serde(rename = "sx", skip_serializing_if = "Option::is_none")]
-    pub symptoms: Option<String>,
     /// Kind of the instruction at rip.
     #[serde(rename = "in", skip_serializing_if = "Option::is_none")]
     pub instruction: Option<String>,
@@ -46,7 +43,7 @@ pub struct Fault {
     /// The address, computed from the operands, where the kernel gave none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub addr: Option<Hex>,
-    /// What rip points at.
+    /// What rip points at, when that is no code of a module.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ip: Option<String>,
     /// How control came to a rip that is no code: "ret", "call".
@@ -123,12 +120,12 @@ pub struct Window {
     /// stack, m mapped, n no address, ? not mapped.
     #[serde(rename = "w", skip_serializing_if = "is_default")]
     pub words: String,
-    /// Of code: the word's place relative to rsp (in words), module, offset.
+    /// Of the words that are code, in their order: module, offset.
     #[serde(rename = "c", skip_serializing_if = "Vec::is_empty")]
-    pub code: Vec<(i32, i32, Hex)>,
-    /// Of stack: place, bytes from rsp.
+    pub code: Vec<(i32, Hex)>,
+    /// Of the words that are stack, in their order: words from rsp.
     #[serde(rename = "k", skip_serializing_if = "Vec::is_empty")]
-    pub stack: Vec<(i32, i64)>,
+    pub stack: Vec<i64>,
 }
 
 impl Residue {
@@ -149,6 +146,6 @@ impl Fault {
     pub(super) fn modules(&mut self) -> impl Iterator<Item = &mut i32> {
         let page = self.code_page.iter_mut().map(|page| &mut page.module);
         let residue = self.residue.iter_mut().map(|residue| &mut residue.module);
-        page.chain(residue).chain(self.window.code.iter_mut().map(|(_, module, _)| module))
+        page.chain(residue).chain(self.window.code.iter_mut().map(|(module, _)| module))
     }
 }

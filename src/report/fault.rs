@@ -34,10 +34,7 @@ pub(super) fn facts(record: &Record, names: &Names, full: bool) -> Vec<Fact> {
         facts.push(("stack window", format!("below rsp {}", clean(below))));
         facts.push(("", format!("from rsp  {}", clean(above))));
     }
-    if let Some(key) = fault.symptom {
-        let line = fault.symptoms.as_deref().map_or(String::new(), |line| format!("  {}", clean(line)));
-        facts.push(("symptoms", format!("{:016x}{line}", key.0)));
-    }
+    facts.extend(fault.symptom.map(|key| ("symptoms", format!("{:016x}", key.0))));
     facts
 }
 

@@ -220,10 +220,10 @@ fn once(work: &Path, class: Class, random: &mut Random) -> Option<(u32, inject::
         .spawn()
         .expect("the work");
     let mut ready = [0];
-    std::io::Read::read_exact(&mut child.stdout.take().expect("a pipe"), &mut ready).ok()?;
+    let is_ready = std::io::Read::read_exact(&mut child.stdout.take().expect("a pipe"), &mut ready).is_ok();
     std::thread::sleep(Duration::from_micros(random.below(3000)));
     let pid = child.id();
-    let done = inject::inject(pid, class, random);
+    let done = if is_ready { inject::inject(pid, class, random) } else { None };
     let end = Instant::now() + PATIENCE;
     let status = loop {
         match child.try_wait() {

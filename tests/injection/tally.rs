@@ -63,8 +63,7 @@ impl Tally {
             let why = record.fault.cause.as_deref().unwrap_or("-");
             let facts: Vec<String> =
                 record.fault.evidence.iter().map(|(c, w)| format!("{c} ({w})")).collect();
-            let symptoms = record.fault.symptoms.as_deref().unwrap_or("-");
-            self.odd.push(format!("{class}\t{what}\t{why}\t{}\t{symptoms}", facts.join("; ")));
+            self.odd.push(format!("{class}	{what}	{why}	{}", facts.join("; ")));
         }
     }
 
