@@ -35,6 +35,9 @@ bench: build ## how long a crash is held, against the numbers we promise
 injection: build ## thousands of crashes with known causes: how often each evidence code is seen (root, 10 min)
 	EPICORE_DIST="$(abspath $(DIST))" cargo bench --quiet --bench injection -- $(INJECTION)
 
+innocent-pages: ## a million pages of code of living processes against their files (root)
+	cargo bench --quiet --bench innocent -- $(INNOCENT)
+
 soak: build ## 50 daemons, a network that fails, a collector killed 20 times (5 min)
 	EPICORE_DIST="$(abspath $(DIST))" cargo bench --quiet --bench soak -- $(SOAK)
 
@@ -53,4 +56,4 @@ vm-test: ## the packages on booted machines: systemd, upgrades, power cuts (root
 	@[[ -e $$(ls $(TARGET)/package/epicore_*.deb 2>/dev/null) ]] || $(MAKE) package
 	tests/vm/run.sh $(TARGET)/package
 
-.PHONY: injection bench-fleet soak help build demo test lint bench package package-try vm-test
+.PHONY: injection innocent-pages bench-fleet soak help build demo test lint bench package package-try vm-test

@@ -22,6 +22,8 @@ elif [[ ${1:-tests} != build ]]; then
         [g++]=g++ [gdb]=gdb [eu-stack]=elfutils [strace]=strace [objcopy]=binutils
         [musl-gcc]=musl-tools [perl]=perl [python3]=python3 [ip]=iproute2
     )
+    # What tests/setcontext_race.rs races against.
+    ls /usr/lib/*/libunwind.so.8 > /dev/null 2>&1 || package+=([no-such-library]=libunwind8)
 fi
 missing=()
 for tool in "${!package[@]}"; do

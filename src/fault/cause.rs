@@ -24,8 +24,8 @@ pub(super) fn sentence(scene: &Scene<'_>, findings: &Findings) -> Option<String>
         && findings.control.ip.is_nowhere()
     {
         return Some(format!(
-            "signal {} interrupted a change of stacks, which then went on with overwritten registers: jump to {}",
-            residue.signal,
+            "{} interrupted a change of stacks, which then went on with overwritten registers: jump to {}",
+            residue.who(),
             nowhere(findings.control.ip)
         ));
     }

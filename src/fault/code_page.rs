@@ -127,7 +127,7 @@ fn compare(scene: &Scene<'_>, module: usize, range: AddrRange) -> Option<CodePag
 }
 
 /// Compares bytes of memory with those of a file that are linked at `linked`.
-pub(crate) fn differ(memory: &[u8], file: &[u8], linked: u64) -> Difference {
+pub fn differ(memory: &[u8], file: &[u8], linked: u64) -> Difference {
     let differing: Vec<(u64, u8, u8)> = (0u64..)
         .zip(memory.iter().zip(file))
         .filter(|(_, (memory, file))| memory != file)

@@ -117,7 +117,7 @@ pub(super) fn gather(scene: &Scene<'_>, findings: &Findings) -> Vec<Evidence> {
     }
     flips(scene, findings, &mut say);
     if let Some(residue) = findings.residue.as_ref().filter(|residue| residue.switches) {
-        say(Code::Residue, format!("signal {} interrupted a change of stacks", residue.signal));
+        say(Code::Residue, format!("{} interrupted a change of stacks", residue.who()));
     }
     match findings.access {
         Some(Access::Filler(byte)) => say(Code::Filler, format!("the pointer is {byte:#04x} over and over")),

@@ -56,7 +56,7 @@ mod x86_64;
 
 pub use abort::Abort;
 pub use access::{Access, operand};
-pub use code_page::{CodePage, Difference};
+pub use code_page::{CodePage, Difference, differ};
 pub use control::{Control, IpClass, Origin};
 pub use evidence::{Code, Evidence};
 pub use instruction::{Direction, Instruction, Kind, Operand};

@@ -91,9 +91,9 @@ pub struct CodePage {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Residue {
-    /// The signal.
-    #[serde(rename = "sig")]
-    pub signal: u32,
+    /// The signal, where its handler asked for siginfo.
+    #[serde(rename = "sig", skip_serializing_if = "Option::is_none")]
+    pub signal: Option<u32>,
     /// Module of what was interrupted; -1 none.
     #[serde(rename = "m")]
     pub module: i32,

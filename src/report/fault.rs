@@ -47,9 +47,9 @@ fn of_residue(record: &Record, names: &Names, residue: &Residue) -> String {
     let frame = residue.frame();
     let function =
         names.of(&frame).map_or(String::new(), |function| format!("{} in ", clean(&function.name)));
+    let of = residue.signal.map_or("a signal".to_owned(), |signal| format!("signal {signal}"));
     format!(
-        "a frame of signal {} lies {} bytes below rsp: it interrupted {function}{}+{:#x}, whose rsp was {:+} from now",
-        residue.signal,
+        "a frame of {of} lies {} bytes below rsp: it interrupted {function}{}+{:#x}, whose rsp was {:+} from now",
         residue.below,
         module(record, residue.module),
         residue.offset.0,

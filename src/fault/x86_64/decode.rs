@@ -246,6 +246,35 @@ pub(in crate::fault) fn boundary(bytes: &[u8], start: Addr, at: Addr) -> Option<
     (decoder.ip() == at.0).then_some(true)
 }
 
+/// True when one of the last instructions before `at` gave rsp a value that is
+/// not its neighbour: from memory or another register, as setcontext, longjmp
+/// and switches of coroutines do. None when `at` is no instruction's beginning.
+pub(in crate::fault) fn has_switched(bytes: &[u8], start: Addr, at: Addr) -> Option<bool> {
+    let mut decoder = Decoder::with_ip(64, bytes, start.0, DecoderOptions::NONE);
+    let mut since: Option<u32> = None;
+    while decoder.can_decode() && decoder.ip() < at.0 {
+        let instruction = decoder.decode();
+        if instruction.is_invalid() {
+            return None;
+        }
+        let moved = instruction.mnemonic() == Mnemonic::Mov
+            && instruction.op0_kind() == OpKind::Register
+            && instruction.op0_register() == Register::RSP
+            && (instruction.op1_kind() == OpKind::Memory || instruction.op1_register() != Register::RBP);
+        since = if moved {
+            Some(0)
+        } else if instruction.flow_control() == FlowControl::Next {
+            since.and_then(|n| n.checked_add(1))
+        } else {
+            None
+        };
+    }
+    (decoder.ip() == at.0).then_some(since.is_some_and(|n| n < SINCE))
+}
+
+/// Instructions after the switch in which the old stack may still be read.
+const SINCE: u32 = 12;
+
 /// The register that a call whose bytes end at `end` goes through, or None for
 /// a call through memory or to a fixed place.
 pub(in crate::fault) fn target_register(bytes: &[u8], end: Addr) -> Option<&'static str> {

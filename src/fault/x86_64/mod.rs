@@ -3,4 +3,4 @@
 mod decode;
 mod divide;
 
-pub(super) use decode::{boundary, decode, is_stub, target_register};
+pub(super) use decode::{boundary, decode, has_switched, is_stub, target_register};
