@@ -166,3 +166,49 @@ pub(super) fn place(page: &CodePage) -> Option<Addr> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file() -> Vec<u8> {
+        (0..4096u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
+    }
+
+    #[test]
+    fn every_single_bit_of_a_page_is_found_where_it_is() {
+        let file = file();
+        for at in [0usize, 1, 77, 4095] {
+            for bit in 0..8 {
+                let mut memory = file.clone();
+                memory[at] ^= 1 << bit;
+                let expected = Difference::OneBit { bit, at: 0x5000 + at as u64 };
+                assert_eq!(differ(&memory, &file, 0x5000), expected);
+            }
+        }
+        assert_eq!(differ(&file, &file, 0), Difference::None);
+    }
+
+    #[test]
+    fn what_tools_write_into_code_is_no_damage() {
+        let file = vec![0x55; 4096];
+        let with = |at: usize, bytes: &[u8]| {
+            let mut memory = file.clone();
+            memory[at..at + bytes.len()].copy_from_slice(bytes);
+            differ(&memory, &file, 0)
+        };
+        assert_eq!(with(100, &[0xcc]), Difference::Breakpoint);
+        assert_eq!(with(100, &[0xe9, 1, 2, 3, 4]), Difference::Patched);
+        assert_eq!(with(100, &[0xe8, 0x55, 2, 3, 4]), Difference::Patched);
+        assert_eq!(with(100, &[0x0f; 600]), Difference::OtherPage);
+        assert_eq!(with(100, &[0x56 ^ 0x01 ^ 0x04]), Difference::Several { bits: 2 });
+        assert_eq!(with(100, &[0x51, 0x55, 0x54]), Difference::Several { bits: 2 });
+    }
+
+    #[test]
+    fn a_range_is_looked_at_page_by_page() {
+        let range = AddrRange { start: Addr(0x1f00), end: Addr(0x4010) };
+        let parts: Vec<(u64, u64)> = pages(range).map(|page| (page.start.0, page.end.0)).collect();
+        assert_eq!(parts, [(0x1f00, 0x2000), (0x2000, 0x3000), (0x3000, 0x4000), (0x4000, 0x4010)]);
+    }
+}

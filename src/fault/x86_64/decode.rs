@@ -150,7 +150,9 @@ fn operand(decoded: &Decoded, memory: &UsedMemory, registers: &Registers) -> Opt
         address &= 0xffff_ffff;
     }
     address = address.wrapping_add(value(memory.segment())?);
-    let size = memory.memory_size().size() as u64;
+    // A repeated one is of unknown size; its element's is the instruction's.
+    let sizes = [memory.memory_size().size(), decoded.memory_size().size()];
+    let size = sizes.into_iter().find(|size| *size > 0).unwrap_or(0) as u64;
     let one = if size == 0 { LARGE } else { size };
     let repeated = decoded.has_rep_prefix() || decoded.has_repne_prefix();
     let repeated = repeated && decoded.is_string_instruction();
@@ -285,4 +287,123 @@ pub(in crate::fault) fn target_register(bytes: &[u8], end: Addr) -> Option<&'sta
         let through = call.flow_control() == FlowControl::IndirectCall && call.len() == *length;
         (through && call.op0_kind() == OpKind::Register).then(|| name(call.op0_register()))?
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::elfcore::Machine;
+    use crate::fault::instruction::Division;
+
+    fn registers(values: &[(&str, u64)]) -> Registers {
+        let mut registers = Registers::zero(Machine::X86_64);
+        registers.set_ip(Addr(0x1000));
+        for (name, value) in values {
+            registers.set_by_name(name, *value);
+        }
+        registers
+    }
+
+    fn of(bytes: &[u8], values: &[(&str, u64)]) -> Instruction {
+        decode(bytes, &registers(values)).expect("decoded")
+    }
+
+    #[test]
+    fn addresses_are_computed_as_the_processor_does() {
+        // mov 0x18(%rdi,%rcx,8),%rax
+        let load = of(&[0x48, 0x8b, 0x44, 0xcf, 0x18], &[("rdi", 0x7000), ("rcx", 3)]);
+        assert_eq!((load.kind, load.length, load.operands.len()), (Kind::Other, 5, 1));
+        let operand = &load.operands[0];
+        assert_eq!((operand.address, operand.size, operand.written), (Addr(0x7030), 8, false));
+        assert_eq!((operand.base, operand.index, operand.scale), (Some("rdi"), Some("rcx"), 8));
+        // mov %eax,%fs:0x10
+        let local = of(&[0x64, 0x89, 0x04, 0x25, 0x10, 0, 0, 0], &[("fs_base", 0x7f00_0000_0000)]);
+        assert_eq!(local.operands[0].address, Addr(0x7f00_0000_0010));
+        assert!(local.operands[0].written);
+        // mov 0x10(%rip),%eax
+        let relative = of(&[0x8b, 0x05, 0x10, 0, 0, 0], &[]);
+        assert_eq!(relative.operands[0].address, Addr(0x1000 + 6 + 0x10));
+        // push %rax
+        let push = of(&[0x50], &[("rsp", 0x8000)]);
+        assert_eq!((push.kind, push.operands[0].address), (Kind::Stack, Addr(0x7ff8)));
+        // vmovdqu (%rsi),%ymm0
+        let vector = of(&[0xc5, 0xfe, 0x6f, 0x06], &[("rsi", 0x9001)]);
+        assert_eq!((vector.operands[0].size, vector.operands[0].aligned), (32, false));
+        // movaps (%rsi),%xmm0
+        assert!(of(&[0x0f, 0x28, 0x06], &[("rsi", 0x9001)]).operands[0].aligned);
+    }
+
+    #[test]
+    fn a_repeated_string_instruction_may_fault_anywhere_in_its_run() {
+        let copy = of(&[0xf3, 0xa4], &[("rsi", 0x1000), ("rdi", 0x9000), ("rcx", 0x2000)]);
+        let covers = |address: u64| copy.operands.iter().any(|operand| operand.covers(Addr(address)));
+        assert!(covers(0x1000) && covers(0x2fff) && covers(0xafff) && !covers(0x3000) && !covers(0xb000));
+        let down = [("rsi", 0x1000), ("rdi", 0x9000), ("rcx", 0x100), ("eflags", 1 << 10)];
+        let copy = of(&[0xf3, 0xa4], &down);
+        assert!(copy.operands.iter().any(|operand| operand.covers(Addr(0x8f01))));
+    }
+
+    #[test]
+    fn kinds_and_targets_are_told_apart() {
+        let cases: [(&[u8], Kind); 10] = [
+            (&[0xc3], Kind::Return),
+            (&[0xe8, 0, 0, 0, 0], Kind::Call),
+            (&[0xff, 0xd0], Kind::IndirectCall),
+            (&[0xff, 0x25, 0, 0, 0, 0], Kind::IndirectJump),
+            (&[0x74, 0x10], Kind::Jump),
+            (&[0x48, 0xf7, 0xf9], Kind::Division),
+            (&[0x0f, 0x0b], Kind::Trap),
+            (&[0xf4], Kind::Privileged),
+            (&[0x0f, 0x05], Kind::System),
+            (&[0x06], Kind::Invalid),
+        ];
+        for (bytes, kind) in cases {
+            assert_eq!(of(bytes, &[]).kind, kind, "{bytes:x?}");
+        }
+        assert_eq!(of(&[0xff, 0xd0], &[]).target, Target::Register("rax"));
+        assert_eq!(of(&[0xc3], &[("rsp", 0x5000)]).target, Target::Memory(Addr(0x5000)));
+    }
+
+    #[test]
+    fn a_division_says_whether_it_had_a_reason_to_fail() {
+        // idiv %rcx; div %ecx
+        let signed = |values: &[(&str, u64)]| of(&[0x48, 0xf7, 0xf9], values).division;
+        let unsigned = |values: &[(&str, u64)]| of(&[0xf7, 0xf1], values).division;
+        assert_eq!(signed(&[("rax", 7)]), Some(Division::ByZero));
+        assert_eq!(signed(&[("rax", 7), ("rcx", 2)]), Some(Division::Fine));
+        let least = [("rax", 1 << 63), ("rdx", u64::MAX), ("rcx", u64::MAX)];
+        assert_eq!(signed(&least), Some(Division::Overflow));
+        assert_eq!(unsigned(&[("rax", 5), ("rdx", 1), ("rcx", 1)]), Some(Division::Overflow));
+        assert_eq!(unsigned(&[("rax", 5), ("rdx", 0), ("rcx", 0xffff_0000_0000)]), Some(Division::ByZero));
+        assert_eq!(unsigned(&[("rax", 5), ("rcx", 5)]), Some(Division::Fine));
+        assert_eq!(of(&[0x90], &[]).division, None);
+    }
+
+    #[test]
+    fn a_stack_pointer_from_memory_is_a_switch_for_a_few_instructions() {
+        // mov 0xa0(%rdi),%rsp; mov 0xa8(%rdi),%rcx; push %rcx; mov %rbp,%rsp
+        let code = [0x48, 0x8b, 0xa7, 0xa0, 0, 0, 0, 0x48, 0x8b, 0x8f, 0xa8, 0, 0, 0, 0x51, 0x48, 0x89, 0xec];
+        let at = |offset: usize| has_switched(&code[..offset], Addr(0x100), Addr(0x100 + offset as u64));
+        assert_eq!(at(7), Some(true));
+        assert_eq!(at(15), Some(true));
+        assert_eq!(has_switched(&code[..8], Addr(0x100), Addr(0x108)), None, "inside an instruction");
+        assert_eq!(has_switched(&[0x48, 0x89, 0xec], Addr(0), Addr(3)), Some(false), "the end of a frame");
+        assert_eq!(boundary(&code, Addr(0x100), Addr(0x10e)), Some(true));
+        assert_eq!(boundary(&code, Addr(0x100), Addr(0x10d)), Some(false));
+    }
+
+    #[test]
+    fn no_bytes_are_too_odd() {
+        let mut random = 1u64;
+        for _ in 0..20_000 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let bytes = random.to_le_bytes();
+            let values = [("rax", random), ("rcx", !random), ("rdi", random << 7), ("rsp", u64::MAX)];
+            let _ = decode(&bytes, &registers(&values));
+            let _ = has_switched(&bytes, Addr(u64::MAX - 3), Addr(u64::MAX));
+            let _ = target_register(&bytes, Addr(1));
+            let _ = is_stub(&bytes, Addr(u64::MAX));
+        }
+        assert_eq!(decode(&[], &registers(&[])).map(|i| i.kind), Some(Kind::Invalid));
+    }
 }
