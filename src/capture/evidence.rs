@@ -92,7 +92,7 @@ impl Evidence {
         let (image, lost) = match live {
             Some(memory) => {
                 let (image, lost) = memory::live(memory, &plan, &layout);
-                let code = Plan::code(&head, &layout, &image);
+                let code = Plan::code(&head, &mappings, &image);
                 let pages = memory::live(memory, &code, &layout).0;
                 (image.and(pages), lost)
             }

@@ -8,7 +8,7 @@
 use super::image::Image;
 use super::stack::{Layout, Stack};
 use crate::address::{Addr, AddrRange};
-use crate::elfcore::{Head, Segment, Thread};
+use crate::elfcore::{Head, Thread};
 use crate::gap::{Gap, Stage};
 use crate::limits;
 use crate::process::Mapping;
@@ -44,8 +44,9 @@ impl Plan {
     }
 
     /// A second one, of what the first has brought: the pages of code that words
-    /// around the crashing thread's rsp point into.
-    pub fn code(head: &Head, layout: &Layout, image: &Image) -> Plan {
+    /// around the crashing thread's rsp point into. `mappings` are by address.
+    /// What no file stands behind has nothing to be compared with.
+    pub fn code(head: &Head, mappings: &[Mapping], image: &Image) -> Plan {
         let Some(thread) = head.threads.first() else { return Plan::default() };
         let sp = Addr(thread.registers.sp().0 & !7);
         // Nearest first, those above rsp before those below.
@@ -53,15 +54,15 @@ impl Plan {
             let bytes = n.saturating_mul(8);
             [sp.add(bytes), sp.sub(bytes)]
         });
-        let files = head.files.as_deref().unwrap_or(&[]);
-        let is_file = |at: Addr| files.iter().any(|file| file.range.contains(at));
+        let is_code = |at: Addr| {
+            let behind = mappings.partition_point(|mapping| mapping.range.start <= at);
+            let mapping = behind.checked_sub(1).and_then(|index| mappings.get(index));
+            mapping.is_some_and(|m| m.range.contains(at) && m.executable && m.path.starts_with(b"/"))
+        };
         let mut pages: Vec<AddrRange> = Vec::new();
-        for word in near.filter_map(|at| image.u64(at?)) {
-            let page = Addr(word).align_down(limits::CODE_PAGE).range(limits::CODE_PAGE);
-            // What no file stands behind has nothing to be compared with.
-            let code = layout.segment(Addr(word)).is_some_and(Segment::is_executable) && is_file(Addr(word));
-            let Some(page) = page.filter(|page| code && !pages.contains(page)) else { continue };
-            pages.push(page);
+        for word in near.filter_map(|at| image.u64(at?)).map(Addr).filter(|word| is_code(*word)) {
+            let page = word.align_down(limits::CODE_PAGE).range(limits::CODE_PAGE);
+            pages.extend(page.filter(|page| !pages.contains(page)));
             if pages.len() >= limits::CODE_PAGES {
                 break;
             }

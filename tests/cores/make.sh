@@ -2,6 +2,8 @@
 # Makes the stored cores of this directory again (root, musl-gcc): five small
 # static programs under /opt/epicore-demo, an empty environment, the kernel's
 # own core file. `epicore demo` replays them where core_pattern may not be set.
+# setcontext.core.zst is another: tests/setcontext_race.rs makes it. Beside it lies
+# the library that it is about, libunwind.so.8.0.1 as Debian 12 has it (MIT licence).
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 at=/opt/epicore-demo
