@@ -29,6 +29,16 @@ pub(super) fn sentence(scene: &Scene<'_>, findings: &Findings) -> Option<String>
             nowhere(findings.control.ip)
         ));
     }
+    if let Some(contradiction) = findings.contradiction {
+        let bits = match contradiction.bits {
+            1 => format!("in bit {}", contradiction.lowest),
+            bits => format!("in {bits} bits"),
+        };
+        return Some(format!(
+            "{} differs {bits} from what the instruction before gave it",
+            contradiction.register
+        ));
+    }
     let impossible = findings.evidence.iter().find(|evidence| {
         matches!(
             evidence.code,

@@ -7,7 +7,7 @@ use super::access::{self, Access};
 use super::bit_flip::Witness;
 use super::control::{IpClass, Origin};
 use super::scene::{SI_KERNEL, Scene};
-use super::{Difference, Findings, impossible};
+use super::{Difference, Findings, impossible, x86_64};
 
 /// One code, with the facts behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub enum Code {
     AddressNotOperand,
     /// The access was permitted.
     Permitted,
+    /// A register that is not what its definition put there.
+    Contradicts,
     /// A division error of what does not divide.
     NoDivision,
     /// A division error of a division that works.
@@ -72,6 +74,7 @@ impl Code {
             Code::CodeSeveral => "E-CODE-SEVERAL",
             Code::AddressNotOperand => "E-ADDR-NOT-OPERAND",
             Code::Permitted => "E-PERMITTED",
+            Code::Contradicts => "E-REG-CONTRADICTS",
             Code::NoDivision => "E-FPE-NOT-DIV",
             Code::DivisionFine => "E-DIV-FINE",
             Code::ValidIllegal => "E-ILL-VALID",
@@ -107,6 +110,11 @@ pub(super) fn gather(scene: &Scene<'_>, findings: &Findings) -> Vec<Evidence> {
     }
     if let Some((code, what)) = impossible::find(scene, findings) {
         say(code, what);
+    }
+    if let Some(contradiction) = findings.contradiction {
+        let x86_64::Contradiction { register, bits, lowest } = contradiction;
+        let how = if bits == 1 { format!("bit {lowest}") } else { format!("{bits} bits") };
+        say(Code::Contradicts, format!("{register} differs in {how} from what its definition gave it"));
     }
     if findings.control.ip == IpClass::Middle {
         say(Code::IpMiddle, "rip is inside an instruction".to_owned());

@@ -5,10 +5,12 @@
 
 use super::access::{Access, is_fetch};
 use super::evidence::Code;
-use super::instruction::{Division, Instruction, Kind};
+use super::instruction::{Division, Instruction, Kind, Target};
 use super::scene::{SI_KERNEL, SIGFPE, SIGILL, SIGSEGV, Scene};
+use super::x86_64::{self, Contradiction};
 use super::{Difference, Findings};
 use crate::address::Addr;
+use crate::elfcore::Machine;
 
 /// FPE_INTDIV, ILL_ILLOPN and its like (asm-generic/siginfo.h).
 const FPE_INTDIV: i32 = 1;
@@ -91,3 +93,27 @@ fn illegal(scene: &Scene<'_>, instruction: &Instruction) -> Option<(Code, String
         )
     })
 }
+
+/// A register of the operands (of the target, of a jump) that is not what its
+/// definition put there.
+pub(super) fn contradiction(scene: &mut Scene<'_>, findings: &Findings) -> Option<Contradiction> {
+    if scene.machine() != Machine::X86_64 || scene.was_sent() || code_was_changed(findings) {
+        return None;
+    }
+    let instruction = findings.instruction.as_ref()?;
+    let mut wanted: Vec<&'static str> = instruction
+        .operands
+        .iter()
+        .flat_map(|operand| operand.base.into_iter().chain(operand.index))
+        .collect();
+    if let Target::Register(register) = instruction.target {
+        wanted.push(register);
+    }
+    let (start, length) = scene.function(scene.ip()).filter(|(_, length)| (1..=FUNCTION).contains(length))?;
+    let code = scene.code_bytes(start, usize::try_from(length).ok()?)?;
+    let word = |at: Addr| scene.image.u64(at);
+    x86_64::contradiction(&code, start, scene.registers, &wanted, &word)
+}
+
+/// Bytes of the longest function that is replayed.
+const FUNCTION: u64 = 64 << 10;

@@ -83,6 +83,8 @@ pub struct Findings {
     pub abort: Option<Abort>,
     /// The code around rip against its file.
     pub code_page: Option<CodePage>,
+    /// A register that its definition contradicts.
+    contradiction: Option<x86_64::Contradiction>,
     /// What a signal left behind.
     pub residue: Option<Residue>,
     /// The words around rsp.
@@ -104,6 +106,7 @@ pub fn judge(scene: &mut Scene<'_>) -> Findings {
     findings.address = access::address(scene, findings.instruction.as_ref());
     findings.direction = findings.address.map(|address| access::direction(scene, &findings, address));
     findings.access = access::classify(scene, &findings);
+    findings.contradiction = impossible::contradiction(scene, &findings);
     findings.residue = residue::find(scene);
     findings.window = window::around(scene);
     findings.evidence = evidence::gather(scene, &findings);

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use epicore::record::Record;
 
 /// Codes that speak for the machine.
-const HARDWARE: [&str; 12] = [
+const HARDWARE: [&str; 13] = [
     "E-CODE-1BIT",
     "E-CODE-SEVERAL",
     "E-ADDR-NOT-OPERAND",
@@ -14,6 +14,7 @@ const HARDWARE: [&str; 12] = [
     "E-FPE-NOT-DIV",
     "E-DIV-FINE",
     "E-ILL-VALID",
+    "E-REG-CONTRADICTS",
     "E-IP-MIDDLE",
     "E-RSP-OFF8",
     "E-BITFLIP-NONCANON",
@@ -21,8 +22,8 @@ const HARDWARE: [&str; 12] = [
     "E-BITFLIP-NULL",
 ];
 const FLIPS: [&str; 3] = ["E-BITFLIP-NONCANON", "E-BITFLIP-UNMAPPED", "E-BITFLIP-NULL"];
-const IMPOSSIBLE: [&str; 5] =
-    ["E-ADDR-NOT-OPERAND", "E-PERMITTED", "E-FPE-NOT-DIV", "E-DIV-FINE", "E-ILL-VALID"];
+const IMPOSSIBLE: [&str; 6] =
+    ["E-ADDR-NOT-OPERAND", "E-PERMITTED", "E-FPE-NOT-DIV", "E-DIV-FINE", "E-ILL-VALID", "E-REG-CONTRADICTS"];
 
 /// One class.
 #[derive(Default)]

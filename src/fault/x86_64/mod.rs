@@ -2,5 +2,7 @@
 
 mod decode;
 mod divide;
+mod replay;
 
 pub(super) use decode::{boundary, decode, has_switched, is_stub, target_register};
+pub(super) use replay::{Contradiction, contradiction};
