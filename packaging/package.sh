@@ -31,8 +31,10 @@ build() {
     EPICORE_STRIP=none RUSTFLAGS="$map $link" CARGO_TARGET_DIR="$target/ship" \
         packaging/build-handler.sh "$out/built/epicore-handler"
     say "epicore, epicored and epicore-collector, for glibc $glibc"
-    # C code is compiled with the paths of cargo's registry in its asserts.
-    CFLAGS="-ffile-prefix-map=$cargo=/usr/src/cargo" RUSTFLAGS="$map $link" CARGO_TARGET_DIR="$target/ship" \
+    # C code has paths in its asserts and its debug information, which the
+    # build-id is made of.
+    local paths="-ffile-prefix-map=$PWD=/usr/src/epicore -ffile-prefix-map=$cargo=/usr/src/cargo"
+    CFLAGS="$paths" RUSTFLAGS="$map $link" CARGO_TARGET_DIR="$target/ship" \
         cargo zigbuild --quiet --profile dist --target "$arch-unknown-linux-gnu.$glibc" \
         --bin epicore --bin epicored --bin epicore-collector
     cp "$target/ship/$arch-unknown-linux-gnu/dist/"{epicore,epicored,epicore-collector} "$out/built/"
@@ -115,6 +117,8 @@ sbom() {
     "${list[@]}" --target "$arch-unknown-linux-musl" --no-default-features
     mv -f epicore-handler_bin.cdx.json "$out/epicore-handler-$version.cdx.json"
     rm -f ./*_bin.cdx.json
+    # Where it was built is nobody's business.
+    sed -i "s#path+file://$PWD#path+file:///usr/src/epicore#" "$out"/*.cdx.json
 }
 
 pack() {
