@@ -45,17 +45,34 @@ build() {
     packaging/selinux/build.sh "$out/epicore.pp"
 }
 
+# Where the twenty bytes of the build-id are.
+id_at() {
+    local offset
+    offset=$(readelf -SW "$1" | sed -n 's/.*\.note\.gnu\.build-id *NOTE *[0-9a-f]* \([0-9a-f]*\) .*/\1/p')
+    [[ -n $offset ]] || { say "$1 has no build-id"; exit 1; }
+    echo $((16#$offset + 16))
+}
+set_id() { printf '%b' "$(sed 's/../\\x&/g' <<<"$2")" | dd of="$1" bs=1 seek="$(id_at "$1")" conv=notrunc status=none; }
+
 # A program without its symbols, and these in a file that gdb finds by build-id.
 # epicore keeps its own names: its demo shows the functions that it crashed in.
+# The linker's build-id is also of the debug information, and that of zig's own
+# start files names this directory: the id that ships is of what ships.
 split() {
-    local from=$1 to=$2 id debug keep=--strip-all
-    id=$(readelf -n "$from" | sed -n 's/.*Build ID: //p')
-    [[ -n $id ]] || { say "$from has no build-id"; exit 1; }
-    debug=$out/debug/usr/lib/debug/.build-id/${id:0:2}/${id:2}.debug
-    mkdir -p "$(dirname "$debug")" "$(dirname "$to")"
-    objcopy --only-keep-debug --compress-debug-sections=zlib "$from" "$debug"
+    local from=$1 to=$2 id debug keep=--strip-all whole
+    mkdir -p "$(dirname "$to")"
+    whole=$from.whole
+    cp "$from" "$whole"
     [[ $(basename "$from") == epicore ]] && keep=--strip-debug
     objcopy "$keep" --remove-section=.comment "$from" "$to"
+    set_id "$to" "$(printf '0%.0s' {1..40})"
+    id=$(sha1sum < "$to" | cut -c 1-40)
+    set_id "$to" "$id"
+    set_id "$whole" "$id"
+    debug=$out/debug/usr/lib/debug/.build-id/${id:0:2}/${id:2}.debug
+    mkdir -p "$(dirname "$debug")"
+    objcopy --only-keep-debug --compress-debug-sections=zlib "$whole" "$debug"
+    rm -f "$whole"
     chmod 0755 "$to"
     chmod 0644 "$debug"
 }
