@@ -95,6 +95,10 @@ stage() {
             put 0644 "$file" "$root/usr/lib/$kind.d/$(basename "$file")"
         done
     done
+    for file in systemd/system-preset/*.preset; do
+        put 0644 "$file" "$root/usr/lib/systemd/system-preset/$(basename "$file")"
+    done
+    put 0755 packaging/dracut/module-setup.sh "$root/usr/lib/dracut/modules.d/99epicore/module-setup.sh"
     put 0644 packaging/epicore.toml "$root/etc/epicore/epicore.toml"
     put 0644 packaging/collector.toml "$root/etc/epicore/collector.toml"
     for page in "$out"/pages/man*/*; do

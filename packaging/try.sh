@@ -110,14 +110,14 @@ now=$(<$pattern)
 [[ $now != *epicore-handler* ]] || { echo "try: the outer kernel is epicore's already"; exit 2; }
 holds "installs, both" in_root dpkg -i /epicore.deb /collector.deb
 holds "the outer kernel is left alone" is "$(<$pattern)" "$now"
-holds "the next boot will set it" test "$(readlink "$work/root/etc/sysctl.d/60-epicore.conf")" = /usr/lib/epicore/60-epicore.conf
+holds "the next boot will set it" test -e "$work/root/var/lib/epicore/enable-at-boot" -a ! -L "$work/root/etc/sysctl.d/60-epicore.conf"
 holds "users and spool are there" in_root sh -c 'getent passwd epicore epicore-collector && stat -c "%U %a" /var/spool/epicore | grep -x "epicore 750"'
 holds "the collector has a secret that only it reads" in_root sh -c 'stat -c "%U %a" /etc/epicore/collector.secrets | grep -x "epicore-collector 600"'
 holds "upgrades" in_root dpkg -i /newer.deb
 holds "half-way states mend: configured twice" in_root sh -c 'dpkg -i /newer.deb && /var/lib/dpkg/info/epicore.postinst configure 99.0-1'
 holds "an interrupted installation goes on" in_root sh -c 'dpkg --unpack /epicore.deb && dpkg --configure -a'
 holds "removes" in_root dpkg -r epicore epicore-collector
-holds "nothing sets it at boot" gone "$work/root/etc/sysctl.d/60-epicore.conf"
+holds "nothing sets it at boot" eval 'gone "$work/root/etc/sysctl.d/60-epicore.conf" && gone "$work/root/var/lib/epicore/enable-at-boot"'
 holds "purges" in_root dpkg -P epicore epicore-collector
 tree > "$work/after"
 holds "not one file is left over" diff "$work/before" "$work/after"
@@ -130,10 +130,10 @@ holds "installs, with its scriptlets" in_rpm -i "/$(basename "$rpm")"
 holds "installs the collector" in_root sh -c 'rpm --nodeps -i /epicore-collector-*.rpm'
 holds "every file is as it was packed" in_root rpm -V --nodeps epicore epicore-collector
 holds "the outer kernel is left alone, the next boot will set it" eval \
-    'is "$(<$pattern)" "$now" && test -L "$work/root/etc/sysctl.d/60-epicore.conf"'
+    'is "$(<$pattern)" "$now" && test -e "$work/root/var/lib/epicore/enable-at-boot"'
 holds "users and spool are there" in_root sh -c 'getent passwd epicore epicore-collector && test -d /var/spool/epicore/private'
 holds "upgrades, with its scriptlets" in_rpm -U --force "/$(basename "$rpm")"
-holds "is still to be set at boot" test -L "$work/root/etc/sysctl.d/60-epicore.conf"
+holds "is still to be set at boot" test -e "$work/root/var/lib/epicore/enable-at-boot"
 holds "erases" in_rpm -e epicore epicore-collector
-holds "nothing sets it at boot" gone "$work/root/etc/sysctl.d/60-epicore.conf"
+holds "nothing sets it at boot" eval 'gone "$work/root/etc/sysctl.d/60-epicore.conf" && gone "$work/root/var/lib/epicore/enable-at-boot"'
 exit $broken

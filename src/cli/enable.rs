@@ -87,6 +87,7 @@ pub(super) fn enable(arguments: &Enable, common: &Common, out: &mut Output) -> O
         spool: common.spool.is_some().then(|| spool.to_owned()).filter(|p| p != config::DEFAULT_SPOOL),
         config: common.config.clone().and_then(|p| std::path::absolute(p).ok()),
     };
+    let pattern = if arguments.refresh { carried_over(pattern, &roots) } else { pattern };
     if let Some(around) = around(boot.kernel()) {
         return another_kernel(around, kept(&boot, &pattern), out);
     }
@@ -110,6 +111,18 @@ pub(super) fn enable(arguments: &Enable, common: &Common, out: &mut Output) -> O
         )?,
     }
     out.line("Try it: `epicore doctor`, then `epicore demo`.")
+}
+
+/// A pattern that somebody gave paths of their own keeps them.
+fn carried_over(pattern: Pattern, roots: &Roots) -> Pattern {
+    let Ok(now) = roots.current() else { return pattern };
+    let Some(handler) = pattern::handler_of(&now.pattern) else { return pattern };
+    let handler = if pattern::check_handler(&handler, 0).is_ok() { handler } else { pattern.handler };
+    Pattern {
+        handler,
+        spool: pattern.spool.or_else(|| pattern::option_of(&now.pattern, "--spool")),
+        config: pattern.config.or_else(|| pattern::option_of(&now.pattern, "--config")),
+    }
 }
 
 /// The kernel runs our handler, or will from the next boot on.

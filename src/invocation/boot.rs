@@ -8,7 +8,10 @@
 //! points at a missing handler when the package's files go without a word.
 //!
 //! In a chroot or a container the kernel is the host's: its pattern would name
-//! a path of this system and be run in the host's ([`Kernel`]). Matches
+//! a path of this system and be run in the host's ([`Kernel`]). There a mark is
+//! left instead of the link, because whatever applies /etc/sysctl.d (a
+//! container's systemd, `sysctl --system` in a chroot) would set the host's; the
+//! first boot of the image as a system of its own turns it into the link. Matches
 //! sysctl.d(5), and PROC_PID_INIT_INO of the kernel's include/linux/proc_ns.h.
 
 use std::fs;
@@ -20,6 +23,9 @@ use std::path::{Path, PathBuf};
 pub const SHIPPED: &str = "/usr/lib/epicore/60-epicore.conf";
 /// Where it is linked to.
 pub const LINK: &str = "/etc/sysctl.d/60-epicore.conf";
+/// What is left where the kernel is another system's: enabled, from the first
+/// boot on.
+pub const MARK: &str = "/var/lib/epicore/enable-at-boot";
 /// The first pid namespace's number is a constant of the kernel.
 const FIRST_PID_NAMESPACE: &str = "pid:[4026531836]";
 
@@ -41,6 +47,8 @@ pub struct Boot {
     pub shipped: PathBuf,
     /// The link to it.
     pub link: PathBuf,
+    /// The mark of an image.
+    pub mark: PathBuf,
     /// /proc.
     pub proc: PathBuf,
     /// This system's root.
@@ -49,7 +57,13 @@ pub struct Boot {
 
 impl Default for Boot {
     fn default() -> Boot {
-        Boot { shipped: SHIPPED.into(), link: LINK.into(), proc: "/proc".into(), root: "/".into() }
+        Boot {
+            shipped: SHIPPED.into(),
+            link: LINK.into(),
+            mark: MARK.into(),
+            proc: "/proc".into(),
+            root: "/".into(),
+        }
     }
 }
 
@@ -82,36 +96,65 @@ impl Boot {
 
     /// True when the next boot will set it.
     pub fn is_kept(&self) -> bool {
+        self.is_linked() || self.mark.exists()
+    }
+
+    fn is_linked(&self) -> bool {
         fs::read_link(&self.link).is_ok_and(|to| to == self.shipped)
     }
 
-    /// Sees to it that each boot sets `pattern`; false when the shipped file
-    /// says another one or is not there, or something else is in its place.
-    pub fn keep(&self, pattern: &str) -> io::Result<bool> {
-        if self.is_kept() {
-            return Ok(true);
-        }
+    fn ships(&self, pattern: &str) -> bool {
         let shipped = fs::read_to_string(&self.shipped).unwrap_or_default();
-        let says = |line: &str| {
+        shipped.lines().any(|line| {
             let (key, value) = line.split_once('=').unwrap_or_default();
             key.trim() == "kernel.core_pattern" && value.trim() == pattern
-        };
-        if !shipped.lines().any(says) || fs::symlink_metadata(&self.link).is_ok() {
+        })
+    }
+
+    /// Sees to it that each boot sets `pattern`; false when the shipped file
+    /// says another one or is not there (then no boot sets the shipped one
+    /// either), or something else is in its place.
+    pub fn keep(&self, pattern: &str) -> io::Result<bool> {
+        if !self.ships(pattern) {
+            self.forget()?;
             return Ok(false);
         }
-        if let Some(directory) = self.link.parent() {
-            fs::create_dir_all(directory)?;
+        if self.kernel() != Kernel::Own {
+            if let Some(directory) = self.mark.parent() {
+                fs::create_dir_all(directory)?;
+            }
+            fs::write(&self.mark, "")?;
+            return Ok(true);
         }
-        symlink(&self.shipped, &self.link)?;
+        if !self.is_linked() {
+            if fs::symlink_metadata(&self.link).is_ok() {
+                return Ok(false);
+            }
+            if let Some(directory) = self.link.parent() {
+                fs::create_dir_all(directory)?;
+            }
+            symlink(&self.shipped, &self.link)?;
+        }
+        gone(fs::remove_file(&self.mark))?;
         Ok(true)
     }
 
     /// The next boot no longer sets it. What is not our link stays.
     pub fn forget(&self) -> io::Result<bool> {
-        match self.is_kept() {
-            true => fs::remove_file(&self.link).map(|()| true),
-            false => Ok(false),
+        let was = self.is_kept();
+        gone(fs::remove_file(&self.mark))?;
+        if self.is_linked() {
+            fs::remove_file(&self.link)?;
         }
+        Ok(was)
+    }
+}
+
+/// What is not there need not be removed.
+fn gone(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -124,7 +167,13 @@ mod tests {
     fn boot() -> (tempfile::TempDir, Boot) {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
-        let boot = Boot { shipped: at("shipped"), link: at("etc/link"), proc: at("proc"), root: at("root") };
+        let boot = Boot {
+            shipped: at("shipped"),
+            link: at("etc/link"),
+            mark: at("var/mark"),
+            proc: at("proc"),
+            root: at("root"),
+        };
         fs::write(&boot.shipped, format!("# words\nkernel.core_pattern = {PATTERN}\n")).unwrap();
         fs::create_dir_all(boot.proc.join("self/ns")).unwrap();
         fs::create_dir_all(boot.proc.join("1/root")).unwrap();
@@ -132,9 +181,17 @@ mod tests {
         (dir, boot)
     }
 
+    /// The same, with a kernel of its own.
+    fn own() -> (tempfile::TempDir, Boot) {
+        let (dir, mut boot) = boot();
+        symlink(FIRST_PID_NAMESPACE, boot.proc.join("self/ns/pid")).unwrap();
+        boot.root = boot.proc.join("1/root");
+        (dir, boot)
+    }
+
     #[test]
     fn it_is_kept_once_and_forgotten_once() {
-        let (_dir, boot) = boot();
+        let (_dir, boot) = own();
         assert!(!boot.is_kept() && !boot.forget().unwrap());
         assert!(boot.keep(PATTERN).unwrap() && boot.keep(PATTERN).unwrap() && boot.is_kept());
         assert!(boot.forget().unwrap() && !boot.is_kept() && !boot.forget().unwrap());
@@ -142,12 +199,27 @@ mod tests {
 
     #[test]
     fn another_pattern_and_an_administrators_own_file_are_left_alone() {
-        let (_dir, boot) = boot();
+        let (_dir, boot) = own();
         assert!(!boot.keep("|/other -P%P -I%I").unwrap());
+        // A pattern of one's own: no boot may set the package's in its place.
+        assert!(boot.keep(PATTERN).unwrap());
+        assert!(!boot.keep("|/h -P%P -I%I --spool /data").unwrap() && !boot.is_kept());
         fs::create_dir_all(boot.link.parent().unwrap()).unwrap();
         fs::write(&boot.link, "kernel.core_pattern = core\n").unwrap();
         assert!(!boot.keep(PATTERN).unwrap() && !boot.forget().unwrap());
         assert_eq!(fs::read_to_string(&boot.link).unwrap(), "kernel.core_pattern = core\n");
+    }
+
+    #[test]
+    fn an_image_has_a_mark_and_its_first_boot_a_link() {
+        let (_dir, mut boot) = boot();
+        symlink(FIRST_PID_NAMESPACE, boot.proc.join("self/ns/pid")).unwrap();
+        assert_eq!(boot.kernel(), Kernel::AroundChroot);
+        assert!(boot.keep(PATTERN).unwrap() && boot.is_kept() && !boot.is_linked());
+        boot.root = boot.proc.join("1/root");
+        assert!(boot.is_kept() && boot.keep(PATTERN).unwrap());
+        assert!(boot.is_linked() && !boot.mark.exists());
+        assert!(boot.forget().unwrap() && !boot.is_kept());
     }
 
     #[test]
