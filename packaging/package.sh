@@ -95,6 +95,10 @@ stage() {
             put 0644 "$file" "$root/usr/lib/$kind.d/$(basename "$file")"
         done
     done
+    # Times of a checkout are its own: what is staged has the commit's.
+    for file in docs/*.md docs/openapi.json SECURITY.md LICENSE; do
+        put 0644 "$file" "$root/usr/share/doc/epicore/$(basename "$file")"
+    done
     for file in systemd/system-preset/*.preset; do
         put 0644 "$file" "$root/usr/lib/systemd/system-preset/$(basename "$file")"
     done
