@@ -6,8 +6,9 @@
 #   stage   the tree as it will lie on a host: target/package/root/
 #   pack    cargo-deb and cargo-generate-rpm, from that tree
 #
-# Twice from one commit gives the same bytes: times are the commit's, paths of
-# this machine are mapped away.
+# Twice from one commit gives the same bytes, wherever it is: times are the
+# commit's, paths of this machine are mapped away. Not of the debug symbols:
+# zig's own start files name the directory in them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
