@@ -248,6 +248,8 @@ fn off_by_frame(scene: &mut Scene<'_>, registers: &Registers, returns: bool) -> 
     let (mut registers, mut returns) = (*registers, returns);
     for _ in 0..FRAMES {
         let base = scene.base(&registers, returns)?;
+        // The outermost frame has no return address to be beside.
+        let caller = scene.caller(&registers, returns)?;
         let slot = base.cfa.sub(8)?;
         let mut is_return = |at: Option<Addr>| {
             let word = at.and_then(|at| scene.image.u64(at)).map(Addr);
@@ -258,7 +260,6 @@ fn off_by_frame(scene: &mut Scene<'_>, registers: &Registers, returns: bool) -> 
             let below = is_return(slot.sub(8)) == Some(true);
             return if above { Some(-8) } else { below.then_some(8) };
         }
-        let caller = scene.caller(&registers, returns)?;
         if caller.sp() <= registers.sp() {
             return None;
         }

@@ -156,6 +156,14 @@ impl Tally {
                 flips * 100 <= software * 3,
                 format!("flips told of true bugs: {}, at most 3 %", share(flips, software)),
             );
+            let off = self.sum(false, |row| any(row, &["E-RSP-OFF8", "E-IP-MIDDLE"]));
+            say(
+                off * 100 <= software,
+                format!(
+                    "rsp off or rip inside an instruction told of true bugs: {}, at most 1 %",
+                    share(off, software)
+                ),
+            );
             let code = self.sum(false, |row| any(row, &["E-CODE-1BIT", "E-CODE-SEVERAL"]));
             say(code == 0, format!("flips of code told of true bugs: {code} of {software}, none"));
             let impossible = self.sum(false, |row| any(row, &IMPOSSIBLE));
