@@ -11,12 +11,15 @@
 //! compact record for each crash, with what could not be learned named as a
 //! gap. It is not for: keeping core files; nothing here ever writes one.
 
-// The ground: everything stands on these six, and they stand on nothing.
+// The ground: everything stands on these seven, and they stand on nothing.
 pub mod address;
 pub mod bytes;
 pub mod config;
 pub mod gap;
 pub mod limits;
+/// Whose a file is, and what its mode lets somebody do.
+#[cfg(any(feature = "cli", feature = "collector"))]
+pub mod owner;
 pub mod syscall;
 
 // The stages of a crash, in order.

@@ -14,8 +14,8 @@
 use super::arguments::Common;
 use super::failure::{Failure, Outcome};
 use super::output::Output;
-use super::readable::user;
 use super::remote::Remote;
+use crate::owner::user;
 use crate::report::escape::{clean, columns};
 use crate::report::time;
 use crate::spool::Reader;

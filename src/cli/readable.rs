@@ -9,7 +9,7 @@ use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use nix::unistd::{Gid, Group, Uid, User};
+use crate::owner;
 
 /// Symbolic links that are followed; the kernel follows as many.
 const LINKS: usize = 40;
@@ -56,7 +56,7 @@ impl Reader {
         let (user, file) = (self.user(), path.display());
         let remedy = match found.uid() == self.uid {
             true => format!("chmod u+r {file}"),
-            false => format!("chgrp {} {file}; chmod 0640 {file}", group(self.gid)),
+            false => format!("chgrp {} {file}; chmod 0640 {file}", owner::group(self.gid)),
         };
         Some(format!("{user}, as whom epicored runs, cannot read it ({}): {remedy}", rights(found)))
     }
@@ -78,7 +78,7 @@ impl Reader {
                 let (user, shown) = (self.user(), way.display());
                 let remedy = match found.uid() == self.uid {
                     true => format!("chmod u+x {shown}"),
-                    false => format!("chgrp {} {shown}; chmod g+x {shown}", group(self.gid)),
+                    false => format!("chgrp {} {shown}; chmod g+x {shown}", owner::group(self.gid)),
                 };
                 let rights = rights(&found);
                 format!("{shown} is closed to {user}, as whom epicored runs ({rights}): {remedy}")
@@ -87,31 +87,17 @@ impl Reader {
     }
 
     fn may(self, found: &Metadata, bit: u32) -> bool {
-        let class = match () {
-            () if found.uid() == self.uid => 6,
-            () if found.gid() == self.gid => 3,
-            () => 0,
-        };
-        found.mode() >> class & bit != 0
+        owner::grants(found, self.uid, self.gid, bit)
     }
 
     fn user(self) -> String {
-        user(self.uid)
+        owner::user(self.uid)
     }
 }
 
 /// Owner, group and mode: "root:root, 0600".
 pub(super) fn rights(found: &Metadata) -> String {
-    format!("{}:{}, {:04o}", user(found.uid()), group(found.gid()), found.mode() & 0o7777)
-}
-
-/// The name of a user, else the number.
-pub(super) fn user(uid: u32) -> String {
-    User::from_uid(Uid::from_raw(uid)).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
-}
-
-fn group(gid: u32) -> String {
-    Group::from_gid(Gid::from_raw(gid)).ok().flatten().map_or_else(|| gid.to_string(), |group| group.name)
+    format!("{}, {:04o}", owner::names(found.uid(), found.gid()), found.mode() & 0o7777)
 }
 
 /// An access list stands beside the mode bits.

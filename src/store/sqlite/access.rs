@@ -11,8 +11,9 @@ use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags};
-use nix::unistd::{AccessFlags, Gid, Group, Uid, User, faccessat, geteuid};
+use nix::unistd::{AccessFlags, faccessat, geteuid};
 
+use crate::owner;
 use crate::store::StoreError;
 
 /// The file and what lies beside it while it is open.
@@ -45,27 +46,22 @@ pub(super) fn denied(path: &Path, file: &Path, failed: &str, errno: Errno) -> St
         let what = if there == file { "it".into() } else { there.display().to_string() };
         format!("; {what} is {}", rights(&found))
     });
-    format!("{name} {failed}: {}{whose}; this is {}", errno.desc(), user(geteuid().as_raw()))
+    format!("{name} {failed}: {}{whose}; this is {}", errno.desc(), owner::user(geteuid().as_raw()))
 }
 
 /// What keeps `uid` and `gid`, the owner of the directory, from using the
 /// store that somebody else (root, mostly) made there: the mode bits decide.
 pub fn closed_to_owner(path: &Path) -> Option<String> {
     let directory = path.parent()?;
-    let owner = std::fs::metadata(directory).ok()?;
-    if owner.uid() == 0 {
+    let whole = std::fs::metadata(directory).ok()?;
+    let (uid, gid) = (whole.uid(), whole.gid());
+    if uid == 0 {
         return None;
     }
     files(path).find_map(|file| {
         let found = std::fs::metadata(&file).ok()?;
-        let class = match () {
-            () if found.uid() == owner.uid() => 6,
-            () if found.gid() == owner.gid() => 3,
-            () => 0,
-        };
-        let open = found.mode() >> class & 6 == 6;
-        (!open).then(|| {
-            let (file, who) = (file.display(), format!("{}:{}", user(owner.uid()), group(owner.gid())));
+        (!owner::grants(&found, uid, gid, 6)).then(|| {
+            let (file, who) = (file.display(), owner::names(uid, gid));
             format!(
                 "{file} is {}, and {who} owns its directory and cannot use it: chown {who} {file}",
                 rights(&found)
@@ -76,13 +72,5 @@ pub fn closed_to_owner(path: &Path) -> Option<String> {
 
 /// "root:root's, mode 0640".
 fn rights(found: &Metadata) -> String {
-    format!("{}:{}'s, mode {:04o}", user(found.uid()), group(found.gid()), found.mode() & 0o7777)
-}
-
-fn user(uid: u32) -> String {
-    User::from_uid(Uid::from_raw(uid)).ok().flatten().map_or_else(|| uid.to_string(), |user| user.name)
-}
-
-fn group(gid: u32) -> String {
-    Group::from_gid(Gid::from_raw(gid)).ok().flatten().map_or_else(|| gid.to_string(), |group| group.name)
+    format!("{}'s, mode {:04o}", owner::names(found.uid(), found.gid()), found.mode() & 0o7777)
 }
