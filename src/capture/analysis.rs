@@ -34,16 +34,18 @@ pub(super) fn run(
     record.stacks =
         walks.distinct.iter().map(|(walk, count)| stack(evidence, &chosen, walk, *count)).collect();
     record.threads.stack = walks.of_thread.clone();
-    record.keys = keys(evidence, &walks, record.crash.is_abort());
+    let symbols = symbols(evidence, &walks);
+    record.keys = keys(evidence, &walks, &symbols, record.crash.is_abort());
     if record.crash.is_abort() && record.keys.frames.first() == Some(&0) {
         // Static and stripped: nothing tells abort() from the program.
         walks.gaps.push(Gap::new(Stage::Unwind, "abort was not recognised: the keys name its machinery"));
     }
     record.register_classes =
         registers::classify(evidence, executable(evidence), |index| chosen.place.get(&index).copied());
-    record.fault = fault::of(evidence, names(evidence, &walks), &stacks, &mut cache, |index| {
-        chosen.place.get(&index).copied()
-    });
+    record.fault =
+        fault::of(evidence, symbols.into_iter().flatten().collect(), &stacks, &mut cache, |index| {
+            chosen.place.get(&index).copied()
+        });
     record.process.build_id = executable(evidence).and_then(|module| module.build_id.clone()).map(Id);
     let path = executable(evidence).map(|module| text(&module.path));
     record.process.exe = record.process.exe.take().or(path);
@@ -188,23 +190,22 @@ fn one_frame(evidence: &Evidence, chosen: &Chosen, frame: &unwind::Frame) -> Fra
 }
 
 /// The location keys of the crashing thread's stack.
-fn keys(evidence: &Evidence, walks: &Walks, aborted: bool) -> record::Keys {
+fn keys(evidence: &Evidence, walks: &Walks, symbols: &[Option<Vec<u8>>], aborted: bool) -> record::Keys {
     let Some(walk) = walks.crashing() else { return record::Keys::default() };
     // A key needs a few frames; a deep one below an abort needs a few more.
     let frames = walk.frames.iter().take(limits::KEY_SEARCH);
-    let symbols: Vec<Option<Vec<u8>>> = frames.clone().map(|frame| symbol(evidence, frame)).collect();
     let told: Vec<FrameKey<'_>> = frames
-        .zip(&symbols)
+        .zip(symbols)
         .enumerate()
         .map(|(index, (frame, symbol))| frame_key(evidence, index, frame, symbol.as_deref()))
         .collect();
     record::location_keys(&told, aborted)
 }
 
-/// Names of the crashing thread's innermost functions.
-fn names(evidence: &Evidence, walks: &Walks) -> Vec<Vec<u8>> {
+/// Names of the crashing thread's innermost functions, where they are known.
+fn symbols(evidence: &Evidence, walks: &Walks) -> Vec<Option<Vec<u8>>> {
     let frames = walks.crashing().into_iter().flat_map(|walk| walk.frames.iter().take(limits::KEY_SEARCH));
-    frames.filter_map(|frame| symbol(evidence, frame)).collect()
+    frames.map(|frame| symbol(evidence, frame)).collect()
 }
 
 fn symbol(evidence: &Evidence, frame: &unwind::Frame) -> Option<Vec<u8>> {

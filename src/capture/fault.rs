@@ -3,7 +3,7 @@
 use super::evidence::Evidence;
 use crate::fault::{self, Difference, Findings, IpClass, Origin, Scene, Space, WordClass};
 use crate::record::{CodePage, Fault, Hex, Residue, Window, symptom_key};
-use crate::unwind::{Cache, Stacks};
+use crate::unwind::{Cache, Ground, Stacks};
 
 /// Looks at the crash; `place` is where the record names a module, by its index
 /// among `evidence.modules`.
@@ -16,17 +16,15 @@ pub(super) fn of(
 ) -> Fault {
     let Some(thread) = evidence.head.threads.first() else { return Fault::default() };
     let head = &evidence.head;
-    let files = head.files.as_deref().unwrap_or(&[]);
     let mut scene = Scene {
         siginfo: head.siginfo,
         registers: &thread.registers,
         threads: head.threads.len(),
         names,
-        space: Space::new(&head.segments, files),
+        space: Space::new(head),
         image: &evidence.image,
         modules: &evidence.modules,
-        stacks,
-        cache,
+        ground: Ground::new(&evidence.image, &evidence.modules, stacks, cache),
     };
     let findings = fault::judge(&mut scene);
     let index = |module: Option<usize>| {
@@ -91,9 +89,9 @@ fn told(evidence: &Evidence, findings: &Findings, index: impl Fn(Option<usize>) 
     }
 }
 
-fn window(words: &[fault::Word], index: impl Fn(Option<usize>) -> i32) -> Window {
+fn window(words: &[WordClass], index: impl Fn(Option<usize>) -> i32) -> Window {
     let mut window = Window::default();
-    for (_, class) in words {
+    for class in words {
         window.words.push(class.letter());
         match class {
             WordClass::Code(module, offset) => window.code.push((index(Some(*module)), Hex(*offset))),

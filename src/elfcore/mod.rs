@@ -48,4 +48,4 @@ pub use prpsinfo::Prpsinfo;
 pub use prstatus::Thread;
 pub use registers::{Machine, Registers};
 pub use segment::Segment;
-pub use siginfo::{Origin, Siginfo};
+pub use siginfo::{Origin, SI_KERNEL, SI_TKILL, Siginfo, signal};

@@ -3,6 +3,8 @@
 //! Which member of the union is valid follows the kernel's siginfo_layout():
 //! si_code first, then the signal.
 
+use signal::{SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP};
+
 use crate::address::Addr;
 use crate::bytes::Bytes;
 
@@ -42,13 +44,28 @@ pub struct Siginfo {
     pub origin: Origin,
 }
 
-const SIGILL: u32 = 4;
-const SIGTRAP: u32 = 5;
-const SIGBUS: u32 = 7;
-const SIGFPE: u32 = 8;
-const SIGSEGV: u32 = 11;
-const SIGSYS: u32 = 31;
-const SI_KERNEL: i32 = 0x80;
+/// Signals by number (signal(7)), as far as a fault has one.
+pub mod signal {
+    /// Illegal instruction.
+    pub const SIGILL: u32 = 4;
+    /// A breakpoint.
+    pub const SIGTRAP: u32 = 5;
+    /// abort(3).
+    pub const SIGABRT: u32 = 6;
+    /// A mapping without memory behind it, or broken memory.
+    pub const SIGBUS: u32 = 7;
+    /// Arithmetic.
+    pub const SIGFPE: u32 = 8;
+    /// No mapping, or no permission.
+    pub const SIGSEGV: u32 = 11;
+    /// A system call that is not allowed.
+    pub const SIGSYS: u32 = 31;
+}
+
+/// si_code of what the kernel cannot tell more of (asm-generic/siginfo.h).
+pub const SI_KERNEL: i32 = 0x80;
+/// si_code of tgkill(2): raise(3), abort(3).
+pub const SI_TKILL: i32 = -6;
 const SI_TIMER: i32 = -2;
 const SI_SIGIO: i32 = -5;
 

@@ -4,7 +4,9 @@
 //! than that it aborted. No text of an assertion or exception is read: it may
 //! hold what the program's users typed.
 
-use super::scene::{SIGABRT, Scene};
+use super::scene::Scene;
+use crate::elfcore::SI_TKILL;
+use crate::elfcore::signal::SIGABRT;
 
 /// How the chain above abort() begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +102,6 @@ impl Abort {
 
 /// Looks at a SIGABRT that was sent; None for any other signal.
 pub(super) fn look(scene: &Scene<'_>) -> Option<Abort> {
-    const SI_TKILL: i32 = -6;
     if scene.signal() != SIGABRT || !scene.was_sent() {
         return None;
     }

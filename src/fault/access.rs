@@ -1,11 +1,13 @@
 //! The address that could not be accessed, and what kind of address it is.
 
 use super::instruction::{Direction, Instruction, Kind, Operand};
-use super::scene::{SI_KERNEL, SIGBUS, SIGSEGV, Scene};
+use super::scene::Scene;
 use super::space::{NULL_PAGES, permits};
 use super::{Findings, bit_flip};
 use crate::address::Addr;
+use crate::elfcore::SI_KERNEL;
 use crate::elfcore::Segment;
+use crate::elfcore::signal::{SIGBUS, SIGSEGV};
 
 /// A fault this far below a stack, with the stack pointer near, was its
 /// growth: one very large frame.
@@ -136,7 +138,7 @@ pub(super) fn classify(scene: &Scene<'_>, findings: &Findings) -> Option<Access>
     if bus && [BUS_MCEERR_AR, BUS_MCEERR_AO].contains(&scene.code()) {
         return Some(Access::Poisoned);
     }
-    let direction = direction(scene, findings, address);
+    let direction = findings.direction?;
     if address.0 < NULL_PAGES || address.0 > u64::MAX.saturating_sub(NULL_PAGES) {
         return Some(Access::Null(address.0.cast_signed()));
     }
@@ -254,12 +256,12 @@ fn may_be_flipped(access: Access) -> bool {
     )
 }
 
-/// See [`bit_flip::find`].
+/// See [`bit_flip::find`]; only one that tells something.
 pub(super) fn flip(scene: &Scene<'_>, findings: &Findings) -> Option<bit_flip::Flip> {
     let address = findings.address?;
     findings.access.filter(|access| may_be_flipped(*access))?;
-    let flip = bit_flip::find(scene, findings, address, direction(scene, findings, address))?;
+    let flip = bit_flip::find(scene, findings, address, findings.direction?)?;
     // What was run over is a low bit from its buffer, whose pointer is at hand.
     let run_over = matches!(findings.access, Some(Access::Behind(_))) && flip.bit < bit_flip::FAR;
-    (!run_over).then_some(flip)
+    Some(flip).filter(|flip| !run_over && flip.is_telling())
 }

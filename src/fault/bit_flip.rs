@@ -29,8 +29,6 @@ pub(super) struct Flip {
     pub(super) bit: u32,
     /// The register that it is in, when an operand is known.
     pub(super) register: Option<&'static str>,
-    /// More bits would do as well.
-    pub(super) others: u32,
     /// What is left of the right pointer.
     pub(super) witness: Witness,
     /// The good address is a null pointer's.
@@ -71,12 +69,11 @@ pub(super) fn find(
                 return None;
             }
             let witness = if null { Witness::None } else { witness(&words, pointer) };
-            Some(Flip { bit, register, others: 0, witness, null })
+            Some(Flip { bit, register, witness, null })
         })
         .collect();
     found.sort_by_key(|flip| (flip.witness, !flip.null, flip.bit));
-    let best = found.pop()?;
-    Some(Flip { others: u32::try_from(found.len()).unwrap_or(u32::MAX), ..best })
+    found.pop()
 }
 
 impl Flip {

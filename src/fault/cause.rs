@@ -9,15 +9,16 @@ use super::access::{self, Access};
 use super::bit_flip::Flip;
 use super::control::{IpClass, Origin};
 use super::evidence::Code;
-use super::instruction::{Division, Kind};
-use super::scene::{SI_KERNEL, SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP, Scene};
-use super::{Findings, code_page};
+use super::instruction::{Direction, Division, Kind};
+use super::scene::Scene;
+use super::{Difference, Findings};
+use crate::elfcore::SI_KERNEL;
+use crate::elfcore::signal::{SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP};
 
 /// The sentence; None when the signal says it all.
 pub(super) fn sentence(scene: &Scene<'_>, findings: &Findings) -> Option<String> {
-    if let Some(page) = &findings.code_page
-        && code_page::place(page).is_some()
-    {
+    let difference = findings.code_page.as_ref().map(|page| page.difference);
+    if matches!(difference, Some(Difference::OneBit { .. })) {
         return Some("one bit of the code that ran differs from its file".to_owned());
     }
     if let Some(residue) = findings.residue.as_ref().filter(|residue| residue.switches)
@@ -30,13 +31,10 @@ pub(super) fn sentence(scene: &Scene<'_>, findings: &Findings) -> Option<String>
         ));
     }
     if let Some(contradiction) = findings.contradiction {
-        let bits = match contradiction.bits {
-            1 => format!("in bit {}", contradiction.lowest),
-            bits => format!("in {bits} bits"),
-        };
         return Some(format!(
-            "{} differs {bits} from what the instruction before gave it",
-            contradiction.register
+            "{} differs in {} from what the instruction before gave it",
+            contradiction.register,
+            contradiction.how()
         ));
     }
     let impossible = findings.evidence.iter().find(|evidence| {
@@ -119,13 +117,12 @@ fn memory(scene: &Scene<'_>, findings: &Findings) -> Option<String> {
         return Some("an instruction that only the kernel may execute".to_owned());
     }
     let address = findings.address?;
-    let verb = access::direction(scene, findings, address).name();
+    let verb = findings.direction?.name();
     let pointer = access::operand(findings, address)
         .and_then(|operand| operand.base.or(operand.index))
         .map_or(String::new(), |register| format!(" in {register}"));
-    let flip = access::flip(scene, findings).filter(Flip::is_telling);
-    if let Some(flip) = flip {
-        return Some(flipped(verb, &flip));
+    if let Some(flip) = &findings.flip {
+        return Some(flipped(verb, flip));
     }
     Some(match findings.access? {
         Access::Poisoned => format!("{verb} of memory that is broken"),
@@ -161,8 +158,7 @@ pub(super) fn symptoms(scene: &Scene<'_>, findings: &Findings) -> String {
     let kind = findings.instruction.as_ref().map_or("?", |instruction| instruction.kind.name());
     let access =
         findings.abort.map(|abort| abort.name()).or(findings.access.map(Access::name)).unwrap_or("-");
-    let direction =
-        findings.address.map_or("-", |address| access::direction(scene, findings, address).name());
+    let direction = findings.direction.map_or("-", Direction::name);
     let null = match findings.access {
         Some(Access::Null(offset)) if offset.unsigned_abs() < 4096 => "near",
         Some(Access::Null(_)) => "far",

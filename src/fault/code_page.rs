@@ -9,7 +9,7 @@
 //! damage from both sides. What differs is a private copy.
 
 use super::scene::Scene;
-use crate::address::{Addr, AddrRange};
+use crate::address::AddrRange;
 
 /// A page (of what is compared; larger pages are compared in part).
 const PAGE: u64 = 4096;
@@ -159,17 +159,10 @@ pub fn differ(memory: &[u8], file: &[u8], linked: u64) -> Difference {
     Difference::Several { bits }
 }
 
-/// An address of a flipped bit, for messages: as linked.
-pub(super) fn place(page: &CodePage) -> Option<Addr> {
-    match page.difference {
-        Difference::OneBit { at, .. } => Some(Addr(at)),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::address::Addr;
 
     fn file() -> Vec<u8> {
         (0..4096u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect()

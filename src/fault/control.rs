@@ -1,16 +1,15 @@
 //! Where control was, and how it came there.
 
 use super::instruction::{Instruction, Kind, Target};
-use super::scene::{SI_KERNEL, SIGSEGV, Scene};
+use super::scene::Scene;
 use super::space::NULL_PAGES;
 use super::x86_64;
 use crate::address::Addr;
+use crate::elfcore::SI_KERNEL;
+use crate::elfcore::signal::SIGSEGV;
 use crate::elfcore::{Machine, Registers};
 use crate::module::CodeClass;
 use crate::unwind::Site;
-
-/// Bytes of a function that are decoded to find its instructions' beginnings.
-const FUNCTION: u64 = 64 << 10;
 
 /// What rip points at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,9 +77,6 @@ pub struct Control {
     pub to: Option<IpClass>,
     /// How it was to come there.
     pub origin: Origin,
-    /// The instruction that called or returned, when it is known: where the
-    /// return address at rsp points.
-    pub caller: Option<Addr>,
     /// rsp is so many bytes from where call frame information wants it: the
     /// return address is there instead.
     pub off: Option<i64>,
@@ -125,15 +121,19 @@ fn refused(scene: &mut Scene<'_>, instruction: &Instruction, control: &mut Contr
     if control.origin == Origin::Return {
         // The return did not happen: its slot is still at rsp.
         let sp = scene.sp();
-        let beside = |scene: &mut Scene<'_>, at: Option<Addr>| {
-            let word = at.and_then(|at| scene.image.u64(at)).map(Addr);
-            word.is_some_and(|word| scene.is_return(word))
-        };
         if sp.0 & 0xf == 0 {
-            let above = beside(scene, sp.add(8)).then_some(-8);
-            control.off = above.or_else(|| beside(scene, sp.sub(8)).then_some(8));
+            control.off = beside(scene, sp.add(8), sp.sub(8));
         }
     }
+}
+
+/// Which way the return address is: -8 when it is in the slot above the one that
+/// was taken, 8 when it is in the one below.
+fn beside(scene: &mut Scene<'_>, above: Option<Addr>, below: Option<Addr>) -> Option<i64> {
+    if scene.returns(above) == Some(true) {
+        return Some(-8);
+    }
+    (scene.returns(below) == Some(true)).then_some(8)
 }
 
 fn class(scene: &mut Scene<'_>) -> IpClass {
@@ -164,10 +164,9 @@ fn is_middle(scene: &mut Scene<'_>, ip: Addr) -> bool {
         return false;
     }
     let Some((start, length)) = scene.function(ip) else { return false };
-    let Some(before) = ip.offset_from(start).filter(|n| *n < FUNCTION && (length == 0 || *n < length)) else {
-        return false;
-    };
-    let bytes = usize::try_from(before.saturating_add(15)).ok().and_then(|n| scene.code_bytes(start, n));
+    let inside = length == 0 || ip.offset_from(start).is_some_and(|before| before < length);
+    // The instruction at rip may reach beyond it.
+    let bytes = ip.add(15).filter(|_| inside).and_then(|end| scene.code_between(start, end));
     bytes.is_some_and(|bytes| x86_64::boundary(&bytes, start, ip) == Some(false))
 }
 
@@ -175,10 +174,8 @@ fn is_middle(scene: &mut Scene<'_>, ip: Addr) -> bool {
 /// a call, which left its return address at rsp.
 fn nowhere(scene: &mut Scene<'_>, control: &mut Control) {
     let sp = scene.sp();
-    let word = |scene: &Scene<'_>, at: Option<Addr>| at.and_then(|at| scene.image.u64(at));
-    let popped = word(scene, sp.sub(8)) == Some(scene.ip().0);
-    let at = word(scene, Some(sp)).map(Addr);
-    if let Some(back) = at
+    let popped = sp.sub(8).and_then(|slot| scene.image.u64(slot)) == Some(scene.ip().0);
+    if let Some(back) = scene.image.u64(sp).map(Addr)
         && let Some(through) = called_through(scene, back)
     {
         // The register still holds where it went, or the stack is as a call
@@ -186,7 +183,6 @@ fn nowhere(scene: &mut Scene<'_>, control: &mut Control) {
         let still = through.and_then(|name| scene.registers.by_name(name)) == Some(scene.ip().0);
         if !popped || still || (through.is_none() && sp.0 & 0xf == 8) {
             control.origin = Origin::Call(through);
-            control.caller = at;
             // The frame of the caller, as the call left it.
             let mut caller = *scene.registers;
             caller.set_ip(back);
@@ -198,7 +194,6 @@ fn nowhere(scene: &mut Scene<'_>, control: &mut Control) {
     if popped {
         control.origin = Origin::Return;
         control.off = off_by_return(scene);
-        control.caller = at.filter(|address| scene.is_return(*address));
     }
 }
 
@@ -227,15 +222,8 @@ fn off_by_return(scene: &mut Scene<'_>) -> Option<i64> {
     if sp.0 & 0xf != 8 {
         return None;
     }
-    let mut returns = |at: Option<Addr>| {
-        let word = at.and_then(|at| scene.image.u64(at)).map(Addr);
-        word.is_some_and(|word| scene.is_return(word))
-    };
     // The return address still lies at rsp: the one taken was 8 below it.
-    if returns(Some(sp)) {
-        return Some(-8);
-    }
-    returns(sp.sub(16)).then_some(8)
+    beside(scene, Some(sp), sp.sub(16))
 }
 
 /// Frames that are looked at outwards.
@@ -247,23 +235,16 @@ const FRAMES: usize = 8;
 fn off_by_frame(scene: &mut Scene<'_>, registers: &Registers, returns: bool) -> Option<i64> {
     let (mut registers, mut returns) = (*registers, returns);
     for _ in 0..FRAMES {
-        let base = scene.base(&registers, returns)?;
         // The outermost frame has no return address to be beside.
-        let caller = scene.caller(&registers, returns)?;
-        let slot = base.cfa.sub(8)?;
-        let mut is_return = |at: Option<Addr>| {
-            let word = at.and_then(|at| scene.image.u64(at)).map(Addr);
-            word.map(|word| scene.is_return(word))
-        };
-        if base.by_sp && base.cfa.0 & 0xf == 8 && is_return(Some(slot)) == Some(false) {
-            let above = is_return(slot.add(8)) == Some(true);
-            let below = is_return(slot.sub(8)) == Some(true);
-            return if above { Some(-8) } else { below.then_some(8) };
+        let frame = scene.ground.outwards(&registers, returns)?;
+        let slot = frame.cfa.sub(8)?;
+        if frame.by_sp && frame.cfa.0 & 0xf == 8 && scene.returns(Some(slot)) == Some(false) {
+            return beside(scene, slot.add(8), slot.sub(8));
         }
-        if caller.sp() <= registers.sp() {
+        if frame.caller.sp() <= registers.sp() {
             return None;
         }
-        (registers, returns) = (caller, true);
+        (registers, returns) = (frame.caller, true);
     }
     None
 }

@@ -3,11 +3,12 @@
 //! Codes never change their meaning: the fleet's statistics count them.
 
 use super::abort::Abort;
-use super::access::{self, Access};
+use super::access::Access;
 use super::bit_flip::Witness;
 use super::control::{IpClass, Origin};
-use super::scene::{SI_KERNEL, Scene};
-use super::{Difference, Findings, impossible, x86_64};
+use super::scene::Scene;
+use super::{Difference, Findings, impossible};
+use crate::elfcore::SI_KERNEL;
 
 /// One code, with the facts behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,8 +113,7 @@ pub(super) fn gather(scene: &Scene<'_>, findings: &Findings) -> Vec<Evidence> {
         say(code, what);
     }
     if let Some(contradiction) = findings.contradiction {
-        let x86_64::Contradiction { register, bits, lowest } = contradiction;
-        let how = if bits == 1 { format!("bit {lowest}") } else { format!("{bits} bits") };
+        let (register, how) = (contradiction.register, contradiction.how());
         say(Code::Contradicts, format!("{register} differs in {how} from what its definition gave it"));
     }
     if findings.control.ip == IpClass::Middle {
@@ -141,7 +141,7 @@ pub(super) fn gather(scene: &Scene<'_>, findings: &Findings) -> Vec<Evidence> {
 }
 
 fn flips(scene: &Scene<'_>, findings: &Findings, say: &mut impl FnMut(Code, String)) {
-    let Some(flip) = access::flip(scene, findings).filter(super::bit_flip::Flip::is_telling) else { return };
+    let Some(flip) = &findings.flip else { return };
     let of = flip.register.map_or("the address".to_owned(), str::to_owned);
     let bit = format!("bit {} of {of}", flip.bit);
     let general = scene.code() == SI_KERNEL || findings.access == Some(Access::NonCanonical);

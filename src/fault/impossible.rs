@@ -6,11 +6,13 @@
 use super::access::{Access, is_fetch};
 use super::evidence::Code;
 use super::instruction::{Division, Instruction, Kind, Target};
-use super::scene::{SI_KERNEL, SIGFPE, SIGILL, SIGSEGV, Scene};
+use super::scene::Scene;
 use super::x86_64::{self, Contradiction};
 use super::{Difference, Findings};
 use crate::address::Addr;
 use crate::elfcore::Machine;
+use crate::elfcore::SI_KERNEL;
+use crate::elfcore::signal::{SIGFPE, SIGILL, SIGSEGV};
 
 /// FPE_INTDIV, ILL_ILLOPN and its like (asm-generic/siginfo.h).
 const FPE_INTDIV: i32 = 1;
@@ -109,11 +111,8 @@ pub(super) fn contradiction(scene: &mut Scene<'_>, findings: &Findings) -> Optio
     if let Target::Register(register) = instruction.target {
         wanted.push(register);
     }
-    let (start, length) = scene.function(scene.ip()).filter(|(_, length)| (1..=FUNCTION).contains(length))?;
-    let code = scene.code_bytes(start, usize::try_from(length).ok()?)?;
+    let (start, length) = scene.function(scene.ip())?;
+    let code = scene.code_between(start, start.add(length)?)?;
     let word = |at: Addr| scene.image.u64(at);
     x86_64::contradiction(&code, start, scene.registers, &wanted, &word)
 }
-
-/// Bytes of the longest function that is replayed.
-const FUNCTION: u64 = 64 << 10;

@@ -94,8 +94,6 @@ pub struct Operand {
     pub index: Option<&'static str>,
     /// What the base is multiplied with when it stands for the index.
     pub scale: u64,
-    /// What is added to the registers.
-    pub displacement: u64,
 }
 
 impl Operand {

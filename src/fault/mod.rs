@@ -63,7 +63,7 @@ pub use instruction::{Direction, Instruction, Kind, Operand};
 pub use residue::Residue;
 pub use scene::Scene;
 pub use space::Space;
-pub use window::{Class as WordClass, Word};
+pub use window::Class as WordClass;
 
 /// What was found.
 #[derive(Clone, Debug, Default)]
@@ -77,6 +77,8 @@ pub struct Findings {
     pub direction: Option<Direction>,
     /// What kind of address that is.
     pub access: Option<Access>,
+    /// One bit from a good address.
+    flip: Option<bit_flip::Flip>,
     /// Where rip is, and how it came there.
     pub control: Control,
     /// Why it ended itself.
@@ -87,8 +89,8 @@ pub struct Findings {
     contradiction: Option<x86_64::Contradiction>,
     /// What a signal left behind.
     pub residue: Option<Residue>,
-    /// The words around rsp.
-    pub window: Vec<Word>,
+    /// The words from 64 below rsp to the 63rd above.
+    pub window: Vec<WordClass>,
     /// Everything that speaks for or against the machine.
     pub evidence: Vec<Evidence>,
     /// One sentence, without a place.
@@ -106,6 +108,7 @@ pub fn judge(scene: &mut Scene<'_>) -> Findings {
     findings.address = access::address(scene, findings.instruction.as_ref());
     findings.direction = findings.address.map(|address| access::direction(scene, &findings, address));
     findings.access = access::classify(scene, &findings);
+    findings.flip = access::flip(scene, &findings);
     findings.contradiction = impossible::contradiction(scene, &findings);
     findings.residue = residue::find(scene);
     findings.window = window::around(scene);

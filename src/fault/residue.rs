@@ -123,10 +123,7 @@ fn read(scene: &mut Scene<'_>, frame: Addr, sp: Addr) -> Option<Residue> {
 /// known, from any of the bytes before from which it can be decoded.
 fn has_switched(scene: &Scene<'_>, ip: Addr, function: Option<Addr>) -> bool {
     const BACK: u64 = 64;
-    let from = |start: Addr| {
-        let length = usize::try_from(ip.offset_from(start)?).ok().filter(|n| *n > 0 && *n < FUNCTION)?;
-        x86_64::has_switched(&scene.code_bytes(start, length)?, start, ip)
-    };
+    let from = |start: Addr| x86_64::has_switched(&scene.code_between(start, ip)?, start, ip);
     if let Some(known) = function.and_then(from) {
         return known;
     }
@@ -135,6 +132,3 @@ fn has_switched(scene: &Scene<'_>, ip: Addr, function: Option<Addr>) -> bool {
     let yes = decoded.iter().filter(|switched| **switched).count();
     yes > decoded.len().saturating_sub(yes)
 }
-
-/// Bytes of a function that are decoded.
-const FUNCTION: usize = 64 << 10;

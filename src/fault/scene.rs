@@ -7,18 +7,10 @@ use crate::address::Addr;
 use crate::elfcore::{Machine, Origin, Registers, Segment, Siginfo};
 use crate::memory::Image;
 use crate::module::{CodeClass, Modules};
-use crate::unwind::{Base, Cache, Site, Stacks};
+use crate::unwind::{Ground, Site};
 
-/// Signals by number (signal(7)).
-pub(super) const SIGILL: u32 = 4;
-pub(super) const SIGTRAP: u32 = 5;
-pub(super) const SIGABRT: u32 = 6;
-pub(super) const SIGBUS: u32 = 7;
-pub(super) const SIGFPE: u32 = 8;
-pub(super) const SIGSEGV: u32 = 11;
-pub(super) const SIGSYS: u32 = 31;
-/// si_code of what the kernel cannot tell more of (asm-generic/siginfo.h).
-pub(super) const SI_KERNEL: i32 = 0x80;
+/// Bytes of the longest function that is decoded from its beginning.
+const FUNCTION: u64 = 64 << 10;
 
 /// One crash.
 pub struct Scene<'a> {
@@ -37,9 +29,7 @@ pub struct Scene<'a> {
     /// The loaded objects.
     pub modules: &'a Modules,
     /// For look-ups of call frame information.
-    pub stacks: &'a Stacks,
-    /// The same.
-    pub cache: &'a mut Cache,
+    pub ground: Ground<'a>,
 }
 
 impl Scene<'_> {
@@ -117,25 +107,27 @@ impl Scene<'_> {
 
     /// What stands before `address`, when that can be a return address.
     pub(super) fn site(&mut self, address: Addr) -> Site {
-        crate::unwind::site(self.image, self.modules, self.stacks, self.cache, address)
+        self.ground.site(address)
     }
 
     pub(super) fn is_return(&mut self, address: Addr) -> bool {
         !matches!(self.site(address), Site::Not | Site::Unknown)
     }
 
-    /// The frame of these registers by call frame information.
-    pub(super) fn base(&mut self, registers: &Registers, returns: bool) -> Option<Base> {
-        crate::unwind::base(self.image, self.modules, self.stacks, self.cache, registers, returns)
-    }
-
-    /// The registers of its caller, by the same.
-    pub(super) fn caller(&mut self, registers: &Registers, returns: bool) -> Option<Registers> {
-        crate::unwind::caller(self.image, self.modules, self.stacks, self.cache, registers, returns)
+    /// Whether the word at `at` is a return address; None when it was not kept.
+    pub(super) fn returns(&mut self, at: Option<Addr>) -> Option<bool> {
+        let word = self.image.u64(at?)?;
+        Some(self.is_return(Addr(word)))
     }
 
     /// The function at `address`: its start and length (0 unknown).
     pub(super) fn function(&mut self, address: Addr) -> Option<(Addr, u64)> {
-        crate::unwind::function(self.image, self.modules, self.stacks, self.cache, address)
+        self.ground.function(address)
+    }
+
+    /// Code from `start` up to `end`, when it can be that of one function.
+    pub(super) fn code_between(&self, start: Addr, end: Addr) -> Option<Vec<u8>> {
+        let length = end.offset_from(start).filter(|length| (1..=FUNCTION).contains(length))?;
+        self.code_bytes(start, usize::try_from(length).ok()?)
     }
 }

@@ -7,7 +7,8 @@
 
 use super::instruction::Direction;
 use crate::address::{Addr, AddrRange};
-use crate::elfcore::{FileMapping, Segment};
+use crate::elfcore::{Head, Segment};
+use crate::memory::Layout;
 
 /// The kernel maps nothing below vm.mmap_min_addr, 64 KiB.
 pub(super) const NULL_PAGES: u64 = 64 << 10;
@@ -15,25 +16,21 @@ pub(super) const NULL_PAGES: u64 = 64 << 10;
 /// Mappings by address.
 #[derive(Clone, Debug, Default)]
 pub struct Space {
-    segments: Vec<Segment>,
+    layout: Layout,
     files: Vec<AddrRange>,
 }
 
 impl Space {
     /// From the core's program headers and NT_FILE.
-    pub fn new(segments: &[Segment], files: &[FileMapping]) -> Space {
-        let mut segments: Vec<Segment> = segments.iter().filter(|s| !s.range.is_empty()).copied().collect();
-        segments.sort_by_key(|segment| segment.range.start);
-        let mut files: Vec<AddrRange> = files.iter().map(|file| file.range).collect();
+    pub fn new(head: &Head) -> Space {
+        let mut files: Vec<AddrRange> = head.files.iter().flatten().map(|file| file.range).collect();
         files.sort();
-        Space { segments, files }
+        Space { layout: Layout::new(head), files }
     }
 
     /// The mapping that holds an address.
     pub fn find(&self, address: Addr) -> Option<&Segment> {
-        let behind = self.segments.partition_point(|segment| segment.range.start <= address);
-        let segment = self.segments.get(behind.checked_sub(1)?)?;
-        segment.range.contains(address).then_some(segment)
+        self.layout.segment(address)
     }
 
     /// True when the mapping there is a file's.
@@ -49,13 +46,12 @@ impl Space {
 
     /// The mapping that ends at or below `address`, nearest first.
     pub(super) fn below(&self, address: Addr) -> Option<&Segment> {
-        let behind = self.segments.partition_point(|segment| segment.range.end <= address);
-        self.segments.get(behind.checked_sub(1)?)
+        self.layout.below(address)
     }
 
     /// The mapping that begins above `address`.
     pub(super) fn above(&self, address: Addr) -> Option<&Segment> {
-        self.segments.get(self.segments.partition_point(|segment| segment.range.start <= address))
+        self.layout.above(address)
     }
 }
 

@@ -48,26 +48,22 @@ impl Class {
     }
 }
 
-/// One word: its place relative to rsp, in words, and its class.
-pub type Word = (i32, Class);
-
 /// From 64 words below rsp to the 63rd above.
 /// Of a signal that was sent nothing: the stack is as it should be.
-pub(super) fn around(scene: &Scene<'_>) -> Vec<Word> {
+pub(super) fn around(scene: &Scene<'_>) -> Vec<Class> {
     if scene.was_sent() {
         return Vec::new();
     }
     let sp = Addr(scene.sp().0 & !7);
     let stack = scene.space.find(sp).map(|segment| segment.range);
     let Some(from) = sp.sub(WORDS.saturating_mul(8)) else { return Vec::new() };
-    let window: Vec<Word> = (0..WORDS.saturating_mul(2))
-        .zip(-64i32..)
-        .map(|(index, place)| {
+    let window: Vec<Class> = (0..WORDS.saturating_mul(2))
+        .map(|index| {
             let value = from.add(index.saturating_mul(8)).and_then(|at| scene.image.u64(at));
-            (place, value.map_or(Class::Missing, |value| class(scene, stack, value)))
+            value.map_or(Class::Missing, |value| class(scene, stack, value))
         })
         .collect();
-    if window.iter().all(|(_, class)| *class == Class::Missing) { Vec::new() } else { window }
+    if window.iter().all(|class| *class == Class::Missing) { Vec::new() } else { window }
 }
 
 fn class(scene: &Scene<'_>, stack: Option<crate::address::AddrRange>, value: u64) -> Class {

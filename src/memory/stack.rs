@@ -35,6 +35,8 @@ impl Layout {
     /// From the head of a core.
     pub fn new(head: &Head) -> Layout {
         let mut segments = head.segments.clone();
+        // One that holds nothing would hide one that begins at the same address.
+        segments.retain(|segment| !segment.range.is_empty());
         segments.sort_by_key(|segment| segment.range.start);
         Layout { segments, random: head.auxv.random, main: head.prpsinfo.as_ref().map(|info| info.pid) }
     }
@@ -44,6 +46,17 @@ impl Layout {
         let behind = self.segments.partition_point(|segment| segment.range.start <= address);
         let segment = self.segments.get(behind.checked_sub(1)?)?;
         segment.range.contains(address).then_some(segment)
+    }
+
+    /// The segment that ends at or below `address`, nearest first.
+    pub fn below(&self, address: Addr) -> Option<&Segment> {
+        let behind = self.segments.partition_point(|segment| segment.range.end <= address);
+        self.segments.get(behind.checked_sub(1)?)
+    }
+
+    /// The segment that begins above `address`.
+    pub fn above(&self, address: Addr) -> Option<&Segment> {
+        self.segments.get(self.segments.partition_point(|segment| segment.range.start <= address))
     }
 
     /// The stack that a stack pointer stands on, or has just run out of.

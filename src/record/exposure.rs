@@ -9,15 +9,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::schema::is_default;
 use super::{Hardware, Host, Id, Process, Serials};
 use crate::gap::Gap;
 
 /// The version of the exposure schema that this code writes.
 pub const EXPOSURE_SCHEMA: u16 = 1;
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
-}
 
 /// One census of one host.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -3,11 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::schema::{Frame, Hex, Trust};
-
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
-}
+use super::schema::{Frame, Hex, Trust, is_default};
 
 /// Why it died. docs/evidence.md has the codes.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -13,7 +13,7 @@ use crate::gap::Gap;
 /// The version this code writes. Readers accept any.
 pub const SCHEMA: u16 = 1;
 
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 

@@ -1,76 +1,46 @@
-//! Single questions about an address or a frame, for who looks closer at one.
+//! Single questions about a frame, for who looks closer at one.
 
 use super::cache::Cache;
 use super::cfi::Outcome;
-use super::ground::{Ground, Site, State};
+use super::ground::{Ground, State};
 use super::stacks::Stacks;
 use crate::address::Addr;
 use crate::elfcore::Registers;
 use crate::memory::Image;
 use crate::module::Modules;
 
-/// Where a frame begins, by call frame information.
+/// A frame, by call frame information alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Base {
+pub struct Outwards {
     /// The canonical frame address.
     pub cfa: Addr,
     /// It was counted from the stack pointer.
     pub by_sp: bool,
+    /// The registers of the caller.
+    pub caller: Registers,
 }
 
-fn ground<'a>(
-    image: &'a Image,
-    modules: &'a Modules,
-    stacks: &'a Stacks,
-    cache: &'a mut Cache,
-) -> Ground<'a> {
-    Ground { image, modules, stacks, cache }
-}
+impl<'a> Ground<'a> {
+    /// To be asked.
+    pub fn new(
+        image: &'a Image,
+        modules: &'a Modules,
+        stacks: &'a Stacks,
+        cache: &'a mut Cache,
+    ) -> Ground<'a> {
+        Ground { image, modules, stacks, cache }
+    }
 
-/// What stands before `address`.
-pub fn site(image: &Image, modules: &Modules, stacks: &Stacks, cache: &mut Cache, address: Addr) -> Site {
-    ground(image, modules, stacks, cache).site(address)
-}
-
-/// The function at `address`: its start and length (0 unknown).
-pub fn function(
-    image: &Image,
-    modules: &Modules,
-    stacks: &Stacks,
-    cache: &mut Cache,
-    address: Addr,
-) -> Option<(Addr, u64)> {
-    ground(image, modules, stacks, cache).function(address)
-}
-
-/// The frame that these registers are in; `returns`: their ip is a return
-/// address.
-pub fn base(
-    image: &Image,
-    modules: &Modules,
-    stacks: &Stacks,
-    cache: &mut Cache,
-    registers: &Registers,
-    returns: bool,
-) -> Option<Base> {
-    let state = State { registers: *registers, returns, sure: true };
-    let row = ground(image, modules, stacks, cache).row(state.lookup())?;
-    row.base(registers)
-}
-
-/// The registers of their caller, by call frame information alone.
-pub fn caller(
-    image: &Image,
-    modules: &Modules,
-    stacks: &Stacks,
-    cache: &mut Cache,
-    registers: &Registers,
-    returns: bool,
-) -> Option<Registers> {
-    let state = State { registers: *registers, returns, sure: true };
-    let row = ground(image, modules, stacks, cache).row(state.lookup())?;
-    match row.caller(registers, image) {
-        Outcome::Caller(caller) if !row.signal => Some(caller),
-        _ => None,
+    /// The frame of these registers (`returns`: their ip is a return address).
+    /// None for the outermost, a signal's, and where the canonical frame address
+    /// is no register and an offset.
+    pub fn outwards(&mut self, registers: &Registers, returns: bool) -> Option<Outwards> {
+        let state = State { registers: *registers, returns, sure: true };
+        let row = self.row(state.lookup()).filter(|row| !row.signal)?;
+        let (cfa, by_sp) = row.base(registers)?;
+        match row.caller(registers, self.image) {
+            Outcome::Caller(caller) => Some(Outwards { cfa, by_sp, caller }),
+            _ => None,
+        }
     }
 }

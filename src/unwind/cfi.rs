@@ -102,15 +102,16 @@ impl Row {
         }
     }
 
-    /// The canonical frame address, where it is a register and an offset.
-    pub(super) fn base(&self, registers: &Registers) -> Option<super::ask::Base> {
+    /// The canonical frame address, where it is a register and an offset, and
+    /// whether that is the stack pointer.
+    pub(super) fn base(&self, registers: &Registers) -> Option<(Addr, bool)> {
         let Cfa::Register(register, offset) = &self.cfa else { return None };
         let sp = match registers.machine() {
             Machine::X86_64 => 7,
             Machine::Aarch64 => 31,
         };
         let cfa = Addr(registers.dwarf(*register)?.wrapping_add_signed(*offset));
-        Some(super::ask::Base { cfa, by_sp: *register == sp })
+        Some((cfa, *register == sp))
     }
 
     /// The caller of the frame that has these registers.

@@ -29,8 +29,8 @@ pub enum Site {
     Direct(Addr),
 }
 
-/// Everything that a walk reads.
-pub(super) struct Ground<'a> {
+/// Everything that a walk reads; also what answers single questions ([`super::ask`]).
+pub struct Ground<'a> {
     pub(super) image: &'a Image,
     pub(super) modules: &'a Modules,
     pub(super) stacks: &'a Stacks,
@@ -80,8 +80,9 @@ impl Ground<'_> {
         }
     }
 
-    /// The function at an address: by its FDE, else by a symbol.
-    pub(super) fn function(&mut self, lookup: Addr) -> Option<Function> {
+    /// The function at an address, its start and length (0 unknown): by its
+    /// FDE, else by a symbol.
+    pub fn function(&mut self, lookup: Addr) -> Option<(Addr, u64)> {
         let CodeClass::InModule(index) = self.modules.code_class(lookup) else { return None };
         let module = self.modules.get(index)?;
         if let Some(row) = self.cache.row(self.modules, index, lookup) {
@@ -92,7 +93,7 @@ impl Ground<'_> {
     }
 
     /// What stands before `address`.
-    pub(super) fn site(&mut self, address: Addr) -> Site {
+    pub fn site(&mut self, address: Addr) -> Site {
         if !self.is_code(address.sub(1).unwrap_or_default()) {
             return Site::Not;
         }

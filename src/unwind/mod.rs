@@ -51,9 +51,9 @@ mod tail;
 mod walk;
 mod x86_64;
 
-pub use ask::{Base, base, caller, function, site};
+pub use ask::Outwards;
 pub use cache::Cache;
 pub use frame::{Cut, End, Frame, FrameKind, How, Walk};
-pub use ground::Site;
+pub use ground::{Ground, Site};
 pub use stacks::Stacks;
 pub use walk::walk;

@@ -26,7 +26,7 @@ pub fn walk(
     cache: &mut Cache,
 ) -> Walk {
     cache.begin();
-    let mut ground = Ground { image, modules, stacks, cache };
+    let mut ground = Ground::new(image, modules, stacks, cache);
     let mut state = State { registers: *registers, returns: false, sure: true };
     let mut keeper = Keeper::default();
     let mut how = How::Context;

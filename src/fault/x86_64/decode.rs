@@ -169,7 +169,6 @@ fn operand(decoded: &Decoded, memory: &UsedMemory, registers: &Registers) -> Opt
         base: name(base),
         index: name(index),
         scale,
-        displacement: memory.displacement(),
     })
 }
 

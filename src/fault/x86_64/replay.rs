@@ -32,6 +32,13 @@ pub(in crate::fault) struct Contradiction {
     pub(in crate::fault) lowest: u32,
 }
 
+impl Contradiction {
+    /// "bit 41", "17 bits".
+    pub(in crate::fault) fn how(&self) -> String {
+        if self.bits == 1 { format!("bit {}", self.lowest) } else { format!("{} bits", self.bits) }
+    }
+}
+
 /// Looks at the `wanted` registers; `code` is the whole function at `start`,
 /// `word` reads the stack.
 pub(in crate::fault) fn contradiction(
@@ -91,11 +98,11 @@ fn block(code: &[u8], start: Addr, ip: Addr) -> Option<Vec<Instruction>> {
     before.get(from..).map(<[Instruction]>::to_vec)
 }
 
-fn writes(instruction: &Instruction, register: Register) -> bool {
+fn writes(instruction: &Instruction, register: &str) -> bool {
     let mut factory = InstructionInfoFactory::new();
     let info = factory.info(instruction);
     info.used_registers().iter().any(|used| {
-        used.register().full_register() == register.full_register()
+        name(used.register()) == Some(register)
             && !matches!(used.access(), OpAccess::Read | OpAccess::CondRead | OpAccess::None)
     })
 }
@@ -108,28 +115,6 @@ fn stores(instruction: &Instruction) -> bool {
         .any(|memory| !matches!(memory.access(), OpAccess::Read | OpAccess::CondRead | OpAccess::NoMemAccess))
 }
 
-fn by_name(wanted: &str) -> Option<Register> {
-    const ALL: [Register; 16] = [
-        Register::RAX,
-        Register::RBX,
-        Register::RCX,
-        Register::RDX,
-        Register::RSI,
-        Register::RDI,
-        Register::RBP,
-        Register::RSP,
-        Register::R8,
-        Register::R9,
-        Register::R10,
-        Register::R11,
-        Register::R12,
-        Register::R13,
-        Register::R14,
-        Register::R15,
-    ];
-    ALL.into_iter().find(|register| name(*register) == Some(wanted))
-}
-
 /// The value that the reaching definition gave it, when that is known.
 fn expected(
     block: &[Instruction],
@@ -137,10 +122,9 @@ fn expected(
     registers: &Registers,
     word: &dyn Fn(Addr) -> Option<u64>,
 ) -> Option<u64> {
-    let register = by_name(wanted)?;
-    let at = block.iter().rposition(|instruction| writes(instruction, register))?;
+    let at = block.iter().rposition(|instruction| writes(instruction, wanted))?;
     let (definition, since) = (block.get(at)?, block.get(at.checked_add(1)?..)?);
-    if definition.op0_kind() != OpKind::Register || definition.op0_register().full_register() != register {
+    if definition.op0_kind() != OpKind::Register || name(definition.op0_register()) != Some(wanted) {
         return None;
     }
     let wide = definition.op0_register().size() == 8;
@@ -156,9 +140,9 @@ fn expected(
         if source == Register::RIP {
             return Some(definition.next_ip());
         }
-        let own = source.full_register() == register;
-        let changed = own || since.iter().any(|later| writes(later, source));
-        if changed { None } else { registers.by_name(name(source)?) }
+        let source = name(source)?;
+        let changed = source == wanted || since.iter().any(|later| writes(later, source));
+        if changed { None } else { registers.by_name(source) }
     };
     let narrow = |value: u64| if wide { value } else { value & 0xffff_ffff };
     match (definition.mnemonic(), definition.op1_kind()) {
