@@ -77,19 +77,33 @@ impl Tally {
     }
 
     /// Takes the lock that one counter holds; `None`: another one counts.
-    pub(super) fn lock(self) -> Option<Flock<File>> {
-        Flock::lock(self.0, FlockArg::LockExclusiveNonblock).ok()
+    pub(super) fn lock(self) -> Option<Counting> {
+        let lock = Flock::lock(self.0, FlockArg::LockExclusiveNonblock).ok()?;
+        let from = fstat(&*lock).map_or(0, |stat| stat.st_size);
+        Some(Counting { lock, from })
     }
 }
 
-/// Starts the tally again from a count.
-pub(super) fn restart(tally: &Flock<File>, counted: Amount) {
+/// A count that is under way.
+pub(super) struct Counting {
+    lock: Flock<File>,
+    /// Notes behind this offset came while it was.
+    from: i64,
+}
+
+/// Starts the tally again from a count. What was written meanwhile may not have
+/// been counted: its notes stay, and err towards an early count.
+pub(super) fn restart(counting: &Counting, counted: Amount) {
+    let tally = &counting.lock;
+    let mut later = vec![0; limits::SPOOL_TALLY.saturating_mul(8)];
+    let length = pread(&**tally, &mut later, counting.from).unwrap_or(0);
     let mut base = Vec::with_capacity(BASE);
     base.extend_from_slice(MAGIC);
     base.extend_from_slice(&counted.records.to_le_bytes());
     base.extend_from_slice(&counted.bytes.to_le_bytes());
     base.extend_from_slice(&crc32c::crc32c(&base).to_le_bytes());
     base.extend_from_slice(&[0; 4]);
+    base.extend_from_slice(later.get(..length).unwrap_or(&[]));
     if ftruncate(&**tally, 0).is_ok() {
         let _ = write_all(tally.as_fd(), &base);
     }

@@ -8,18 +8,17 @@
 //! again. [`Spool::retain`] is the daemon's: it counts each time, and also
 //! removes by age. `sweep` says which files go; limits are there.
 
-use std::fs::File;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, Flock};
+use nix::fcntl::AtFlags;
 use nix::sys::stat::fstatat;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::layout::{Part, is_regular};
 use super::name::{Kind, State, file_name};
 use super::sweep::Sweep;
-use super::tally::{Tally, restart};
+use super::tally::{Counting, Tally, restart};
 use super::{Entry, Item, RecordId, Spool, SpoolError, Step};
 use crate::limits;
 
@@ -115,7 +114,7 @@ impl Spool {
     fn finish(
         &self,
         sweep: &Sweep<'_>,
-        lock: Option<Flock<File>>,
+        lock: Option<Counting>,
         swept: Result<(), SpoolError>,
     ) -> Result<Vacuumed, SpoolError> {
         self.note_evicted(sweep.done.evicted);
