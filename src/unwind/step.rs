@@ -45,7 +45,10 @@ impl Ground<'_> {
     }
 
     fn by_code(&mut self, state: &State, strict: bool) -> Step {
-        let Some(row) = self.row(state.lookup()) else {
+        // A restorer without call frame information may begin where another
+        // function ends, whose row the look-up one less finds.
+        let row = self.row(state.lookup());
+        let Some(row) = row.filter(|row| row.signal || !self.trampoline_code(state.ip())) else {
             return self.without_cfi(state, strict);
         };
         match row.caller(&state.registers, self.image) {

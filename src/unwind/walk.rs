@@ -49,8 +49,9 @@ pub fn walk(
         if found.state.sp() <= state.sp() {
             // A leaf may keep its sp (aarch64), an interrupted one may be
             // anywhere.
-            let leaf =
-                how == How::Context && found.state.sp() == state.sp() && found.state.ip() != state.ip();
+            let leaf = matches!(how, How::Context | How::Signal)
+                && found.state.sp() == state.sp()
+                && found.state.ip() != state.ip();
             match switches.checked_sub(usize::from(!leaf)) {
                 Some(left) if leaf || ground.changes_stack(&state, &found.state) => switches = left,
                 _ => break End::Loop,
