@@ -37,12 +37,6 @@ impl Addr {
     pub fn align_down(self, unit: u64) -> Addr {
         Addr(self.0 & !unit.wrapping_sub(1))
     }
-
-    /// True for an address a 48-bit x86_64 user or kernel pointer can hold.
-    pub fn is_canonical(self) -> bool {
-        let top = self.0 >> 47;
-        top == 0 || top == 0x1_ffff
-    }
 }
 
 impl fmt::Debug for Addr {
@@ -104,13 +98,6 @@ mod tests {
         assert_eq!(Addr(0).sub(1), None);
         assert_eq!(Addr(u64::MAX - 1).range(4), None);
         assert_eq!(Addr(8).offset_from(Addr(16)), None);
-    }
-
-    #[test]
-    fn canonical_addresses_are_the_two_halves() {
-        assert!(Addr(0x7fff_ffff_ffff).is_canonical());
-        assert!(!Addr(0x8000_0000_0000).is_canonical());
-        assert!(Addr(0xffff_8000_0000_0000).is_canonical());
     }
 
     #[test]

@@ -12,6 +12,7 @@
 //! → unwind, key, ask the machine → full record over the minimal one
 //! ```
 
+mod abort_message;
 mod analysis;
 mod assembly;
 mod evidence;

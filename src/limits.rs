@@ -42,9 +42,22 @@ pub const CODE_AROUND: u64 = 256;
 pub const CODE_PAGE: u64 = 4096;
 /// Pages of code that words of the stack point into, which are kept live and
 /// compared as well: who ran last is among them. A page is read in 2 to 3 us.
-pub const CODE_PAGES: usize = 24;
-/// Words of stack on which they are looked for: as many below rsp as above.
-pub const CODE_WORDS: u64 = 256;
+pub const CODE_PAGES: usize = 32;
+/// Words of stack on which they are looked for, from rsp upwards.
+pub const CODE_WORDS: u64 = 2048;
+/// Of these the ones that go before the words below rsp, and as many of those.
+pub const CODE_WORDS_NEAR: u64 = 256;
+/// Return addresses whose calls are followed, and the steps of one: a call, its
+/// stub, the stub's slot.
+pub const CODE_CALLS: usize = 32;
+/// See [`CODE_CALLS`].
+pub const CODE_STEPS: usize = 3;
+/// Bytes of an abort's message.
+pub const ABORT_MESSAGE: usize = 1024;
+/// Bytes of read-only data of a module in which its pieces are looked for.
+pub const LITERALS: usize = 512 << 10;
+/// Links of a chain of a hash table of symbols.
+pub const SYMBOL_CHAIN: usize = 64;
 /// Bytes of a module's ELF header, program headers and notes.
 pub const MODULE_HEAD: u64 = 4096;
 /// Modules whose headers are read and whose files are opened.

@@ -42,10 +42,14 @@ pub(super) fn run(
     }
     record.register_classes =
         registers::classify(evidence, executable(evidence), |index| chosen.place.get(&index).copied());
-    record.fault =
-        fault::of(evidence, symbols.into_iter().flatten().collect(), &stacks, &mut cache, |index| {
-            chosen.place.get(&index).copied()
-        });
+    record.fault = fault::of(
+        evidence,
+        symbols.into_iter().flatten().collect(),
+        walks.callers(),
+        &stacks,
+        &mut cache,
+        |index| chosen.place.get(&index).copied(),
+    );
     record.process.build_id = executable(evidence).and_then(|module| module.build_id.clone()).map(Id);
     let path = executable(evidence).map(|module| text(&module.path));
     record.process.exe = record.process.exe.take().or(path);
@@ -74,6 +78,18 @@ struct Walks {
 }
 
 impl Walks {
+    /// The modules of the crashing thread's frames, each once.
+    fn callers(&self) -> Vec<usize> {
+        let mut all: Vec<usize> = Vec::new();
+        let frames = self.distinct.first().map_or(&[][..], |(walk, _)| &walk.frames);
+        for module in frames.iter().filter_map(|frame| frame.module) {
+            if !all.contains(&module) {
+                all.push(module);
+            }
+        }
+        all
+    }
+
     fn all(&mut self, evidence: &Evidence, stacks: &Stacks, cache: &mut Cache) {
         let mut seen: HashMap<Vec<(u64, u8)>, usize> = HashMap::new();
         let (mut late, mut many) = (0u64, 0u64);

@@ -8,7 +8,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::mappings;
+use super::{abort_message, mappings};
 use crate::config::Release;
 use crate::elfcore::Head;
 use crate::gap::{Gap, Stage};
@@ -35,6 +35,8 @@ pub(super) struct Evidence {
     pub(super) clocks: (Option<u64>, Option<u64>),
     pub(super) unconfined: Vec<String>,
     pub(super) gaps: Vec<Gap>,
+    /// What the C library noted of an abort; not for any record.
+    pub(super) message: Option<Vec<u8>>,
 }
 
 impl Evidence {
@@ -60,6 +62,11 @@ impl Evidence {
         evidence.clocks = clocks;
         if let Some(dying) = &dying {
             evidence.ask(dying, pidfd);
+            let noted = memory.as_ref().filter(|_| evidence.identity != Some(Identity::Lost));
+            let note = evidence.head.prpsinfo.as_ref().map(|info| info.pid);
+            evidence.message = noted.and_then(|memory| {
+                abort_message::read(evidence.head.siginfo, [note, arguments.pid], &evidence.modules, memory)
+            });
         }
         evidence
     }
@@ -91,10 +98,16 @@ impl Evidence {
         let plan = Plan::new(&head, &layout, &mappings);
         let (image, lost) = match live {
             Some(memory) => {
-                let (image, lost) = memory::live(memory, &plan, &layout);
-                let code = Plan::code(&head, &mappings, &image);
-                let pages = memory::live(memory, &code, &layout).0;
-                (image.and(pages), lost)
+                let (mut image, lost) = memory::live(memory, &plan, &layout);
+                for step in 0..=limits::CODE_STEPS {
+                    let plan = if step == 0 { Plan::code } else { Plan::callees };
+                    let more = plan(&head, &layout, &mappings, &image);
+                    if more.ranges().is_empty() {
+                        break;
+                    }
+                    image = image.and(memory::live(memory, &more, &layout).0);
+                }
+                (image, lost)
             }
             None => memory::from_stream(stream, &head, &plan),
         };
@@ -115,6 +128,7 @@ impl Evidence {
             killed: false,
             clocks: (None, None),
             unconfined: Vec::new(),
+            message: None,
             gaps,
             head,
         }

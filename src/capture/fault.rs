@@ -1,7 +1,7 @@
 //! What the room `fault` found, as the record says it.
 
 use super::evidence::Evidence;
-use crate::fault::{self, Difference, Findings, IpClass, Origin, Scene, Space, WordClass};
+use crate::fault::{self, Difference, Findings, IpClass, Origin, Receiver, Scene, Space, WordClass};
 use crate::record::{CodePage, Fault, Hex, Residue, Window, symptom_key};
 use crate::unwind::{Cache, Ground, Stacks};
 
@@ -10,6 +10,7 @@ use crate::unwind::{Cache, Ground, Stacks};
 pub(super) fn of(
     evidence: &Evidence,
     names: Vec<Vec<u8>>,
+    callers: Vec<usize>,
     stacks: &Stacks,
     cache: &mut Cache,
     place: impl Fn(usize) -> Option<u32>,
@@ -18,9 +19,13 @@ pub(super) fn of(
     let head = &evidence.head;
     let mut scene = Scene {
         siginfo: head.siginfo,
+        receiver: receiver(evidence),
+        live: evidence.facts.is_some(),
         registers: &thread.registers,
         threads: head.threads.len(),
         names,
+        callers,
+        message: evidence.message.as_deref(),
         space: Space::new(head),
         image: &evidence.image,
         modules: &evidence.modules,
@@ -31,6 +36,17 @@ pub(super) fn of(
         module.and_then(&place).and_then(|place| i32::try_from(place).ok()).unwrap_or(-1)
     };
     told(evidence, &findings, index)
+}
+
+fn receiver(evidence: &Evidence) -> Receiver {
+    let status = evidence.facts.as_ref().map(|facts| &facts.status);
+    let note = evidence.head.prpsinfo.as_ref();
+    // The note has what its own namespaces call them, as the siginfo does.
+    Receiver {
+        pid: status.and_then(|status| status.namespace_pid).or(note.map(|note| note.pid)),
+        parent: note.map(|note| note.ppid).or(status.and_then(|status| status.ppid)),
+        uid: note.map(|note| note.uid).or(status.and_then(|status| status.uid).map(|(real, _)| real)),
+    }
 }
 
 fn told(evidence: &Evidence, findings: &Findings, index: impl Fn(Option<usize>) -> i32) -> Fault {
@@ -63,6 +79,9 @@ fn told(evidence: &Evidence, findings: &Findings, index: impl Fn(Option<usize>) 
         from: from.map(own),
         via: via.map(own),
         off: control.off,
+        text: findings.template.clone(),
+        sender: findings.sender.map(|sender| own(sender.name())),
+        syscall: findings.syscall,
         code_page: findings.code_page.map(|page| {
             let (bit, offset) = match page.difference {
                 Difference::OneBit { bit, at } => (Some(bit), Some(Hex(at))),

@@ -17,7 +17,7 @@ use std::collections::HashSet;
 
 use super::evidence::Evidence;
 use crate::address::{Addr, AddrRange};
-use crate::elfcore::{Machine, Segment};
+use crate::elfcore::Segment;
 use crate::memory::Layout;
 use crate::module::{CodeClass, Module, Modules};
 use crate::record::{RegisterClass, RegisterClasses};
@@ -150,11 +150,11 @@ impl Space<'_> {
     }
 
     fn unmapped(&self, at: Addr) -> RegisterClass {
-        let canonical = match self.modules.machine() {
-            Machine::X86_64 => at.is_canonical(),
-            Machine::Aarch64 => matches!(at.0 >> 48, 0 | 0xffff),
-        };
-        if canonical { RegisterClass::Other } else { RegisterClass::Noncanonical }
+        if self.modules.machine().is_canonical(at) {
+            RegisterClass::Other
+        } else {
+            RegisterClass::Noncanonical
+        }
     }
 
     /// Bits from a mapping, -1 for more than [`FARTHEST`].
@@ -193,7 +193,7 @@ mod tests {
             mapping(0x7f10_0000_0000, 0, "", false),
             mapping(STACK, 0, "", false),
         ];
-        Modules::assemble(&mappings, &Image::default(), None, Machine::X86_64).0
+        Modules::assemble(&mappings, &Image::default(), None, crate::elfcore::Machine::X86_64).0
     }
 
     fn told(values: &[u64]) -> RegisterClasses {

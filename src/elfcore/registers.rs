@@ -23,6 +23,15 @@ impl Machine {
         }
     }
 
+    /// True for an address that a pointer of 48 bits can hold: 47 of them and
+    /// their sign on x86_64, either half's 48 on aarch64.
+    pub const fn is_canonical(self, address: Addr) -> bool {
+        match self {
+            Machine::X86_64 => matches!(address.0 >> 47, 0 | 0x1_ffff),
+            Machine::Aarch64 => matches!(address.0 >> 48, 0 | 0xffff),
+        }
+    }
+
     /// Names in the kernel's order.
     pub const fn register_names(self) -> &'static [&'static str] {
         match self {
@@ -182,6 +191,17 @@ impl Registers {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn canonical_addresses_are_the_two_halves_of_each_machine() {
+        let canonical = |machine: Machine, at: u64| machine.is_canonical(Addr(at));
+        assert!(
+            canonical(Machine::X86_64, 0x7fff_ffff_ffff) && canonical(Machine::Aarch64, 0xffff_ffff_ffff)
+        );
+        assert!(!canonical(Machine::X86_64, 0x8000_0000_0000));
+        assert!(!canonical(Machine::Aarch64, 0x1_0000_0000_0000));
+        assert!(canonical(Machine::X86_64, 0xffff_8000_0000_0000));
+    }
 
     #[test]
     fn dwarf_numbers_follow_the_psabi() {

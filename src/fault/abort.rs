@@ -1,12 +1,15 @@
 //! Why a program ended itself, by the functions that its abort went through.
 //!
 //! Names come from symbol tables, so a static and stripped program says no more
-//! than that it aborted. No text of an assertion or exception is read: it may
-//! hold what the program's users typed.
+//! than that it aborted. Of the message that the C library keeps only what the
+//! modules' own files contain is told ([`message`]): the rest may be what the
+//! program's users typed.
 
+use super::message;
 use super::scene::Scene;
 use crate::elfcore::SI_TKILL;
 use crate::elfcore::signal::SIGABRT;
+use crate::limits;
 
 /// How the chain above abort() begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +101,22 @@ impl Abort {
             Abort::Sent => "sent",
         }
     }
+}
+
+/// Modules whose literals are looked through: the program, the C library and
+/// who called them.
+const MODULES: usize = 4;
+
+/// The message's template.
+pub(super) fn template(scene: &Scene<'_>) -> Option<String> {
+    let text = scene.message?;
+    let data: Vec<Vec<u8>> = scene
+        .callers
+        .iter()
+        .take(MODULES)
+        .filter_map(|index| scene.modules.literals(*index, limits::LITERALS))
+        .collect();
+    message::template(text, &data)
 }
 
 /// Looks at a SIGABRT that was sent; None for any other signal.

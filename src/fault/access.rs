@@ -19,6 +19,7 @@ const LARGEST: u64 = 128 << 20;
 const GUARD_GAP: u64 = 1 << 20;
 /// si_code of SIGSEGV and SIGBUS (asm-generic/siginfo.h).
 const SEGV_PKUERR: i32 = 4;
+const SEGV_CPERR: i32 = 10;
 const BUS_ADRALN: i32 = 1;
 const BUS_ADRERR: i32 = 2;
 const BUS_MCEERR_AR: i32 = 4;
@@ -86,6 +87,10 @@ pub(super) fn address(scene: &Scene<'_>, instruction: Option<&Instruction>) -> O
     if scene.was_sent() || ![SIGSEGV, SIGBUS].contains(&scene.signal()) {
         return None;
     }
+    // A shadow stack's fault is of the return address, not of an access.
+    if scene.signal() == SIGSEGV && scene.code() == SEGV_CPERR {
+        return None;
+    }
     if let Some(told) = scene.told_address() {
         return Some(told);
     }
@@ -93,11 +98,11 @@ pub(super) fn address(scene: &Scene<'_>, instruction: Option<&Instruction>) -> O
         return None;
     }
     let instruction = instruction.filter(|i| i.kind != Kind::Privileged)?;
-    if let Some(target) = scene.target(instruction).filter(|target| !target.is_canonical()) {
+    if let Some(target) = scene.target(instruction).filter(|target| !scene.is_address(*target)) {
         return Some(target);
     }
     let operands = || instruction.operands.iter();
-    let none = operands().find(|operand| !operand.address.is_canonical());
+    let none = operands().find(|operand| !scene.is_address(operand.address));
     let misaligned = || operands().find(|operand| is_misaligned(operand));
     none.or_else(misaligned).map(|operand| operand.address)
 }
@@ -120,7 +125,7 @@ pub fn operand(findings: &Findings, address: Addr) -> Option<&Operand> {
 /// What was wanted of the address.
 pub(super) fn direction(scene: &Scene<'_>, findings: &Findings, address: Addr) -> Direction {
     let target = findings.instruction.as_ref().and_then(|instruction| scene.target(instruction));
-    if is_fetch(scene, address) || target == Some(address) && !address.is_canonical() {
+    if is_fetch(scene, address) || target == Some(address) && !scene.is_address(address) {
         return Direction::Execute;
     }
     operand(findings, address).map_or(Direction::Read, Operand::direction)
@@ -148,7 +153,7 @@ pub(super) fn classify(scene: &Scene<'_>, findings: &Findings) -> Option<Access>
     if let Some(filler) = pointer(scene, findings, address).and_then(filler) {
         return Some(Access::Filler(filler));
     }
-    if !address.is_canonical() {
+    if !scene.is_address(address) {
         let text = pointer(scene, findings, address).is_some_and(is_text);
         return Some(if text { Access::Text } else { Access::NonCanonical });
     }
@@ -256,6 +261,18 @@ fn may_be_flipped(access: Access) -> bool {
     )
 }
 
+/// The good address is in the first page of a mapping that the bit's distance is
+/// a multiple of: rows of a matrix, slots of a pool.
+fn is_stride(scene: &Scene<'_>, address: Addr, bit: u32) -> bool {
+    let distance = 1u64 << (bit & 63);
+    let good = Addr(address.0 ^ distance);
+    let Some(segment) = scene.space.find(good).filter(|_| bit < bit_flip::FAR && address > good) else {
+        return false;
+    };
+    let near = good.offset_from(segment.range.start).is_some_and(|offset| offset < 4096);
+    near && distance.checked_rem(segment.range.len().max(1)) == Some(0)
+}
+
 /// See [`bit_flip::find`]; only one that tells something.
 pub(super) fn flip(scene: &Scene<'_>, findings: &Findings) -> Option<bit_flip::Flip> {
     let address = findings.address?;
@@ -263,5 +280,14 @@ pub(super) fn flip(scene: &Scene<'_>, findings: &Findings) -> Option<bit_flip::F
     let flip = bit_flip::find(scene, findings, address, findings.direction?)?;
     // What was run over is a low bit from its buffer, whose pointer is at hand.
     let run_over = matches!(findings.access, Some(Access::Behind(_))) && flip.bit < bit_flip::FAR;
-    Some(flip).filter(|flip| !run_over && flip.is_telling())
+    // An array's own address is good: its index is not, by more than a bit.
+    let indexed = operand(findings, address).is_some_and(|operand| {
+        let base = operand.base.and_then(|name| scene.registers.by_name(name));
+        operand.index.is_some() && base.is_some_and(|base| scene.space.find(Addr(base)).is_some())
+    });
+    // What is mapped, but not for this, is as a rule another object.
+    let wild = findings.access == Some(Access::Wild);
+    // A stride that is a power of two leads from the mapping's own beginning.
+    let run_over = run_over || is_stride(scene, address, flip.bit);
+    Some(flip).filter(|flip| !run_over && flip.is_telling() && (flip.is_far() || wild && !indexed))
 }

@@ -79,6 +79,11 @@ pub(super) fn find(
 impl Flip {
     /// Rare among wild pointers of software.
     pub(super) fn is_telling(&self) -> bool {
+        self.is_far() || self.witness == Witness::Near
+    }
+
+    /// Further than a buffer is long, or the right pointer is known.
+    pub(super) fn is_far(&self) -> bool {
         self.witness == Witness::Equal || self.bit >= FAR && !(self.null && self.bit < 20)
     }
 }
@@ -88,7 +93,9 @@ fn words(scene: &Scene<'_>, but: Option<&str>) -> Vec<u64> {
     let machine = scene.registers.machine();
     let general = machine.register_names().iter().zip(scene.registers.values());
     let mut words: Vec<u64> = general
-        .filter(|(name, _)| Some(**name) != but && !["rip", "eflags", "orig_rax"].contains(*name))
+        .filter(|(name, _)| {
+            Some(**name) != but && !["rip", "eflags", "orig_rax", "pc", "pstate"].contains(*name)
+        })
         .map(|(_, value)| *value)
         .collect();
     let from = Addr(scene.sp().0 & !7).sub(WORDS.saturating_mul(8)).unwrap_or_default();

@@ -53,22 +53,32 @@ pub(super) fn sentence(scene: &Scene<'_>, findings: &Findings) -> Option<String>
             }
             Code::NoDivision => "a division error of an instruction that does not divide".to_owned(),
             Code::DivisionFine => "a division error of a division that works".to_owned(),
-            _ => "an illegal instruction that every such processor has".to_owned(),
+            _ => "an illegal instruction that the processor has".to_owned(),
         });
     }
     if let Some(to) = findings.control.to {
         return Some(jump(findings, to));
     }
     if let Some(abort) = findings.abort {
+        if let Some(off) = findings.control.off {
+            return Some(format!(
+                "the stack protector read another slot than its own: the stack pointer is {off:+} bytes off"
+            ));
+        }
         return Some(abort.words().to_owned());
     }
     match scene.signal() {
         SIGSEGV | SIGBUS if !scene.was_sent() => memory(scene, findings),
-        SIGFPE => Some(division(findings)),
-        SIGILL => illegal(findings),
-        SIGTRAP => Some("a breakpoint, or a check that the compiler put there".to_owned()),
-        SIGSYS => Some("a system call that seccomp forbids".to_owned()),
-        _ => None,
+        SIGFPE if !scene.was_sent() => Some(division(findings)),
+        SIGILL if !scene.was_sent() => illegal(findings),
+        SIGTRAP if !scene.was_sent() => {
+            Some("a breakpoint, or a check that the compiler put there".to_owned())
+        }
+        SIGSYS if !scene.was_sent() => {
+            let number = findings.syscall.map_or(String::new(), |number| format!(": number {number}"));
+            Some(format!("a system call that seccomp forbids{number}"))
+        }
+        _ => findings.sender.map(|sender| format!("{} sent the signal", sender.words())),
     }
 }
 
@@ -87,6 +97,9 @@ fn jump(findings: &Findings, to: IpClass) -> String {
     match (findings.control.origin, findings.control.off) {
         (Origin::Return, Some(off)) => {
             format!("return to {to}: the stack pointer is {off:+} bytes from the return address")
+        }
+        (Origin::Return, None) if findings.control.misaligned => {
+            format!("return to {to}: the stack pointer is no multiple of 16, the return address is elsewhere")
         }
         (Origin::Return, None) => format!("return to {to}: the return address was overwritten"),
         (Origin::Call(Some(register)), _) => format!("call of a bad function pointer, in {register}: {to}"),
@@ -169,7 +182,11 @@ pub(super) fn symptoms(scene: &Scene<'_>, findings: &Findings) -> String {
         Origin::Return => "ret",
         Origin::Call(_) => "call",
     };
-    let off = findings.control.off.map_or("-".to_owned(), |off| format!("{off:+}"));
+    let off = match (findings.control.off, findings.control.misaligned) {
+        (Some(off), _) => format!("{off:+}"),
+        (None, true) => "?".to_owned(),
+        (None, false) => "-".to_owned(),
+    };
     let codes: Vec<&str> = findings.evidence.iter().map(|evidence| evidence.code.name()).collect();
     format!(
         "{}/{} {kind} {direction} {access} {null} {} {origin} {off} {} {}",

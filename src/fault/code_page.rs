@@ -10,17 +10,21 @@
 
 use super::scene::Scene;
 use crate::address::AddrRange;
+use crate::bytes::Bytes;
+use crate::elfcore::Machine;
 
 /// A page (of what is compared; larger pages are compared in part).
 const PAGE: u64 = 4096;
 /// Pages that are compared: those of rip and of the stack's words.
-const MOST: usize = 64;
+const MOST: usize = 128;
 /// Bytes that a hot patch, a trace point or a far jump takes.
 const PATCH: u64 = 16;
 /// Bytes of a page that differ when it is another page altogether.
 const OTHER_PAGE: u64 = 512;
 /// int3.
 const BREAKPOINT: u8 = 0xcc;
+/// brk, of aarch64, without its number.
+const BRK: (u32, u32) = (0xffe0_001f, 0xd420_0000);
 
 /// How they differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,12 +126,12 @@ fn compare(scene: &Scene<'_>, module: usize, range: AddrRange) -> Option<CodePag
     let memory = scene.image.read(range.start, length)?;
     let linked = scene.modules.get(module)?.linked(range.start);
     let file = scene.modules.file_code(module, linked, length)?;
-    let difference = differ(memory.as_slice(), &file, linked);
+    let difference = differ(scene.machine(), memory.as_slice(), &file, linked);
     Some(CodePage { module, compared: range.len(), difference })
 }
 
 /// Compares bytes of memory with those of a file that are linked at `linked`.
-pub fn differ(memory: &[u8], file: &[u8], linked: u64) -> Difference {
+pub fn differ(machine: Machine, memory: &[u8], file: &[u8], linked: u64) -> Difference {
     let differing: Vec<(u64, u8, u8)> = (0u64..)
         .zip(memory.iter().zip(file))
         .filter(|(_, (memory, file))| memory != file)
@@ -138,12 +142,22 @@ pub fn differ(memory: &[u8], file: &[u8], linked: u64) -> Difference {
         .iter()
         .map(|(_, memory, file)| (memory ^ file).count_ones())
         .fold(0u32, u32::saturating_add);
+    let word = |at: u64| {
+        let start =
+            usize::try_from(at).ok()?.checked_sub(usize::try_from(linked.wrapping_add(at) & 3).ok()?)?;
+        Bytes::new(memory).u32(start)
+    };
+    let breaks = |(at, byte, _): &(u64, u8, u8)| match machine {
+        Machine::X86_64 => *byte == BREAKPOINT,
+        Machine::Aarch64 => word(*at).is_some_and(|word| word & BRK.0 == BRK.1),
+    };
+    // First: 0xcc is one bit from a REX prefix.
+    if differing.iter().all(breaks) {
+        return Difference::Breakpoint;
+    }
     if bits == 1 {
         let at = linked.wrapping_add(first.0);
         return Difference::OneBit { bit: (first.1 ^ first.2).trailing_zeros(), at };
-    }
-    if differing.iter().all(|(_, memory, _)| *memory == BREAKPOINT) {
-        return Difference::Breakpoint;
     }
     if differing.len() as u64 >= OTHER_PAGE {
         return Difference::OtherPage;
@@ -153,7 +167,14 @@ pub fn differ(memory: &[u8], file: &[u8], linked: u64) -> Difference {
     let begins = |at: u64| usize::try_from(at).ok().and_then(|at| memory.get(at)).copied();
     let patch = |byte: Option<u8>| matches!(byte, Some(0xe8 | 0xe9 | 0xeb | 0x90 | 0xcc));
     let near = [first.0, first.0.saturating_sub(1)];
-    if span < PATCH && differing.len() > 1 && near.iter().any(|at| patch(begins(*at))) {
+    let patched = match machine {
+        Machine::X86_64 => near.iter().any(|at| patch(begins(*at))),
+        // b, bl, nop.
+        Machine::Aarch64 => {
+            word(first.0).is_some_and(|word| word & 0x7c00_0000 == 0x1400_0000 || word == 0xd503_201f)
+        }
+    };
+    if span < PATCH && differing.len() > 1 && patched {
         return Difference::Patched;
     }
     Difference::Several { bits }
@@ -176,10 +197,10 @@ mod tests {
                 let mut memory = file.clone();
                 memory[at] ^= 1 << bit;
                 let expected = Difference::OneBit { bit, at: 0x5000 + at as u64 };
-                assert_eq!(differ(&memory, &file, 0x5000), expected);
+                assert_eq!(differ(Machine::X86_64, &memory, &file, 0x5000), expected);
             }
         }
-        assert_eq!(differ(&file, &file, 0), Difference::None);
+        assert_eq!(differ(Machine::X86_64, &file, &file, 0), Difference::None);
     }
 
     #[test]
@@ -188,14 +209,34 @@ mod tests {
         let with = |at: usize, bytes: &[u8]| {
             let mut memory = file.clone();
             memory[at..at + bytes.len()].copy_from_slice(bytes);
-            differ(&memory, &file, 0)
+            differ(Machine::X86_64, &memory, &file, 0)
         };
         assert_eq!(with(100, &[0xcc]), Difference::Breakpoint);
+        let mut prefix = file.clone();
+        prefix[7] = 0x4c;
+        let mut probed = prefix.clone();
+        probed[7] = 0xcc;
+        assert_eq!(differ(Machine::X86_64, &probed, &prefix, 0), Difference::Breakpoint);
         assert_eq!(with(100, &[0xe9, 1, 2, 3, 4]), Difference::Patched);
         assert_eq!(with(100, &[0xe8, 0x55, 2, 3, 4]), Difference::Patched);
         assert_eq!(with(100, &[0x0f; 600]), Difference::OtherPage);
         assert_eq!(with(100, &[0x56 ^ 0x01 ^ 0x04]), Difference::Several { bits: 2 });
         assert_eq!(with(100, &[0x51, 0x55, 0x54]), Difference::Several { bits: 2 });
+    }
+
+    #[test]
+    fn breakpoints_and_patches_of_aarch64_are_words() {
+        let file = vec![0x55; 4096];
+        let with = |word: u32| {
+            let mut memory = file.clone();
+            memory[100..104].copy_from_slice(&word.to_le_bytes());
+            differ(Machine::Aarch64, &memory, &file, 0x1000)
+        };
+        assert_eq!(with(0xd420_0000), Difference::Breakpoint);
+        assert_eq!(with(0xd420_00a0), Difference::Breakpoint);
+        assert_eq!(with(0x1400_1234), Difference::Patched);
+        assert_eq!(with(0x5555_5556), Difference::Several { bits: 2 });
+        assert_eq!(with(0x5555_5554), Difference::OneBit { bit: 0, at: 0x1064 });
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! Where control was, and how it came there.
 
+use super::abort::Abort;
 use super::instruction::{Instruction, Kind, Target};
 use super::scene::Scene;
 use super::space::NULL_PAGES;
-use super::x86_64;
+use super::{aarch64, x86_64};
 use crate::address::Addr;
 use crate::elfcore::SI_KERNEL;
 use crate::elfcore::signal::SIGSEGV;
@@ -60,10 +61,10 @@ pub enum Origin {
     /// Not told, or rip is code.
     #[default]
     Unknown,
-    /// A return: the slot below rsp holds rip.
+    /// A return: the slot below rsp, or the link register, holds rip.
     Return,
-    /// A call, whose return address is at rsp; through this register, else
-    /// through memory.
+    /// A call, whose return address is at rsp or in the link register; through
+    /// this register, else through memory.
     Call(Option<&'static str>),
 }
 
@@ -80,28 +81,56 @@ pub struct Control {
     /// rsp is so many bytes from where call frame information wants it: the
     /// return address is there instead.
     pub off: Option<i64>,
+    /// rsp is no multiple of 16 where the psABI wants one, and no return address
+    /// lies beside it.
+    pub misaligned: bool,
 }
 
 /// Looks.
-pub(super) fn look(scene: &mut Scene<'_>, instruction: Option<&Instruction>) -> Control {
+pub(super) fn look(
+    scene: &mut Scene<'_>,
+    instruction: Option<&Instruction>,
+    abort: Option<Abort>,
+) -> Control {
     let ip = class(scene);
     let mut control = Control { ip, ..Control::default() };
-    if scene.machine() != Machine::X86_64 || scene.was_sent() {
+    if scene.was_sent() && scene.machine() == Machine::X86_64 && abort == Some(Abort::StackSmashed) {
+        // What looks like a smashed canary may be another slot than its own.
+        let registers = *scene.registers;
+        off_by_frame(scene, &registers, false, &mut control);
+    }
+    if scene.was_sent() {
         return control;
     }
     if ip.is_nowhere() {
         control.to = Some(ip);
-        nowhere(scene, &mut control);
+        match scene.machine() {
+            Machine::X86_64 => nowhere(scene, &mut control),
+            Machine::Aarch64 => control.origin = linked(scene),
+        }
+        return control;
+    }
+    // aarch64 branches first and faults then, and refuses a stack pointer that
+    // is not a multiple of 16.
+    if scene.machine() == Machine::Aarch64 {
         return control;
     }
     if let Some(instruction) = instruction {
         refused(scene, instruction, &mut control);
     }
-    if control.off.is_none() && ip == IpClass::Code {
+    if control.off.is_none() && !control.misaligned && ip == IpClass::Code {
         let registers = *scene.registers;
-        control.off = off_by_frame(scene, &registers, false);
+        off_by_frame(scene, &registers, false, &mut control);
     }
     control
+}
+
+impl Control {
+    /// rsp is not where it should be; where it should be may be known.
+    fn found(&mut self, off: Option<i64>) {
+        self.off = off;
+        self.misaligned = off.is_none();
+    }
 }
 
 /// A jump to what is no address fails at the jump.
@@ -109,7 +138,7 @@ fn refused(scene: &mut Scene<'_>, instruction: &Instruction, control: &mut Contr
     if scene.signal() != SIGSEGV || scene.code() != SI_KERNEL {
         return;
     }
-    if scene.target(instruction).is_none_or(Addr::is_canonical) {
+    if scene.target(instruction).is_none_or(|target| scene.is_address(target)) {
         return;
     }
     control.to = Some(IpClass::NonCanonical);
@@ -118,11 +147,25 @@ fn refused(scene: &mut Scene<'_>, instruction: &Instruction, control: &mut Contr
         (_, Target::Register(register)) => Origin::Call(Some(register)),
         _ => Origin::Call(None),
     };
+    let sp = scene.sp();
+    if control.origin == Origin::Return
+        && let Some(back) = sp.add(8).and_then(|slot| scene.image.u64(slot)).map(Addr)
+        && called_through(scene, back) == Some(None)
+        && matches!(scene.site(back), Site::Direct(_))
+    {
+        // A thunk's return is a call's jump.
+        control.origin = Origin::Call(None);
+    }
     if control.origin == Origin::Return {
         // The return did not happen: its slot is still at rsp.
         let sp = scene.sp();
         if sp.0 & 0xf == 0 {
-            control.off = beside(scene, sp.add(8), sp.sub(8));
+            control.found(beside(scene, sp.add(8), sp.sub(8)));
+        } else {
+            control.off = {
+                let ip = scene.ip();
+                own_return(scene, ip, sp)
+            };
         }
     }
 }
@@ -136,12 +179,30 @@ fn beside(scene: &mut Scene<'_>, above: Option<Addr>, below: Option<Addr>) -> Op
     (scene.returns(below) == Some(true)).then_some(8)
 }
 
+/// The same where the alignment says nothing (compilers do not keep it for
+/// functions that only they call): the word beside is the return address of a
+/// call to this very function, and the slot's is none.
+fn own_return(scene: &mut Scene<'_>, ip: Addr, slot: Addr) -> Option<i64> {
+    if scene.returns(Some(slot)) != Some(false) {
+        return None;
+    }
+    let (start, _) = scene.function(ip)?;
+    let mut calls = |at: Option<Addr>| {
+        let word = at.and_then(|at| scene.image.u64(at)).map(Addr);
+        word.is_some_and(|word| scene.site(word) == Site::Direct(start))
+    };
+    if calls(slot.add(8)) {
+        return Some(-8);
+    }
+    calls(slot.sub(8)).then_some(8)
+}
+
 fn class(scene: &mut Scene<'_>) -> IpClass {
     let ip = scene.ip();
     if ip.0 < NULL_PAGES {
         return IpClass::Null;
     }
-    if !ip.is_canonical() {
+    if !scene.is_address(ip) {
         return IpClass::NonCanonical;
     }
     match scene.modules.code_class(ip) {
@@ -160,8 +221,8 @@ fn is_stack(scene: &Scene<'_>, address: Addr) -> bool {
 }
 
 fn is_middle(scene: &mut Scene<'_>, ip: Addr) -> bool {
-    if scene.machine() != Machine::X86_64 {
-        return false;
+    if scene.machine() == Machine::Aarch64 {
+        return ip.0 & 3 != 0;
     }
     let Some((start, length)) = scene.function(ip) else { return false };
     let inside = length == 0 || ip.offset_from(start).is_some_and(|before| before < length);
@@ -187,14 +248,26 @@ fn nowhere(scene: &mut Scene<'_>, control: &mut Control) {
             let mut caller = *scene.registers;
             caller.set_ip(back);
             caller.set_sp(sp.add(8).unwrap_or(sp));
-            control.off = off_by_frame(scene, &caller, true);
+            off_by_frame(scene, &caller, true, control);
+            // A call finds rsp a multiple of 16 and pushes 8 bytes.
+            control.misaligned |= control.off.is_none() && sp.0 & 0xf == 0;
             return;
         }
     }
     if popped {
         control.origin = Origin::Return;
-        control.off = off_by_return(scene);
+        off_by_return(scene, control);
     }
+}
+
+/// A jump to nowhere on aarch64: a return goes where the link register points,
+/// a call leaves its return address there.
+fn linked(scene: &mut Scene<'_>) -> Origin {
+    let (ip, back) = (scene.ip(), scene.registers.lr());
+    if back == ip {
+        return Origin::Return;
+    }
+    called_through(scene, back).map_or(Origin::Unknown, Origin::Call)
 }
 
 /// The register of the indirect call before `back` (None: through memory); no
@@ -203,12 +276,19 @@ fn called_through(scene: &mut Scene<'_>, back: Addr) -> Option<Option<&'static s
     match scene.site(back) {
         Site::Indirect => {
             let bytes = back.sub(8).and_then(|start| scene.code_bytes(start, 8));
-            Some(bytes.and_then(|bytes| x86_64::target_register(&bytes, back)))
+            Some(bytes.and_then(|bytes| match scene.machine() {
+                Machine::X86_64 => x86_64::target_register(&bytes, back),
+                Machine::Aarch64 => aarch64::target_register(&bytes),
+            }))
         }
         // A call of a stub, which jumps through its table.
         Site::Direct(stub) => {
             let bytes = scene.code_bytes(stub, 16)?;
-            x86_64::is_stub(&bytes, stub).then_some(None)
+            let is_stub = match scene.machine() {
+                Machine::X86_64 => x86_64::is_stub(&bytes, stub) || x86_64::is_thunk(&bytes, stub),
+                Machine::Aarch64 => aarch64::is_stub(&bytes),
+            };
+            is_stub.then_some(None)
         }
         Site::Not | Site::Unknown => None,
     }
@@ -217,34 +297,37 @@ fn called_through(scene: &mut Scene<'_>, back: Addr) -> Option<Option<&'static s
 /// After a return rsp is a multiple of 16 (System V psABI 3.2.2). When it is
 /// not, and the word on one side is a return address, the return took its
 /// neighbour.
-fn off_by_return(scene: &mut Scene<'_>) -> Option<i64> {
+fn off_by_return(scene: &mut Scene<'_>, control: &mut Control) {
     let sp = scene.sp();
-    if sp.0 & 0xf != 8 {
-        return None;
+    if sp.0 & 0xf == 8 {
+        // The return address still lies at rsp: the one taken was 8 below it.
+        control.found(beside(scene, Some(sp), sp.sub(16)));
     }
-    // The return address still lies at rsp: the one taken was 8 below it.
-    beside(scene, Some(sp), sp.sub(16))
 }
 
-/// Frames that are looked at outwards.
-const FRAMES: usize = 8;
+/// Frames that are looked at outwards: an abort's own are six.
+const FRAMES: usize = 12;
 
 /// The return address is not where call frame information says, but one word
 /// beside it, where the stack would be aligned. Looked for in the frame of
 /// `registers` and, while each leads to its caller, in the ones around it.
-fn off_by_frame(scene: &mut Scene<'_>, registers: &Registers, returns: bool) -> Option<i64> {
+fn off_by_frame(scene: &mut Scene<'_>, registers: &Registers, returns: bool, control: &mut Control) {
     let (mut registers, mut returns) = (*registers, returns);
     for _ in 0..FRAMES {
         // The outermost frame has no return address to be beside.
-        let frame = scene.ground.outwards(&registers, returns)?;
-        let slot = frame.cfa.sub(8)?;
+        let Some(frame) = scene.ground.outwards(&registers, returns) else { return };
+        let Some(slot) = frame.cfa.sub(8) else { return };
         if frame.by_sp && frame.cfa.0 & 0xf == 8 && scene.returns(Some(slot)) == Some(false) {
-            return beside(scene, slot.add(8), slot.sub(8));
+            control.found(beside(scene, slot.add(8), slot.sub(8)));
+            return;
+        }
+        control.off = own_return(scene, registers.ip(), slot).filter(|_| frame.by_sp);
+        if control.off.is_some() {
+            return;
         }
         if frame.caller.sp() <= registers.sp() {
-            return None;
+            return;
         }
         (registers, returns) = (frame.caller, true);
     }
-    None
 }

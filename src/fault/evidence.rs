@@ -44,10 +44,14 @@ pub enum Code {
     IpMiddle,
     /// rsp is a word from where it should be.
     StackOff,
+    /// rsp is no multiple of 16 where it should be one.
+    Misaligned,
     /// A pointer that is no address, one bit from a good one.
     FlipNonCanonical,
     /// An unmapped pointer, one bit from a good one.
     FlipUnmapped,
+    /// The same of a low bit, from a page that something else points into.
+    FlipNear,
     /// The good pointer is still in a register or stack word.
     FlipWitness,
     /// A null pointer but for one bit.
@@ -81,8 +85,10 @@ impl Code {
             Code::ValidIllegal => "E-ILL-VALID",
             Code::IpMiddle => "E-IP-MIDDLE",
             Code::StackOff => "E-RSP-OFF8",
+            Code::Misaligned => "E-RSP-MISALIGNED",
             Code::FlipNonCanonical => "E-BITFLIP-NONCANON",
             Code::FlipUnmapped => "E-BITFLIP-UNMAPPED",
+            Code::FlipNear => "E-BITFLIP-NEAR",
             Code::FlipWitness => "E-BITFLIP-WITNESS",
             Code::FlipNull => "E-BITFLIP-NULL",
             Code::Residue => "E-SIGNAL-RESIDUE",
@@ -123,6 +129,9 @@ pub(super) fn gather(scene: &Scene<'_>, findings: &Findings) -> Vec<Evidence> {
         let how = if findings.control.origin == Origin::Return { "at the return" } else { "in its frame" };
         say(Code::StackOff, format!("rsp is {off:+} bytes from where it should be, {how}"));
     }
+    if findings.control.misaligned {
+        say(Code::Misaligned, "rsp is no multiple of 16 where the psABI wants one".to_owned());
+    }
     flips(scene, findings, &mut say);
     if let Some(residue) = findings.residue.as_ref().filter(|residue| residue.switches) {
         say(Code::Residue, format!("{} interrupted a change of stacks", residue.who()));
@@ -145,11 +154,15 @@ fn flips(scene: &Scene<'_>, findings: &Findings, say: &mut impl FnMut(Code, Stri
     let of = flip.register.map_or("the address".to_owned(), str::to_owned);
     let bit = format!("bit {} of {of}", flip.bit);
     let general = scene.code() == SI_KERNEL || findings.access == Some(Access::NonCanonical);
-    match (flip.null, general) {
-        (true, _) => say(Code::FlipNull, bit.clone()),
-        (false, true) => say(Code::FlipNonCanonical, bit.clone()),
-        (false, false) => say(Code::FlipUnmapped, bit.clone()),
-    }
+    say(
+        match (flip.null, general, flip.is_far()) {
+            (true, ..) => Code::FlipNull,
+            (false, true, _) => Code::FlipNonCanonical,
+            (false, false, true) => Code::FlipUnmapped,
+            (false, false, false) => Code::FlipNear,
+        },
+        bit.clone(),
+    );
     if flip.witness == Witness::Equal {
         say(Code::FlipWitness, format!("{bit}: the right pointer is still at hand"));
     }

@@ -11,11 +11,14 @@ use super::x86_64::{self, Contradiction};
 use super::{Difference, Findings};
 use crate::address::Addr;
 use crate::elfcore::Machine;
-use crate::elfcore::SI_KERNEL;
 use crate::elfcore::signal::{SIGFPE, SIGILL, SIGSEGV};
 
-/// FPE_INTDIV, ILL_ILLOPN and its like (asm-generic/siginfo.h).
+/// asm-generic/siginfo.h. An undefined instruction is ILL_ILLOPN on x86_64
+/// (arch/x86/kernel/traps.c) and ILL_ILLOPC on aarch64 (arch/arm64/kernel/traps.c).
 const FPE_INTDIV: i32 = 1;
+const SEGV_MAPERR: i32 = 1;
+const SEGV_ACCERR: i32 = 2;
+const ILL_ILLOPC: i32 = 1;
 const ILL_ILLOPN: i32 = 2;
 /// The page of the old system calls: the kernel emulates it.
 const VSYSCALL: u64 = 0xffff_ffff_ff60_0000;
@@ -41,7 +44,8 @@ fn code_was_changed(findings: &Findings) -> bool {
 
 fn access(scene: &Scene<'_>, findings: &Findings, instruction: &Instruction) -> Option<(Code, String)> {
     // A jump into nowhere, a general protection fault: no operand is meant.
-    let address = scene.told_address().filter(|_| scene.code() != SI_KERNEL)?;
+    // Nor is one by a protection key or a shadow stack.
+    let address = scene.told_address().filter(|_| [SEGV_MAPERR, SEGV_ACCERR].contains(&scene.code()))?;
     let clear = !instruction.unclear && instruction.kind != Kind::System && instruction.kind != Kind::Invalid;
     if is_fetch(scene, address) || !clear || address.0 & !0xfff == VSYSCALL {
         return None;
@@ -87,12 +91,21 @@ fn division(scene: &Scene<'_>, instruction: &Instruction) -> Option<(Code, Strin
 
 fn illegal(scene: &Scene<'_>, instruction: &Instruction) -> Option<(Code, String)> {
     let valid = !matches!(instruction.kind, Kind::Invalid | Kind::Trap | Kind::Privileged);
-    let said = scene.code() == ILL_ILLOPN;
-    (valid && instruction.baseline && said && scene.module_of(scene.ip()).is_some()).then(|| {
-        (
-            Code::ValidIllegal,
-            format!("an instruction of kind {} that every x86-64 has", instruction.kind.name()),
-        )
+    let (undefined, every) = match scene.machine() {
+        Machine::X86_64 => (ILL_ILLOPN, "x86-64"),
+        Machine::Aarch64 => (ILL_ILLOPC, "ARMv8 processor"),
+    };
+    // A jump to what is no landing pad (BTI) ends here as well: PSTATE.BTYPE tells.
+    let landed = scene.registers.by_name("pstate").is_some_and(|pstate| pstate & 0xc00 != 0);
+    let said = scene.code() == undefined && !landed;
+    let (has, who) = if instruction.baseline {
+        (true, format!("every {every}"))
+    } else {
+        (scene.live && instruction.detected, "this processor, by CPUID,".to_owned())
+    };
+    let illegal = valid && has && said && scene.module_of(scene.ip()).is_some();
+    illegal.then(|| {
+        (Code::ValidIllegal, format!("an instruction of kind {} that {who} has", instruction.kind.name()))
     })
 }
 

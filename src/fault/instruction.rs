@@ -120,6 +120,8 @@ pub struct Instruction {
     pub unclear: bool,
     /// Every 64-bit processor of this machine has it.
     pub baseline: bool,
+    /// The processor that this runs on has it.
+    pub detected: bool,
     /// Where it jumps, when that is no fixed place.
     pub target: Target,
     /// Of a division: the divisor, where it is known, and whether the quotient

@@ -18,6 +18,8 @@
 //! control       a jump to nowhere: a return or a call, and the stack pointer
 //! code_page     the code that ran against the code of the file
 //! abort         why a program ended itself
+//! message       what its message says that its files say, too
+//! sender        who sent a signal that no fault raised
 //! residue       what a signal left below the stack pointer
 //! window        what lies around the stack pointer, by class
 //! cause         one sentence, and the key of symptoms
@@ -39,6 +41,7 @@
     )
 )]
 
+mod aarch64;
 mod abort;
 mod access;
 mod bit_flip;
@@ -48,8 +51,10 @@ mod control;
 mod evidence;
 mod impossible;
 mod instruction;
+mod message;
 mod residue;
 mod scene;
+mod sender;
 mod space;
 mod window;
 mod x86_64;
@@ -62,6 +67,7 @@ pub use evidence::{Code, Evidence};
 pub use instruction::{Direction, Instruction, Kind, Operand};
 pub use residue::Residue;
 pub use scene::Scene;
+pub use sender::{Receiver, Sender};
 pub use space::Space;
 pub use window::Class as WordClass;
 
@@ -83,6 +89,12 @@ pub struct Findings {
     pub control: Control,
     /// Why it ended itself.
     pub abort: Option<Abort>,
+    /// The text of an abort, without what is in no file.
+    pub template: Option<String>,
+    /// Who sent the signal.
+    pub sender: Option<Sender>,
+    /// The number of the system call that seccomp refused.
+    pub syscall: Option<u32>,
     /// The code around rip against its file.
     pub code_page: Option<CodePage>,
     /// A register that its definition contradicts.
@@ -103,8 +115,11 @@ pub struct Findings {
 pub fn judge(scene: &mut Scene<'_>) -> Findings {
     let mut findings = Findings { instruction: scene.instruction(), ..Findings::default() };
     findings.code_page = code_page::check(scene);
-    findings.control = control::look(scene, findings.instruction.as_ref());
     findings.abort = abort::look(scene);
+    findings.template = findings.abort.and_then(|_| abort::template(scene));
+    findings.sender = sender::look(scene);
+    findings.syscall = scene.refused_call();
+    findings.control = control::look(scene, findings.instruction.as_ref(), findings.abort);
     findings.address = access::address(scene, findings.instruction.as_ref());
     findings.direction = findings.address.map(|address| access::direction(scene, &findings, address));
     findings.access = access::classify(scene, &findings);

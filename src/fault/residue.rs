@@ -1,33 +1,49 @@
 //! What a signal left below the stack pointer.
 //!
-//! The kernel pushes an rt_sigframe (arch/x86/include/asm/sigframe.h) and the
-//! handler's return leaves it there until something is pushed over it. It
-//! holds the registers of the moment that was interrupted: when that moment
-//! was in code that changes stacks, a race with the signal can be seen in one
-//! record.
+//! The kernel pushes an rt_sigframe and the handler's return leaves it there
+//! until something is pushed over it. It holds the registers of the moment that
+//! was interrupted: when that moment was in code that changes stacks, a race
+//! with the signal can be seen in one record.
 //!
 //! ```text
+//! x86_64 (arch/x86/include/asm/sigframe.h)
 //! frame + 0    pretcode: the restorer
 //!       + 8    ucontext: flags, link, stack (24), then sigcontext
 //!       + 48   r8 … rcx, rsp (+168), rip (+176), eflags (+184), cs gs fs ss (+192)
 //!       + 232  where the floating point state is
 //!       + 312  siginfo: si_signo
+//!
+//! aarch64 (arch/arm64/kernel/signal.c, include/uapi/asm/sigcontext.h)
+//! frame + 0    siginfo (128)
+//!       + 128  ucontext: flags, link, stack (24), mask (128), then, at 176,
+//!              sigcontext: fault address, x0 … x30, sp (+560), pc (+568), pstate
+//!       + 592  records; the first is of the floating point state
 //! ```
 
 use super::scene::Scene;
-use super::x86_64;
+use super::{aarch64, x86_64};
 use crate::address::Addr;
 use crate::elfcore::Machine;
 use crate::limits;
 
-/// cs, gs, fs, ss of a 64-bit process (arch/x86/include/asm/segment.h).
-const SEGMENTS: u64 = 0x002b_0000_0000_0033;
-const RSP: u64 = 168;
-const RIP: u64 = 176;
-const FLAGS: u64 = 184;
-const SELECTORS: u64 = 192;
+/// Where things are in the frame of one machine.
+struct Shape {
+    sp: u64,
+    ip: u64,
+    /// eflags, pstate.
+    flags: u64,
+    siginfo: u64,
+    /// A word that every frame has there: what it is found by.
+    mark: (u64, u64),
+}
+
+/// The mark: cs, gs, fs, ss of a 64-bit process (arch/x86/include/asm/segment.h).
+const X86_64: Shape =
+    Shape { sp: 168, ip: 176, flags: 184, siginfo: 312, mark: (192, 0x002b_0000_0000_0033) };
+/// Where the floating point state is, of x86_64.
 const STATE: u64 = 232;
-const SIGINFO: u64 = 312;
+/// The mark: FPSIMD_MAGIC and the size of its record.
+const AARCH64: Shape = Shape { sp: 560, ip: 568, flags: 576, siginfo: 0, mark: (592, 0x0000_0210_4650_8001) };
 /// Parts of names of functions that load a stack pointer from memory.
 const SWITCHES: [&[u8]; 9] = [
     b"setcontext",
@@ -69,15 +85,16 @@ impl Residue {
 
 /// Finds it.
 pub(super) fn find(scene: &mut Scene<'_>) -> Option<Residue> {
-    if scene.machine() != Machine::X86_64 {
-        return None;
-    }
+    let shape = match scene.machine() {
+        Machine::X86_64 => &X86_64,
+        Machine::Aarch64 => &AARCH64,
+    };
     let sp = scene.sp();
     let top = Addr(sp.0 & !7);
     for back in 1..limits::STACK_BELOW / 8 {
         let at = top.sub(back.checked_mul(8)?)?;
-        if scene.image.u64(at) == Some(SEGMENTS)
-            && let Some(residue) = at.sub(SELECTORS).and_then(|frame| read(scene, frame, sp))
+        if scene.image.u64(at) == Some(shape.mark.1)
+            && let Some(residue) = at.sub(shape.mark.0).and_then(|frame| read(scene, shape, frame, sp))
         {
             return Some(residue);
         }
@@ -85,18 +102,24 @@ pub(super) fn find(scene: &mut Scene<'_>) -> Option<Residue> {
     None
 }
 
-fn read(scene: &mut Scene<'_>, frame: Addr, sp: Addr) -> Option<Residue> {
+fn read(scene: &mut Scene<'_>, shape: &Shape, frame: Addr, sp: Addr) -> Option<Residue> {
     let word = |offset: u64| scene.image.u64(frame.add(offset)?);
-    let (ip, then) = (Addr(word(RIP)?), Addr(word(RSP)?));
-    // x86 flags: bit 1 is always set, nothing is above bit 21. The floating
-    // point state lies above the frame.
-    let (flags, state) = (word(FLAGS)?, word(STATE)?);
-    let plausible = flags & 2 != 0 && flags >> 22 == 0 && state.wrapping_sub(frame.0) < limits::STACK_BELOW;
-    if !plausible || !scene.is_code(ip) || !then.is_canonical() {
+    let (ip, then) = (Addr(word(shape.ip)?), Addr(word(shape.sp)?));
+    let flags = word(shape.flags)?;
+    let plausible = match scene.machine() {
+        // Bit 1 is always set, nothing is above bit 21. The floating point state
+        // lies above the frame.
+        Machine::X86_64 => {
+            flags & 2 != 0 && flags >> 22 == 0 && word(STATE)?.wrapping_sub(frame.0) < limits::STACK_BELOW
+        }
+        // Exception level 0, 64 bits.
+        Machine::Aarch64 => flags & 0x1f == 0 && flags >> 32 == 0,
+    };
+    if !plausible || !scene.is_code(ip) || !scene.is_address(then) {
         return None;
     }
     // Written only for handlers that asked for it (SA_SIGINFO).
-    let signal = scene.image.read(frame.add(SIGINFO)?, 4)?.u32(0)?;
+    let signal = scene.image.read(frame.add(shape.siginfo)?, 4)?.u32(0)?;
     let signal = Some(signal).filter(|signal| (1..=64).contains(signal));
     let module = scene.module_of(ip);
     let function = scene.function(ip).map(|(start, _)| start);
@@ -123,6 +146,11 @@ fn read(scene: &mut Scene<'_>, frame: Addr, sp: Addr) -> Option<Residue> {
 /// known, from any of the bytes before from which it can be decoded.
 fn has_switched(scene: &Scene<'_>, ip: Addr, function: Option<Addr>) -> bool {
     const BACK: u64 = 64;
+    if scene.machine() == Machine::Aarch64 {
+        let near =
+            ip.sub(BACK).and_then(|start| scene.code_between(function.unwrap_or(start).max(start), ip));
+        return near.is_some_and(|code| aarch64::has_switched(&code));
+    }
     let from = |start: Addr| x86_64::has_switched(&scene.code_between(start, ip)?, start, ip);
     if let Some(known) = function.and_then(from) {
         return known;

@@ -1,8 +1,9 @@
 //! What is looked at, and the questions that every other file asks of it.
 
 use super::instruction::{Instruction, Target};
+use super::sender::Receiver;
 use super::space::Space;
-use super::x86_64;
+use super::{aarch64, x86_64};
 use crate::address::Addr;
 use crate::elfcore::{Machine, Origin, Registers, Segment, Siginfo};
 use crate::memory::Image;
@@ -16,12 +17,20 @@ const FUNCTION: u64 = 64 << 10;
 pub struct Scene<'a> {
     /// What the kernel said.
     pub siginfo: Option<Siginfo>,
+    /// Whom the signal was sent to.
+    pub receiver: Receiver,
+    /// The processor that it ran on is the one that this runs on.
+    pub live: bool,
     /// Of the crashing thread.
     pub registers: &'a Registers,
     /// How many threads there were.
     pub threads: usize,
     /// Names of the functions of its innermost frames, where they are known.
     pub names: Vec<Vec<u8>>,
+    /// The modules of its frames, each once, innermost first.
+    pub callers: Vec<usize>,
+    /// What the C library noted of the abort.
+    pub message: Option<&'a [u8]>,
     /// Every mapping.
     pub space: Space,
     /// Memory that was kept.
@@ -61,9 +70,26 @@ impl Scene<'_> {
     /// si_addr, where the kernel gave one.
     pub(super) fn told_address(&self) -> Option<Addr> {
         match self.siginfo?.origin {
+            // A core has FAR_EL1 as it was, with the tag that was ignored.
+            Origin::Fault(address) if self.machine() == Machine::Aarch64 => {
+                Some(aarch64::untagged(address.0))
+            }
             Origin::Fault(address) => Some(address),
             _ => None,
         }
+    }
+
+    /// The system call that seccomp refused.
+    pub(super) fn refused_call(&self) -> Option<u32> {
+        match self.siginfo?.origin {
+            Origin::Syscall { number, .. } => Some(number),
+            _ => None,
+        }
+    }
+
+    /// True for what an address of this machine can be.
+    pub(super) fn is_address(&self, address: Addr) -> bool {
+        self.machine().is_canonical(address)
     }
 
     /// True when instructions can be fetched at `address`.
@@ -101,7 +127,7 @@ impl Scene<'_> {
                 let bytes = (1..=15).rev().find_map(|length| self.code_bytes(self.ip(), length))?;
                 x86_64::decode(&bytes, self.registers)
             }
-            Machine::Aarch64 => None,
+            Machine::Aarch64 => aarch64::decode(&self.code_bytes(self.ip(), 4)?, self.registers),
         }
     }
 

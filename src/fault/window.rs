@@ -74,7 +74,7 @@ fn class(scene: &Scene<'_>, stack: Option<crate::address::AddrRange>, value: u64
     if value < NULL_PAGES || value > u64::MAX.saturating_sub(NULL_PAGES) {
         return Class::Small;
     }
-    if !address.is_canonical() {
+    if !scene.is_address(address) {
         return Class::NonCanonical;
     }
     if stack.is_some_and(|range| range.contains(address)) {

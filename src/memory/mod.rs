@@ -22,6 +22,7 @@
     )
 )]
 
+mod callees;
 mod image;
 mod plan;
 mod source;

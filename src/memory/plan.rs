@@ -5,6 +5,7 @@
 //! instruction pointer, then the stacks of the other threads, sharing what the
 //! budget leaves.
 
+use super::callees::{self, Step};
 use super::image::Image;
 use super::stack::{Layout, Stack};
 use crate::address::{Addr, AddrRange};
@@ -43,31 +44,58 @@ impl Plan {
         Plan { ranges: disjoint(wanted), gaps }
     }
 
-    /// A second one, of what the first has brought: the pages of code that words
-    /// around the crashing thread's rsp point into. `mappings` are by address.
-    /// What no file stands behind has nothing to be compared with.
-    pub fn code(head: &Head, mappings: &[Mapping], image: &Image) -> Plan {
+    /// A second one, of what the first has brought: the pages of code beside
+    /// rip's, and those that the crashing thread's registers and the words of its
+    /// stacks point into. `mappings` are by address. What no file stands behind
+    /// has nothing to be compared with.
+    pub fn code(head: &Head, layout: &Layout, mappings: &[Mapping], image: &Image) -> Plan {
         let Some(thread) = head.threads.first() else { return Plan::default() };
-        let sp = Addr(thread.registers.sp().0 & !7);
-        // Nearest first, those above rsp before those below.
-        let near = (0..limits::CODE_WORDS).flat_map(|n| {
-            let bytes = n.saturating_mul(8);
-            [sp.add(bytes), sp.sub(bytes)]
-        });
-        let is_code = |at: Addr| {
-            let behind = mappings.partition_point(|mapping| mapping.range.start <= at);
-            let mapping = behind.checked_sub(1).and_then(|index| mappings.get(index));
-            mapping.is_some_and(|m| m.range.contains(at) && m.executable && m.path.starts_with(b"/"))
-        };
+        let registers = &thread.registers;
+        let ip = registers.ip();
+        let beside = [ip.sub(limits::CODE_PAGE), ip.add(limits::CODE_PAGE)].into_iter().flatten();
+        let held = beside.chain(registers.values().iter().copied().map(Addr));
+        let words = words(&layout.stacks(thread), registers.sp(), image);
         let mut pages: Vec<AddrRange> = Vec::new();
-        for word in near.filter_map(|at| image.u64(at?)).map(Addr).filter(|word| is_code(*word)) {
-            let page = word.align_down(limits::CODE_PAGE).range(limits::CODE_PAGE);
-            pages.extend(page.filter(|page| !pages.contains(page)));
+        for word in held.chain(words).filter(|word| is_code(mappings, *word)) {
+            push_page(&mut pages, word);
             if pages.len() >= limits::CODE_PAGES {
                 break;
             }
         }
         Plan { ranges: disjoint(pages), gaps: Vec::new() }
+    }
+
+    /// A third and further ones: pages of the functions that were called from
+    /// there and have returned ([`callees`]). Empty when there is nothing more.
+    pub fn callees(head: &Head, layout: &Layout, mappings: &[Mapping], image: &Image) -> Plan {
+        let (Some(thread), Some(machine)) = (head.threads.first(), head.machine) else {
+            return Plan::default();
+        };
+        let words = words(&layout.stacks(thread), thread.registers.sp(), image);
+        let mut returns: Vec<Addr> = Vec::new();
+        for word in words {
+            if is_code(mappings, word) && !returns.contains(&word) {
+                returns.push(word);
+            }
+            if returns.len() >= limits::CODE_CALLS {
+                break;
+            }
+        }
+        let mut wanted: Vec<AddrRange> = Vec::new();
+        for back in returns {
+            match callees::follow(machine, back, image) {
+                Some(Step::At(code)) if is_code(mappings, code) => push_page(&mut wanted, code),
+                Some(Step::Read(range)) if is_code(mappings, range.start) => {
+                    push_page(&mut wanted, range.start);
+                }
+                // A slot is data of a file: what lies elsewhere may be slow to read.
+                Some(Step::Read(range)) if of_file(mappings, range.start).is_some() => wanted.push(range),
+                _ => {}
+            }
+        }
+        wanted.retain(|range| image.read(range.start, 1).is_none());
+        wanted.truncate(limits::CODE_PAGES);
+        Plan { ranges: disjoint(wanted), gaps: Vec::new() }
     }
 
     /// The ranges, ascending.
@@ -81,6 +109,63 @@ impl Plan {
         let rest = self.ranges.get(first..).unwrap_or(&[]);
         rest.iter().map_while(move |planned| planned.intersect(&range))
     }
+}
+
+/// Code of a file; `mappings` are by address.
+fn is_code(mappings: &[Mapping], at: Addr) -> bool {
+    // Most words of a stack are no address at all.
+    if at.0 <= 0xffff || at.0 >> 48 != 0 {
+        return false;
+    }
+    of_file(mappings, at).is_some_and(|mapping| mapping.executable)
+}
+
+fn of_file(mappings: &[Mapping], at: Addr) -> Option<&Mapping> {
+    let behind = mappings.partition_point(|mapping| mapping.range.start <= at);
+    let mapping = mappings.get(behind.checked_sub(1)?)?;
+    (mapping.range.contains(at) && mapping.path.starts_with(b"/")).then_some(mapping)
+}
+
+fn push_page(pages: &mut Vec<AddrRange>, code: Addr) {
+    let page = code.align_down(limits::CODE_PAGE).range(limits::CODE_PAGE);
+    pages.extend(page.filter(|page| !pages.contains(page)));
+}
+
+/// Words that may be return addresses, likely ones first: a little upwards from
+/// where the thread stands, a little downwards, then further up; of a stack that
+/// it does not stand on the oldest.
+fn words(stacks: &[Stack], sp: Addr, image: &Image) -> Vec<Addr> {
+    let sp = Addr(sp.0 & !7);
+    let mut all = Vec::new();
+    for stack in stacks {
+        if !stack.range.contains(sp) {
+            // AT_RANDOM, where the main stack ends, is not aligned.
+            let oldest = stack.base.align_down(8).sub(limits::CODE_WORDS.saturating_mul(8));
+            all.extend(run(oldest, limits::CODE_WORDS, image));
+            continue;
+        }
+        let near = limits::CODE_WORDS_NEAR;
+        let above = run(Some(sp), limits::CODE_WORDS, image);
+        let below = run(sp.sub(near.saturating_mul(8)), near, image);
+        let split = above.len().min(usize::try_from(near).unwrap_or(0));
+        all.extend(above.iter().take(split));
+        all.extend(below.iter().rev());
+        all.extend(above.iter().skip(split));
+    }
+    all
+}
+
+/// Kept words from an address on.
+fn run(from: Option<Addr>, words: u64, image: &Image) -> Vec<Addr> {
+    let kept = || {
+        let wanted = from?.range(words.saturating_mul(8))?;
+        let kept = image.ranges().find_map(|range| range.intersect(&wanted))?;
+        let start = kept.start.add(7)?.align_down(8);
+        let kept = AddrRange { start, end: kept.end.max(start) };
+        image.read(kept.start, usize::try_from(kept.len()).ok()?)
+    };
+    let word = |bytes: &[u8; 8]| Addr(u64::from_le_bytes(*bytes));
+    kept().map_or(Vec::new(), |bytes| bytes.as_slice().as_chunks::<8>().0.iter().map(word).collect())
 }
 
 /// The crashing thread: upwards from where it stands, what a signal left just

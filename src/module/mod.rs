@@ -43,6 +43,7 @@ mod sections;
 mod source;
 mod symbols;
 mod unwind_section;
+mod variable;
 mod x86_64;
 
 pub use layout::{CodeClass, Modules};

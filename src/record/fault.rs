@@ -51,6 +51,16 @@ pub struct Fault {
     /// Bytes that rsp is from where it should be.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub off: Option<i64>,
+    /// The message of an abort; "…" for what is not in the files of its modules.
+    #[serde(rename = "lit", skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Who sent a signal that no fault raised: "itself", "parent", "outside" (of
+    /// the pid namespace), "root", "same-user", "other-user".
+    #[serde(rename = "by", skip_serializing_if = "Option::is_none")]
+    pub sender: Option<String>,
+    /// The system call that seccomp refused.
+    #[serde(rename = "sys", skip_serializing_if = "Option::is_none")]
+    pub syscall: Option<u32>,
     /// The code that ran against its file.
     #[serde(rename = "cp", skip_serializing_if = "Option::is_none")]
     pub code_page: Option<CodePage>,

@@ -11,7 +11,8 @@ use crate::record::{Record, Residue};
 pub(super) fn facts(record: &Record, names: &Names, full: bool) -> Vec<Fact> {
     let fault = &record.fault;
     let mut facts: Vec<Fact> = Vec::new();
-    facts.extend(fault.cause.as_deref().map(|cause| ("cause", clean(cause))));
+    let text = fault.text.as_deref().map_or(String::new(), |text| format!(": {}", clean(text)));
+    facts.extend(fault.cause.as_deref().map(|cause| ("cause", format!("{}{text}", clean(cause)))));
     let evidence = fault.evidence.iter().map(|(code, what)| format!("{}: {}", clean(code), clean(what)));
     facts.extend(evidence.enumerate().map(|(index, line)| (if index == 0 { "evidence" } else { "" }, line)));
     if let Some(residue) = fault.residue.as_ref().filter(|residue| full || residue.switches) {

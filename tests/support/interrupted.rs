@@ -31,7 +31,7 @@ pub fn interrupted_stacks(registers: &Registers, image: &Image) -> Vec<Addr> {
             Machine::X86_64 => x86_64(at, image),
             Machine::Aarch64 => aarch64(at, image),
         };
-        found.extend(sp.filter(|sp| sp.0 != 0 && sp.is_canonical()));
+        found.extend(sp.filter(|sp| sp.0 != 0 && registers.machine().is_canonical(*sp)));
         let Some(next) = at.add(8) else { break };
         at = next;
     }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 /// Keys of a record that only the living process or the machine can give, or
 /// that tell how the record was made. A path stands for all below it.
-pub(crate) const LIVE_ONLY: [&str; 14] = [
+pub(crate) const LIVE_ONLY: [&str; 15] = [
     "id",       // each record has its own
     "kind",     // full, replay
     "at",       // when
@@ -20,6 +20,7 @@ pub(crate) const LIVE_ONLY: [&str; 14] = [
     "gaps",     // what could not be known: more, in a replay
     "proc",     // /proc; the core has comm, pids and uids only
     "crash",    // argv of the handler; what siginfo holds is compared apart
+    "flt/lit",  // the C library's note of an abort: no memory of that is planned
     "flt/cp",   // code bytes: the default coredump_filter leaves them out
     "th/cpu",   // /proc/PID/task/TID/stat
     "mod/*/fl", // deleted, replaced: the file system's word at the crash

@@ -1,6 +1,7 @@
 // CHAIN ...,insert,fill,main
 // CAUSE assert(count < capacity) does not hold.
 // SAYS an assertion failed
+// SAYS insert: Assertion `count < capacity' failed
 // SIGNAL SIGABRT
 // BUILD -O2
 #include "victim.h"

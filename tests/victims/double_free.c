@@ -1,6 +1,7 @@
 // CHAIN ...,release,release_twice,main
 // CAUSE A block is freed twice: the allocator aborts.
 // SAYS the allocator found its heap corrupted, or a block freed twice
+// SAYS free(): double free detected in tcache 2
 // SIGNAL SIGABRT
 // BUILD -O2
 #include "victim.h"

@@ -1,6 +1,6 @@
 // CHAIN ...,forbidden,serve,main
 // CAUSE A system call that the seccomp filter does not allow.
-// SAYS a system call that seccomp forbids
+// SAYS a system call that seccomp forbids: number 110
 // SIGNAL SIGSYS
 // BUILD -O2
 #include "victim.h"

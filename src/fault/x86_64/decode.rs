@@ -42,6 +42,7 @@ pub(in crate::fault) fn decode(bytes: &[u8], registers: &Registers) -> Option<In
         operands,
         unclear: unclear || is_far(&decoded),
         baseline: decoded.cpuid_features().iter().all(is_baseline) && !decoded.has_lock_prefix(),
+        detected: decoded.cpuid_features().iter().all(is_detected) && !decoded.has_lock_prefix(),
         division: divide::look(&decoded, registers),
     })
 }
@@ -66,6 +67,14 @@ pub(in crate::fault) fn is_stub(bytes: &[u8], at: Addr) -> bool {
     let first = next();
     let jump = if first.mnemonic() == Mnemonic::Endbr64 { next() } else { first };
     jump.flow_control() == FlowControl::IndirectBranch && jump.op0_kind() == OpKind::Memory
+}
+
+/// True for a thunk that jumps by a return (retpoline): a call over a loop of
+/// pause or lfence.
+pub(in crate::fault) fn is_thunk(bytes: &[u8], at: Addr) -> bool {
+    let mut decoder = Decoder::with_ip(64, bytes, at.0, DecoderOptions::NONE);
+    let (call, next) = (decoder.decode(), decoder.decode());
+    call.flow_control() == FlowControl::Call && matches!(next.mnemonic(), Mnemonic::Pause | Mnemonic::Lfence)
 }
 
 fn is_far(decoded: &Decoded) -> bool {
@@ -126,6 +135,46 @@ fn is_baseline(feature: &CpuidFeature) -> bool {
             | TSC
             | INTEL8086_ONLY
     )
+}
+
+/// What this processor says that it has, and its kernel lets a process use.
+#[cfg(target_arch = "x86_64")]
+fn is_detected(feature: &CpuidFeature) -> bool {
+    use std::arch::is_x86_feature_detected as has;
+    match feature {
+        CpuidFeature::SSE3 => has!("sse3"),
+        CpuidFeature::SSSE3 => has!("ssse3"),
+        CpuidFeature::SSE4_1 => has!("sse4.1"),
+        CpuidFeature::SSE4_2 => has!("sse4.2"),
+        CpuidFeature::POPCNT => has!("popcnt"),
+        CpuidFeature::LZCNT => has!("lzcnt"),
+        CpuidFeature::BMI1 => has!("bmi1"),
+        CpuidFeature::BMI2 => has!("bmi2"),
+        CpuidFeature::CMPXCHG16B => has!("cmpxchg16b"),
+        CpuidFeature::MOVBE => has!("movbe"),
+        CpuidFeature::AES => has!("aes"),
+        CpuidFeature::PCLMULQDQ => has!("pclmulqdq"),
+        CpuidFeature::ADX => has!("adx"),
+        CpuidFeature::RDRAND => has!("rdrand"),
+        CpuidFeature::RDSEED => has!("rdseed"),
+        CpuidFeature::F16C => has!("f16c"),
+        CpuidFeature::FMA => has!("fma"),
+        CpuidFeature::AVX => has!("avx"),
+        CpuidFeature::AVX2 => has!("avx2"),
+        CpuidFeature::SHA => has!("sha"),
+        CpuidFeature::AVX512F => has!("avx512f"),
+        CpuidFeature::AVX512VL => has!("avx512vl"),
+        CpuidFeature::AVX512BW => has!("avx512bw"),
+        CpuidFeature::AVX512DQ => has!("avx512dq"),
+        CpuidFeature::AVX512CD => has!("avx512cd"),
+        feature => is_baseline(feature),
+    }
+}
+
+/// A core of another machine: nothing is known of its processor.
+#[cfg(not(target_arch = "x86_64"))]
+fn is_detected(feature: &CpuidFeature) -> bool {
+    is_baseline(feature)
 }
 
 fn operand(decoded: &Decoded, memory: &UsedMemory, registers: &Registers) -> Option<Operand> {

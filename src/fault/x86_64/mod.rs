@@ -4,5 +4,5 @@ mod decode;
 mod divide;
 mod replay;
 
-pub(super) use decode::{boundary, decode, has_switched, is_stub, target_register};
+pub(super) use decode::{boundary, decode, has_switched, is_stub, is_thunk, target_register};
 pub(super) use replay::{Contradiction, contradiction};
