@@ -35,6 +35,10 @@ bench: build ## how long a crash is held, against the numbers we promise
 injection: build ## thousands of crashes with known causes: how often each evidence code is seen (root, 10 min)
 	EPICORE_DIST="$(abspath $(DIST))" cargo bench --quiet --bench injection -- $(INJECTION)
 
+evidence: build ## measures src/epidemiology/evidence.tsv anew: the corpus, and a million pages (root, 30 min)
+	EPICORE_DIST="$(abspath $(DIST))" cargo bench --quiet --bench injection -- --write $(INJECTION)
+	cargo bench --quiet --bench innocent -- --write $(INNOCENT)
+
 innocent-pages: ## a million pages of code of living processes against their files (root)
 	cargo bench --quiet --bench innocent -- $(INNOCENT)
 
@@ -56,4 +60,4 @@ vm-test: ## the packages on booted machines: systemd, upgrades, power cuts (root
 	@[[ -e $$(ls $(TARGET)/package/epicore_*.deb 2>/dev/null) ]] || $(MAKE) package
 	tests/vm/run.sh $(TARGET)/package
 
-.PHONY: injection innocent-pages bench-fleet soak help build demo test lint bench package package-try vm-test
+.PHONY: evidence injection innocent-pages bench-fleet soak help build demo test lint bench package package-try vm-test

@@ -77,6 +77,9 @@ pub mod store;
 /// What an SRE types.
 #[cfg(feature = "cli")]
 pub mod cli;
+/// How sure one may be: pure statistics.
+#[cfg(feature = "forward")]
+pub mod epidemiology;
 /// A record becomes text: values in, text out.
 #[cfg(feature = "cli")]
 pub mod report;

@@ -144,6 +144,13 @@ FRAME static void unmapped(void) {
     munmap(p, size);
     p[draw() % size] = 1;
 }
+FRAME static void stride(void) {
+    // A row or a slot of a size that is a power of two, far beyond the last one.
+    size_t size = (size_t)4096 << draw() % 9;
+    char *volatile first = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *row = first + (size << (1 + draw() % 12)) + draw() % 512;
+    *(volatile char *)row = 1;
+}
 FRAME static void format(void) { printf("%s", (char *)(uintptr_t)(draw() % 1000000 + 1)); }
 FRAME static void run_over(void) {
     char *volatile p = malloc(256 + draw() % 100000);
@@ -171,7 +178,7 @@ int main(int argc, char **argv) {
         {"use-after-free", use_after_free}, {"heap-overflow", heap_overflow}, {"off-by-one", off_by_one},
         {"null-offset", null_offset}, {"double-free", double_free}, {"bad-function", bad_function}, {"wild", wild},
         {"smashed", smashed}, {"race", race}, {"read-only", read_only}, {"unmapped", unmapped}, {"format", format},
-        {"run-over", run_over}, {"index", index_}, {"stack-index", stack_index}, {"divide", divide},
+        {"run-over", run_over}, {"index", index_}, {"stack-index", stack_index}, {"divide", divide}, {"stride", stride},
     };
     for (unsigned i = 0; i < sizeof all / sizeof *all; i++)
         if (strcmp(kind, all[i].name) == 0) all[i].run();

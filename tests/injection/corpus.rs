@@ -7,15 +7,16 @@
 //! software        bugs.c crashes of one true bug, of a kind and a seed
 //! ```
 //!
-//! Prints a table by class, writes target/injection/counts.tsv (what the
-//! statistics load), and holds the figures of SPECIFICATION.md against what was
-//! seen. Needs root (core_pattern, ptrace). Words: --crashes N (of each side),
-//! --seed N, --only CLASS.
+//! Prints a table by class, writes target/injection/evidence.tsv, and holds the
+//! figures of SPECIFICATION.md against what was seen. Needs root (core_pattern,
+//! ptrace). Words: --crashes N (of each side), --seed N, --only CLASS, --write
+//! (puts the counts where the statistics load them, src/epidemiology/).
 #![allow(missing_docs)]
 
 #[path = "../support/mod.rs"]
 mod support;
 
+mod evidence;
 mod inject;
 mod tally;
 
@@ -30,7 +31,7 @@ use inject::Class;
 use tally::Tally;
 
 /// Kinds of bugs.c.
-const BUGS: [&str; 19] = [
+const BUGS: [&str; 20] = [
     "use-after-free",
     "heap-overflow",
     "off-by-one",
@@ -47,6 +48,7 @@ const BUGS: [&str; 19] = [
     "index",
     "stack-index",
     "divide",
+    "stride",
     "uninitialised",
     "stack-overflow",
     "abort",
@@ -54,18 +56,23 @@ const BUGS: [&str; 19] = [
 /// Crashes in one spool, before the next one is made.
 const SPOOL: usize = 40;
 /// How long a process may take to crash of what was done to it.
-const PATIENCE: Duration = Duration::from_millis(250);
+const PATIENCE: Duration = Duration::from_millis(150);
 
 struct Options {
     crashes: usize,
     seed: u64,
     only: Option<String>,
+    write: bool,
 }
 
 fn options() -> Result<Options, String> {
-    let mut options = Options { crashes: 2000, seed: 1, only: None };
+    let mut options = Options { crashes: 2000, seed: 1, only: None, write: false };
     let mut words = std::env::args().skip(1).filter(|word| word != "--bench");
     while let Some(word) = words.next() {
+        if word == "--write" {
+            options.write = true;
+            continue;
+        }
         let mut value = || words.next().ok_or(format!("{word} needs a value"));
         match word.as_str() {
             "--crashes" => options.crashes = value()?.parse().map_err(|_| "a number of crashes")?,
@@ -173,7 +180,10 @@ fn main() -> ExitCode {
     drop(stage);
     let text = tally.table();
     println!("{text}");
-    let _ = std::fs::write(support::target_dir().join("injection/counts.tsv"), tally.counts());
+    let _ = std::fs::write(support::target_dir().join("injection/evidence.tsv"), tally.counts());
+    if options.write && options.only.is_none() {
+        evidence::replace(false, &tally.counts());
+    }
     let wrong = tally.promises(options.only.is_none());
     for line in &wrong {
         println!("{line}");

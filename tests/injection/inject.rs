@@ -274,7 +274,7 @@ fn code(pid: Pid, random: &mut Random) -> Option<Done> {
     let bit = random.below(8);
     write(pid, place, &[byte.first()? ^ 1 << bit])?;
     let from = place.wrapping_sub(registers.rip).cast_signed();
-    Some(Done::of(format!("bit {bit} of the code at rip{from:+}")))
+    Some(Done::of(format!("bit {bit} of the code at rip{from:+} ({place:#x})")))
 }
 
 fn stack_pointer(pid: Pid, random: &mut Random) -> Option<Done> {

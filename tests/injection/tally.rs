@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
+use epicore::epidemiology::evidence::GROUPS;
 use epicore::record::Record;
 
 /// Codes that speak for the machine.
-const HARDWARE: [&str; 13] = [
+const HARDWARE: [&str; 15] = [
     "E-CODE-1BIT",
     "E-CODE-SEVERAL",
     "E-ADDR-NOT-OPERAND",
@@ -17,11 +18,14 @@ const HARDWARE: [&str; 13] = [
     "E-REG-CONTRADICTS",
     "E-IP-MIDDLE",
     "E-RSP-OFF8",
+    "E-RSP-MISALIGNED",
+    "E-BITFLIP-NEAR",
     "E-BITFLIP-NONCANON",
     "E-BITFLIP-UNMAPPED",
     "E-BITFLIP-NULL",
 ];
-const FLIPS: [&str; 3] = ["E-BITFLIP-NONCANON", "E-BITFLIP-UNMAPPED", "E-BITFLIP-NULL"];
+const FLIPS: [&str; 4] = ["E-BITFLIP-NONCANON", "E-BITFLIP-UNMAPPED", "E-BITFLIP-NULL", "E-BITFLIP-NEAR"];
+const STACK: [&str; 2] = ["E-RSP-OFF8", "E-RSP-MISALIGNED"];
 const IMPOSSIBLE: [&str; 6] =
     ["E-ADDR-NOT-OPERAND", "E-PERMITTED", "E-FPE-NOT-DIV", "E-DIV-FINE", "E-ILL-VALID", "E-REG-CONTRADICTS"];
 
@@ -35,6 +39,8 @@ struct Row {
     /// Crashes at once with a flip told.
     flips_at_once: u64,
     codes: BTreeMap<String, u64>,
+    /// By group and outcome, as the statistics weigh them.
+    outcomes: BTreeMap<(&'static str, &'static str), u64>,
     none: u64,
 }
 
@@ -57,6 +63,9 @@ impl Tally {
         let told = codes.iter().any(|code| HARDWARE.contains(code));
         row.flips_at_once += u64::from(at_once && codes.iter().any(|code| FLIPS.contains(code)));
         row.none += u64::from(!told);
+        for (group, _) in GROUPS {
+            *row.outcomes.entry((group.name(), group.outcome(&codes))).or_default() += 1;
+        }
         for code in &codes {
             *row.codes.entry((*code).to_owned()).or_default() += 1;
         }
@@ -64,7 +73,24 @@ impl Tally {
             let why = record.fault.cause.as_deref().unwrap_or("-");
             let facts: Vec<String> =
                 record.fault.evidence.iter().map(|(c, w)| format!("{c} ({w})")).collect();
-            self.odd.push(format!("{class}	{what}	{why}	{}", facts.join("; ")));
+            let near: String = record.fault.window.words.chars().skip(60).take(12).collect();
+            let stack = record.stacks.first().map_or(&[][..], |stack| &stack.frames);
+            let frames: Vec<String> = stack
+                .iter()
+                .take(4)
+                .map(|f| format!("{:?}+{:#x}", f.module.unwrap_or(99), f.offset.0))
+                .collect();
+            let compared = record.fault.code_page.as_ref().map_or(0, |page| page.compared >> 12);
+            let place = what.split_once("(0x").and_then(|(_, rest)| {
+                let place = u64::from_str_radix(rest.trim_end_matches(')'), 16).ok()?;
+                let module = record.modules.iter().find(|m| place.wrapping_sub(m.start.0) < m.size)?;
+                Some(format!("{:?}+{:#x}", module.path, place - module.start.0))
+            });
+            self.odd.push(format!(
+                "{class}	{what}	{why}	{}	{near}	{}	{compared} pages {place:?}",
+                facts.join("; "),
+                frames.join(" ")
+            ));
         }
     }
 
@@ -105,14 +131,13 @@ impl Tally {
         text
     }
 
-    /// Class, side, crashes, code, count: what statistics load.
+    /// Class, side, crashes, group, outcome, count: what statistics load.
     pub(crate) fn counts(&self) -> String {
-        let mut text = "class\tside\tcrashes\tcode\tcount\n".to_owned();
+        let mut text = String::new();
         for (class, row) in &self.rows {
             let side = if row.hardware { "hardware" } else { "software" };
-            let _ = writeln!(text, "{class}\t{side}\t{}\t-\t{}", row.crashes, row.none);
-            for (code, count) in &row.codes {
-                let _ = writeln!(text, "{class}\t{side}\t{}\t{code}\t{count}", row.crashes);
+            for ((group, outcome), count) in &row.outcomes {
+                let _ = writeln!(text, "{class}\t{side}\t{}\t{group}\t{outcome}\t{count}", row.crashes);
             }
         }
         text
@@ -134,7 +159,7 @@ impl Tally {
             );
         }
         if let Some(row) = self.rows.get("rsp") {
-            let found = any(row, &["E-RSP-OFF8"]);
+            let found = any(row, &STACK);
             say(
                 found * 100 >= row.crashes * 95,
                 format!("rsp ± 8 is named: {}, at least 95 %", share(found, row.crashes)),
@@ -156,7 +181,7 @@ impl Tally {
                 flips * 100 <= software * 3,
                 format!("flips told of true bugs: {}, at most 3 %", share(flips, software)),
             );
-            let off = self.sum(false, |row| any(row, &["E-RSP-OFF8", "E-IP-MIDDLE"]));
+            let off = self.sum(false, |row| any(row, &[STACK[0], STACK[1], "E-IP-MIDDLE"]));
             say(
                 off * 100 <= software,
                 format!(
