@@ -97,7 +97,7 @@ pub(crate) fn read(path: &Path) -> FullCore {
     let mut head = vec![0; 64];
     file.read_exact_at(&mut head, 0).expect("an ELF header");
     let length = file.metadata().expect("metadata").len();
-    head.resize(usize::try_from(length.min(16 << 20)).expect("a length"), 0);
+    head.resize(usize::try_from(length.min(64 << 20)).expect("a length"), 0);
     file.read_exact_at(&mut head, 0).expect("the head");
     let bytes = Bytes(&head);
     let segments = elf::segments(bytes);
