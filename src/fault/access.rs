@@ -261,6 +261,9 @@ fn may_be_flipped(access: Access) -> bool {
     )
 }
 
+/// What is smaller is as a rule an object's data, not an array.
+const STRIDE: u64 = 64 << 10;
+
 /// The good address is in the first page of a mapping that the bit's distance is
 /// a multiple of: rows of a matrix, slots of a pool.
 fn is_stride(scene: &Scene<'_>, address: Addr, bit: u32) -> bool {
@@ -270,7 +273,8 @@ fn is_stride(scene: &Scene<'_>, address: Addr, bit: u32) -> bool {
         return false;
     };
     let near = good.offset_from(segment.range.start).is_some_and(|offset| offset < 4096);
-    near && distance.checked_rem(segment.range.len().max(1)) == Some(0)
+    let length = segment.range.len();
+    near && length >= STRIDE && distance.checked_rem(length) == Some(0)
 }
 
 /// See [`bit_flip::find`]; only one that tells something.
