@@ -14,7 +14,7 @@ use crate::elfcore::Head;
 use crate::gap::{Gap, Stage};
 use crate::invocation::Arguments;
 use crate::limits;
-use crate::memory::{self, Image, Layout, Plan, Stream};
+use crate::memory::{self, Code, Image, Layout, Plan, Stream};
 use crate::module::{Module, Modules, Origin};
 use crate::process::{self, Directory, Dying, Facts, Identity, Mapping};
 use crate::syscall;
@@ -99,9 +99,10 @@ impl Evidence {
         let (image, lost) = match live {
             Some(memory) => {
                 let (mut image, lost) = memory::live(memory, &plan, &layout);
-                for step in 0..=limits::CODE_STEPS {
-                    let plan = if step == 0 { Plan::code } else { Plan::callees };
-                    let more = plan(&head, &layout, &mappings, &image);
+                let code = Code::new(&head, &layout, &mappings, &image);
+                image = image.and(memory::live(memory, &code.pages(), &layout).0);
+                for _ in 0..limits::CODE_STEPS {
+                    let more = code.callees(&image);
                     if more.ranges().is_empty() {
                         break;
                     }

@@ -5,12 +5,12 @@
 use super::scene::Scene;
 use crate::elfcore::Origin;
 
-/// The process that crashed, as /proc/PID/status has it.
+/// The process that crashed, as its own namespaces name it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Receiver {
     /// In its own pid namespace.
     pub pid: Option<u32>,
-    /// Its parent, there where the pid is the host's.
+    /// Its parent.
     pub parent: Option<u32>,
     /// Its real user.
     pub uid: Option<u32>,

@@ -29,6 +29,6 @@ mod source;
 mod stack;
 
 pub use image::Image;
-pub use plan::Plan;
+pub use plan::{Code, Plan};
 pub use source::{Stream, from_stream, live};
 pub use stack::{Layout, Stack};

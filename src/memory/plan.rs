@@ -9,7 +9,7 @@ use super::callees::{self, Step};
 use super::image::Image;
 use super::stack::{Layout, Stack};
 use crate::address::{Addr, AddrRange};
-use crate::elfcore::{Head, Thread};
+use crate::elfcore::{Head, Machine, Thread};
 use crate::gap::{Gap, Stage};
 use crate::limits;
 use crate::process::Mapping;
@@ -44,60 +44,6 @@ impl Plan {
         Plan { ranges: disjoint(wanted), gaps }
     }
 
-    /// A second one, of what the first has brought: the pages of code beside
-    /// rip's, and those that the crashing thread's registers and the words of its
-    /// stacks point into. `mappings` are by address. What no file stands behind
-    /// has nothing to be compared with.
-    pub fn code(head: &Head, layout: &Layout, mappings: &[Mapping], image: &Image) -> Plan {
-        let Some(thread) = head.threads.first() else { return Plan::default() };
-        let registers = &thread.registers;
-        let ip = registers.ip();
-        let beside = [ip.sub(limits::CODE_PAGE), ip.add(limits::CODE_PAGE)].into_iter().flatten();
-        let held = beside.chain(registers.values().iter().copied().map(Addr));
-        let words = words(&layout.stacks(thread), registers.sp(), image);
-        let mut pages: Vec<AddrRange> = Vec::new();
-        for word in held.chain(words).filter(|word| is_code(mappings, *word)) {
-            push_page(&mut pages, word);
-            if pages.len() >= limits::CODE_PAGES {
-                break;
-            }
-        }
-        Plan { ranges: disjoint(pages), gaps: Vec::new() }
-    }
-
-    /// A third and further ones: pages of the functions that were called from
-    /// there and have returned ([`callees`]). Empty when there is nothing more.
-    pub fn callees(head: &Head, layout: &Layout, mappings: &[Mapping], image: &Image) -> Plan {
-        let (Some(thread), Some(machine)) = (head.threads.first(), head.machine) else {
-            return Plan::default();
-        };
-        let words = words(&layout.stacks(thread), thread.registers.sp(), image);
-        let mut returns: Vec<Addr> = Vec::new();
-        for word in words {
-            if is_code(mappings, word) && !returns.contains(&word) {
-                returns.push(word);
-            }
-            if returns.len() >= limits::CODE_CALLS {
-                break;
-            }
-        }
-        let mut wanted: Vec<AddrRange> = Vec::new();
-        for back in returns {
-            match callees::follow(machine, back, image) {
-                Some(Step::At(code)) if is_code(mappings, code) => push_page(&mut wanted, code),
-                Some(Step::Read(range)) if is_code(mappings, range.start) => {
-                    push_page(&mut wanted, range.start);
-                }
-                // A slot is data of a file: what lies elsewhere may be slow to read.
-                Some(Step::Read(range)) if of_file(mappings, range.start).is_some() => wanted.push(range),
-                _ => {}
-            }
-        }
-        wanted.retain(|range| image.read(range.start, 1).is_none());
-        wanted.truncate(limits::CODE_PAGES);
-        Plan { ranges: disjoint(wanted), gaps: Vec::new() }
-    }
-
     /// The ranges, ascending.
     pub fn ranges(&self) -> &[AddrRange] {
         &self.ranges
@@ -108,6 +54,79 @@ impl Plan {
         let first = self.ranges.partition_point(|planned| planned.end <= range.start);
         let rest = self.ranges.get(first..).unwrap_or(&[]);
         rest.iter().map_while(move |planned| planned.intersect(&range))
+    }
+}
+
+/// Further plans, of what the first has brought: code that ran last. Looks
+/// through the stacks once.
+pub struct Code<'a> {
+    mappings: &'a [Mapping],
+    machine: Option<Machine>,
+    /// Beside rip, and what the registers hold.
+    held: Vec<Addr>,
+    /// Words of the crashing thread's stacks that point into code.
+    returns: Vec<Addr>,
+}
+
+impl<'a> Code<'a> {
+    /// `mappings` are by address. What no file stands behind has nothing to be
+    /// compared with.
+    pub fn new(head: &Head, layout: &Layout, mappings: &'a [Mapping], image: &Image) -> Code<'a> {
+        let mut code = Code { mappings, machine: head.machine, held: Vec::new(), returns: Vec::new() };
+        if let Some(thread) = head.threads.first() {
+            let registers = &thread.registers;
+            let ip = registers.ip();
+            let beside = [ip.sub(limits::CODE_PAGE), ip.add(limits::CODE_PAGE)].into_iter().flatten();
+            code.held = beside.chain(registers.values().iter().copied().map(Addr)).collect();
+            code.returns = words(&layout.stacks(thread), registers.sp(), image);
+            code.returns.retain(|word| is_code(mappings, *word));
+        }
+        code
+    }
+
+    /// The pages that registers and words point into.
+    pub fn pages(&self) -> Plan {
+        let mut pages: Vec<AddrRange> = Vec::new();
+        let held = self.held.iter().filter(|word| is_code(self.mappings, **word));
+        for word in held.chain(&self.returns) {
+            push_page(&mut pages, *word);
+            if pages.len() >= limits::CODE_PAGES {
+                break;
+            }
+        }
+        Plan { ranges: disjoint(pages), gaps: Vec::new() }
+    }
+
+    /// The next step towards the functions that were called from there and have
+    /// returned ([`callees`]). Empty when there is nothing more.
+    pub fn callees(&self, image: &Image) -> Plan {
+        let Some(machine) = self.machine else { return Plan::default() };
+        let mut distinct: Vec<Addr> = Vec::new();
+        for word in &self.returns {
+            if !distinct.contains(word) {
+                distinct.push(*word);
+            }
+            if distinct.len() >= limits::CODE_CALLS {
+                break;
+            }
+        }
+        let mut wanted: Vec<AddrRange> = Vec::new();
+        for back in distinct {
+            match callees::follow(machine, back, image) {
+                Some(Step::At(code)) if is_code(self.mappings, code) => push_page(&mut wanted, code),
+                Some(Step::Read(range)) if is_code(self.mappings, range.start) => {
+                    push_page(&mut wanted, range.start);
+                }
+                // A slot is data of a file: what lies elsewhere may be slow to read.
+                Some(Step::Read(range)) if of_file(self.mappings, range.start).is_some() => {
+                    wanted.push(range)
+                }
+                _ => {}
+            }
+        }
+        wanted.retain(|range| image.read(range.start, 1).is_none());
+        wanted.truncate(limits::CODE_PAGES);
+        Plan { ranges: disjoint(wanted), gaps: Vec::new() }
     }
 }
 
