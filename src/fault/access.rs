@@ -1,9 +1,9 @@
 //! The address that could not be accessed, and what kind of address it is.
 
+use super::Findings;
 use super::instruction::{Direction, Instruction, Kind, Operand};
 use super::scene::Scene;
 use super::space::{NULL_PAGES, permits};
-use super::{Findings, bit_flip};
 use crate::address::Addr;
 use crate::elfcore::SI_KERNEL;
 use crate::elfcore::Segment;
@@ -78,6 +78,14 @@ impl Access {
             Access::Wild => "wild",
             Access::Permitted => "permitted",
         }
+    }
+
+    /// Whether one damaged bit of a pointer may look like this.
+    pub(super) fn may_be_flipped(self) -> bool {
+        matches!(
+            self,
+            Access::NonCanonical | Access::Wild | Access::Behind(_) | Access::NotPermitted | Access::Guard
+        )
     }
 }
 
@@ -251,47 +259,4 @@ fn stack_above<'a>(scene: &'a Scene<'_>, address: Addr) -> Option<&'a Segment> {
         at = segment.range.end;
     }
     None
-}
-
-/// The evidence of bits, for the classes in which a pointer may be damaged.
-fn may_be_flipped(access: Access) -> bool {
-    matches!(
-        access,
-        Access::NonCanonical | Access::Wild | Access::Behind(_) | Access::NotPermitted | Access::Guard
-    )
-}
-
-/// What is smaller is as a rule an object's data, not an array.
-const STRIDE: u64 = 64 << 10;
-
-/// The good address is in the first page of a mapping that the bit's distance is
-/// a multiple of: rows of a matrix, slots of a pool.
-fn is_stride(scene: &Scene<'_>, address: Addr, bit: u32) -> bool {
-    let distance = 1u64 << (bit & 63);
-    let good = Addr(address.0 ^ distance);
-    let Some(segment) = scene.space.find(good).filter(|_| bit < bit_flip::FAR && address > good) else {
-        return false;
-    };
-    let near = good.offset_from(segment.range.start).is_some_and(|offset| offset < 4096);
-    let length = segment.range.len();
-    near && length >= STRIDE && distance.checked_rem(length) == Some(0)
-}
-
-/// See [`bit_flip::find`]; only one that tells something.
-pub(super) fn flip(scene: &Scene<'_>, findings: &Findings) -> Option<bit_flip::Flip> {
-    let address = findings.address?;
-    findings.access.filter(|access| may_be_flipped(*access))?;
-    let flip = bit_flip::find(scene, findings, address, findings.direction?)?;
-    // What was run over is a low bit from its buffer, whose pointer is at hand.
-    let run_over = matches!(findings.access, Some(Access::Behind(_))) && flip.bit < bit_flip::FAR;
-    // An array's own address is good: its index is not, by more than a bit.
-    let indexed = operand(findings, address).is_some_and(|operand| {
-        let base = operand.base.and_then(|name| scene.registers.by_name(name));
-        operand.index.is_some() && base.is_some_and(|base| scene.space.find(Addr(base)).is_some())
-    });
-    // What is mapped, but not for this, is as a rule another object.
-    let wild = findings.access == Some(Access::Wild);
-    // A stride that is a power of two leads from the mapping's own beginning.
-    let run_over = run_over || is_stride(scene, address, flip.bit);
-    Some(flip).filter(|flip| !run_over && flip.is_telling() && (flip.is_far() || wild && !indexed))
 }

@@ -7,7 +7,7 @@
 //! somewhere, in another register or in a stack slot.
 
 use super::Findings;
-use super::access::operand;
+use super::access::{Access, operand};
 use super::instruction::Direction;
 use super::scene::Scene;
 use super::space::NULL_PAGES;
@@ -16,11 +16,13 @@ use crate::address::Addr;
 /// Bits of an address that lie inside a page: flipping one changes no mapping.
 const PAGE_BITS: u32 = 12;
 /// From this bit on a flip leads further than any buffer is long.
-pub(super) const FAR: u32 = 22;
+const FAR: u32 = 22;
 /// Stack words searched for the right pointer, on either side of rsp.
 const WORDS: u64 = 128;
 /// How near a word must be to be the right pointer's neighbour.
 const NEAR: u64 = 4096;
+/// What is smaller is as a rule an object's data, not an array.
+const STRIDE: u64 = 64 << 10;
 
 /// One bit the other way, and it would have been good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,14 +48,28 @@ pub(super) enum Witness {
     Equal,
 }
 
+/// The bit that tells something of this access, when there is one.
+pub(super) fn telling(scene: &Scene<'_>, findings: &Findings) -> Option<Flip> {
+    let address = findings.address?;
+    let access = findings.access.filter(|access| access.may_be_flipped())?;
+    let flip = find(scene, findings, address, findings.direction?)?;
+    let excused = flip.is_run_over(access) || flip.is_stride(scene, address);
+    // What is mapped, but not for this, is as a rule another object.
+    let near = access == Access::Wild && !is_indexed(scene, findings, address);
+    Some(flip).filter(|flip| !excused && (flip.is_far() || flip.witness == Witness::Near && near))
+}
+
+/// An array's own address is good: its index is not, by more than a bit.
+fn is_indexed(scene: &Scene<'_>, findings: &Findings, address: Addr) -> bool {
+    operand(findings, address).is_some_and(|operand| {
+        let base = operand.base.and_then(|name| scene.registers.by_name(name));
+        operand.index.is_some() && base.is_some_and(|base| scene.space.find(Addr(base)).is_some())
+    })
+}
+
 /// The bit, when there is one. A bit with a witness goes before others, a
 /// higher one before a lower one.
-pub(super) fn find(
-    scene: &Scene<'_>,
-    findings: &Findings,
-    address: Addr,
-    direction: Direction,
-) -> Option<Flip> {
+fn find(scene: &Scene<'_>, findings: &Findings, address: Addr, direction: Direction) -> Option<Flip> {
     let operand = operand(findings, address);
     let register = operand.and_then(|operand| operand.base.or(operand.index));
     let value = register.and_then(|name| scene.registers.by_name(name)).unwrap_or(address.0);
@@ -77,9 +93,22 @@ pub(super) fn find(
 }
 
 impl Flip {
-    /// Rare among wild pointers of software.
-    pub(super) fn is_telling(&self) -> bool {
-        self.is_far() || self.witness == Witness::Near
+    /// What was run over is a low bit from its buffer, whose pointer is at hand.
+    fn is_run_over(&self, access: Access) -> bool {
+        matches!(access, Access::Behind(_)) && self.bit < FAR
+    }
+
+    /// A stride that is a power of two, from the first page of a mapping that it
+    /// is a multiple of: rows of a matrix, slots of a pool.
+    fn is_stride(&self, scene: &Scene<'_>, address: Addr) -> bool {
+        let distance = 1u64 << (self.bit & 63);
+        let good = Addr(address.0 ^ distance);
+        let Some(segment) = scene.space.find(good).filter(|_| self.bit < FAR && address > good) else {
+            return false;
+        };
+        let near = good.offset_from(segment.range.start).is_some_and(|offset| offset < NEAR);
+        let length = segment.range.len();
+        near && length >= STRIDE && distance.checked_rem(length) == Some(0)
     }
 
     /// Further than a buffer is long, or the right pointer is known.

@@ -123,7 +123,7 @@ pub fn judge(scene: &mut Scene<'_>) -> Findings {
     findings.address = access::address(scene, findings.instruction.as_ref());
     findings.direction = findings.address.map(|address| access::direction(scene, &findings, address));
     findings.access = access::classify(scene, &findings);
-    findings.flip = access::flip(scene, &findings);
+    findings.flip = bit_flip::telling(scene, &findings);
     findings.contradiction = impossible::contradiction(scene, &findings);
     findings.residue = residue::find(scene);
     findings.window = window::around(scene);

@@ -34,6 +34,7 @@
 mod aarch64;
 mod assemble;
 mod build_id;
+mod dynamic;
 mod elf;
 mod function;
 mod identity;

@@ -8,6 +8,7 @@
 //! `readelf --dyn-syms`. Of several names at one address the same one is
 //! taken in every build: fewest leading underscores, then the alphabet.
 
+use super::dynamic::Dynamic;
 use super::elf::Headers;
 use super::sections;
 use super::source::Source;
@@ -146,55 +147,7 @@ impl Symbols {
 }
 
 fn read_dynamic(source: &Source, headers: &Headers) -> Option<Symbols> {
-    let dynamic = headers.dynamic?;
-    let size = usize::try_from(dynamic.file_size).ok()?.min(limits::MODULE_TABLE);
-    let bytes = source.virtual_bytes(headers, dynamic.vaddr, size)?;
-    let mut entries = Bytes::new(&bytes);
-    let (mut table, mut strings, mut hash, mut gnu_hash) = (None, None, None, None);
-    while let (Some(tag), Some(value)) = (entries.take_u64(), entries.take_u64()) {
-        match tag {
-            0 => break,
-            4 => hash = Some(value),
-            5 => strings = Some(value),
-            6 => table = Some(value),
-            0x6fff_fef5 => gnu_hash = Some(value),
-            _ => {}
-        }
-    }
-    let count = gnu_hash
-        .and_then(|at| gnu_count(source, headers, at))
-        .or_else(|| hash_count(source, headers, hash?))?;
-    Some(read(source, headers, Place::Virtual(table?), count, Place::Virtual(strings?)))
-}
-
-/// DT_HASH: nchain is the number of symbols.
-fn hash_count(source: &Source, headers: &Headers, at: u64) -> Option<usize> {
-    let bytes = source.virtual_bytes(headers, at, 8)?;
-    usize::try_from(Bytes::new(&bytes).u32(4)?).ok()
-}
-
-/// DT_GNU_HASH: the end of the chain that begins last.
-fn gnu_count(source: &Source, headers: &Headers, at: u64) -> Option<usize> {
-    let head = source.virtual_bytes(headers, at, 16)?;
-    let head = Bytes::new(&head);
-    let buckets = u64::from(head.u32(0)?).min(limits::SYMBOLS as u64);
-    let first = u64::from(head.u32(4)?);
-    let start = at.checked_add(16)?.checked_add(u64::from(head.u32(8)?).checked_mul(8)?)?;
-    let bytes = source.virtual_bytes(headers, start, usize::try_from(buckets.checked_mul(4)?).ok()?)?;
-    let mut table = Bytes::new(&bytes);
-    let mut last = 0u32;
-    while let Some(bucket) = table.take_u32() {
-        last = last.max(bucket);
-    }
-    let chains = start.checked_add(buckets.checked_mul(4)?)?;
-    let mut index = u64::from(last);
-    for _ in 0..limits::SYMBOLS {
-        let link = chains.checked_add(index.checked_sub(first)?.checked_mul(4)?)?;
-        let value = Bytes::new(&source.virtual_bytes(headers, link, 4)?).u32(0)?;
-        index = index.checked_add(1)?;
-        if value & 1 != 0 {
-            return usize::try_from(index).ok();
-        }
-    }
-    None
+    let dynamic = Dynamic::read(source, headers)?;
+    let count = dynamic.count(source, headers)?;
+    Some(read(source, headers, Place::Virtual(dynamic.symbols?), count, Place::Virtual(dynamic.strings?)))
 }
