@@ -56,6 +56,10 @@ pub const CODE_STEPS: usize = 3;
 pub const ABORT_MESSAGE: usize = 1024;
 /// Bytes of read-only data of a module in which its pieces are looked for.
 pub const LITERALS: usize = 512 << 10;
+/// Bytes of the path of a source file that a panic names.
+pub const SOURCE_PATH: usize = 512;
+/// Stack words among which the place of a panic is looked for.
+pub const PANIC_WORDS: u64 = 2048;
 /// Links of a chain of a hash table of symbols.
 pub const SYMBOL_CHAIN: usize = 64;
 /// Bytes of a module's ELF header, program headers and notes.

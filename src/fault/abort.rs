@@ -7,6 +7,7 @@
 
 use super::message;
 use super::scene::Scene;
+use crate::address::Addr;
 use crate::elfcore::SI_TKILL;
 use crate::elfcore::signal::SIGABRT;
 use crate::limits;
@@ -32,6 +33,8 @@ pub enum Abort {
     RustPanic,
     /// A sanitizer.
     Sanitizer,
+    /// The Java virtual machine.
+    Jvm,
     /// The Go runtime.
     Go,
     /// Somebody else sent the signal.
@@ -80,6 +83,7 @@ impl Abort {
             Abort::Terminate => "std::terminate: an exception that nobody catches, or that must not leave",
             Abort::RustPanic => "a Rust panic",
             Abort::Sanitizer => "a sanitizer's report",
+            Abort::Jvm => "the Java virtual machine gave up: its hs_err file says why",
             Abort::Go => "the Go runtime gave up",
             Abort::Sent => "another process sent SIGABRT",
         }
@@ -97,18 +101,27 @@ impl Abort {
             Abort::Terminate => "terminate",
             Abort::RustPanic => "panic",
             Abort::Sanitizer => "sanitizer",
+            Abort::Jvm => "jvm",
             Abort::Go => "go",
             Abort::Sent => "sent",
         }
     }
 }
 
+/// HotSpot keeps no names of functions, and its module's name is its own.
+const JVM: &[u8] = b"libjvm.so";
+/// Where the standard library's own panics say that they are.
+const STANDARD_LIBRARY: [&str; 3] = ["/rustc/", "library/std/", "library/core/"];
+
 /// Modules whose literals are looked through: the program, the C library and
 /// who called them.
 const MODULES: usize = 4;
 
-/// The message's template.
-pub(super) fn template(scene: &Scene<'_>) -> Option<String> {
+/// What the program said: where it panicked, or its message's template.
+pub(super) fn template(scene: &Scene<'_>, abort: Abort) -> Option<String> {
+    if abort == Abort::RustPanic {
+        return panic_location(scene);
+    }
     let text = scene.message?;
     let data: Vec<Vec<u8>> = scene
         .callers
@@ -117,6 +130,24 @@ pub(super) fn template(scene: &Scene<'_>) -> Option<String> {
         .filter_map(|index| scene.modules.literals(*index, limits::LITERALS))
         .collect();
     message::template(text, &data)
+}
+
+/// The innermost Location that the stack points to and that is not the standard
+/// library's: every function of the panic machinery is handed it.
+fn panic_location(scene: &Scene<'_>) -> Option<String> {
+    let from = Addr(scene.sp().0 & !7);
+    let words = (0..limits::PANIC_WORDS).map_while(|index| scene.image.u64(from.add(index.checked_mul(8)?)?));
+    let is_own = |place: &String| !STANDARD_LIBRARY.iter().any(|prefix| place.starts_with(prefix));
+    words.filter_map(|word| scene.modules.panic_location(Addr(word))).find(is_own)
+}
+
+/// The innermost frame outside the C library is HotSpot's.
+fn is_jvm(scene: &Scene<'_>) -> bool {
+    scene
+        .callers
+        .iter()
+        .take(2)
+        .any(|index| scene.modules.get(*index).is_some_and(|module| module.name() == JVM))
 }
 
 /// Looks at a SIGABRT that was sent; None for any other signal.
@@ -132,6 +163,7 @@ pub(super) fn look(scene: &Scene<'_>) -> Option<Abort> {
     let known = sign.map(|(_, abort)| *abort).or_else(|| allocator().then_some(Abort::Heap));
     match known {
         Some(abort) => Some(abort),
+        None if !by_others && is_jvm(scene) => Some(Abort::Jvm),
         None if by_others => Some(Abort::Sent),
         None => Some(Abort::Plain),
     }

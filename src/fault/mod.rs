@@ -116,7 +116,7 @@ pub fn judge(scene: &mut Scene<'_>) -> Findings {
     let mut findings = Findings { instruction: scene.instruction(), ..Findings::default() };
     findings.code_page = code_page::check(scene);
     findings.abort = abort::look(scene);
-    findings.template = findings.abort.and_then(|_| abort::template(scene));
+    findings.template = findings.abort.and_then(|abort| abort::template(scene, abort));
     findings.sender = sender::look(scene);
     findings.syscall = scene.refused_call();
     findings.control = control::look(scene, findings.instruction.as_ref(), findings.abort);

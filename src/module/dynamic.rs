@@ -8,13 +8,20 @@
 use super::elf::Headers;
 use super::source::Source;
 use crate::bytes::Bytes;
+use crate::elfcore::Machine;
 use crate::limits;
 
-/// DT_HASH, DT_STRTAB, DT_SYMTAB, DT_GNU_HASH (elf.h).
+/// elf.h.
 const DT_HASH: u64 = 4;
 const DT_STRTAB: u64 = 5;
 const DT_SYMTAB: u64 = 6;
+const DT_RELA: u64 = 7;
 const DT_GNU_HASH: u64 = 0x6fff_fef5;
+const DT_RELACOUNT: u64 = 0x6fff_fff9;
+const R_X86_64_RELATIVE: u64 = 8;
+const R_AARCH64_RELATIVE: u64 = 1027;
+/// Bytes of one Elf64_Rela.
+const RELA: u64 = 24;
 /// Bytes of one Elf64_Sym, and where st_value is in it.
 const SYM: u64 = 24;
 const ST_VALUE: usize = 8;
@@ -26,6 +33,8 @@ pub(super) struct Dynamic {
     pub(super) strings: Option<u64>,
     hash: Option<u64>,
     gnu_hash: Option<u64>,
+    relocations: Option<u64>,
+    relatives: Option<u64>,
 }
 
 /// The head of DT_GNU_HASH, and where its tables are.
@@ -53,7 +62,9 @@ impl Dynamic {
                 DT_HASH => dynamic.hash = Some(value),
                 DT_STRTAB => dynamic.strings = Some(value),
                 DT_SYMTAB => dynamic.symbols = Some(value),
+                DT_RELA => dynamic.relocations = Some(value),
                 DT_GNU_HASH => dynamic.gnu_hash = Some(value),
+                DT_RELACOUNT => dynamic.relatives = Some(value),
                 _ => {}
             }
         }
@@ -92,6 +103,42 @@ impl Dynamic {
                 return None;
             }
             index = index.checked_add(1)?;
+        }
+        None
+    }
+
+    /// The address, as linked, that the loader puts at `at`: the addend of a
+    /// relative relocation. Linkers put those first, sorted.
+    pub(super) fn relative(
+        &self,
+        source: &Source,
+        headers: &Headers,
+        at: u64,
+        machine: Machine,
+    ) -> Option<u64> {
+        let kind = match machine {
+            Machine::X86_64 => R_X86_64_RELATIVE,
+            Machine::Aarch64 => R_AARCH64_RELATIVE,
+        };
+        let table = self.relocations?;
+        let (mut low, mut high) = (0u64, self.relatives?.min(limits::SYMBOLS as u64));
+        while low < high {
+            let middle = low.midpoint(high);
+            let entry = source.virtual_bytes(
+                headers,
+                table.checked_add(middle.checked_mul(RELA)?)?,
+                usize::try_from(RELA).ok()?,
+            )?;
+            let entry = Bytes::new(&entry);
+            let offset = entry.u64(0)?;
+            if offset == at {
+                return (entry.u64(8)? == kind).then(|| entry.u64(16)).flatten();
+            }
+            if offset < at {
+                low = middle.saturating_add(1);
+            } else {
+                high = middle;
+            }
         }
         None
     }

@@ -40,6 +40,7 @@ mod function;
 mod identity;
 mod layout;
 mod object;
+mod panic_location;
 mod sections;
 mod source;
 mod symbols;

@@ -1,6 +1,7 @@
 // CHAIN ...,third,second,first,main,...
 // CAUSE An index out of bounds panics; panic = abort.
 // SAYS a Rust panic
+// SAYS rust_panic_abort.rs:9:
 // SIGNAL SIGABRT
 // BUILD -O -C panic=abort
 use std::hint::black_box;

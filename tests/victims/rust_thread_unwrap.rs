@@ -1,6 +1,7 @@
 // CHAIN ...,parse,job,...
 // CAUSE Option::unwrap on None in a thread; panic = abort.
 // SAYS a Rust panic
+// SAYS rust_thread_unwrap.rs:10:
 // SIGNAL SIGABRT
 // BUILD -O -C panic=abort
 // THREADS 2
