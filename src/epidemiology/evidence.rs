@@ -117,6 +117,35 @@ impl Group {
     }
 }
 
+/// What a crash shows, one outcome for each group of [`GROUPS`]: 0 where nobody
+/// looked, 1 for none of the group's codes, else the place of the code, from 2 on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Shown(pub [u8; GROUPS.len()]);
+
+impl Shown {
+    /// Of a crash's codes, where `looked` was looked.
+    pub fn of(codes: &BTreeSet<&str>, looked: &[Group]) -> Shown {
+        let mut shown = Shown::default();
+        for (place, (group, names)) in shown.0.iter_mut().zip(&GROUPS) {
+            let code = names.iter().position(|name| codes.contains(name));
+            let seen = code.and_then(|at| u8::try_from(at.saturating_add(2)).ok());
+            *place = seen.unwrap_or(u8::from(looked.contains(group)));
+        }
+        shown
+    }
+
+    /// The same with another outcome of one group.
+    #[must_use]
+    pub fn with(mut self, group: Group, code: &str) -> Shown {
+        let at = group.codes().iter().position(|name| *name == code);
+        let outcome = at.and_then(|at| u8::try_from(at.saturating_add(2)).ok()).unwrap_or(1);
+        if let Some(place) = self.0.iter_mut().zip(&GROUPS).find(|(_, (g, _))| *g == group) {
+            *place.0 = outcome;
+        }
+        self
+    }
+}
+
 /// Crashes of one class: a fault that was injected, or a kind of bug.
 #[derive(Clone, Debug, Default)]
 struct Class {
@@ -240,6 +269,12 @@ impl Counts {
     /// Innocents of the code page: crashes of software, and living processes.
     fn living(&self) -> u64 {
         self.pages.checked_div(PAGES).unwrap_or(0)
+    }
+
+    /// Crashes (and pages, as crashes) that could have spoken against a code.
+    pub fn innocents(&self, group: Group) -> u64 {
+        let living = if group == Group::CodePage { self.living() } else { 0 };
+        self.crashes(false).saturating_add(living)
     }
 
     /// What `outcome` says; None for what is no outcome of the group, and where
