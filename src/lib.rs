@@ -83,3 +83,6 @@ pub mod epidemiology;
 /// A record becomes text: values in, text out.
 #[cfg(feature = "cli")]
 pub mod report;
+/// Records become a population, a population findings.
+#[cfg(feature = "forward")]
+pub mod study;

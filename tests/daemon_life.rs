@@ -94,7 +94,8 @@ fn sigterm_lets_the_request_in_flight_end() {
     let ids: Vec<RecordId> = (0..30).map(|n| place.crash(n)).collect();
     place.configure(Some(&collector.url()), "[forward]\nbatch_records = 10\nconcurrency = 1\n");
     let mut daemon = place.start();
-    daemon.wait("a batch is on its way", |daemon| daemon.status().on_the_way == 1);
+    collector.until("a request came", |state| state.most_at_once == 1);
+    assert_eq!(daemon.status().on_the_way, 1);
     assert_eq!(daemon.end().code(), Some(0));
     let stored = collector.stored().len();
     assert_eq!((stored, place.named(".rec.sent"), place.named(".rec")), (10, 10, 20));

@@ -1,7 +1,24 @@
 //! From many small records to how sure one may be. Pure: values in, values out.
 //!
 //! ```text
-//! evidence   how much a crash's codes say, by counts that were measured
+//! population   hosts, what ran on them, what crashed: where all of it begins
+//! episode      a crash loop is one misfortune
+//!
+//! evidence     how much a crash's codes say, by counts that were measured
+//! likelihood   the same in this fleet, whose software has its own habits
+//! exposure     how many crashes that nobody else shows were to be expected
+//! suspicion    is it the machine? host by host, core by core
+//! localise     or all machines of a kind?
+//!
+//! trigger      what a bug needs: one attribute, or two together
+//! tally        counting cases and exposure by item
+//! shuffle      what chance alone would find
+//! deconfound   which of two that go together it is
+//! rate         rate ratios and odds ratios, with intervals
+//! onset        since when, and with which rollout
+//! split        one signature of two causes
+//! fdr          how many of the findings are false
+//! math         distributions in log space
 //! ```
 #![cfg_attr(
     not(test),
@@ -16,4 +33,19 @@
     )
 )]
 
+mod deconfound;
+pub mod episode;
 pub mod evidence;
+pub mod exposure;
+pub mod fdr;
+pub mod likelihood;
+pub mod localise;
+mod math;
+pub mod onset;
+pub mod population;
+pub mod rate;
+mod shuffle;
+pub mod split;
+pub mod suspicion;
+mod tally;
+pub mod trigger;

@@ -18,6 +18,7 @@
 //! keys it does not know; a writer never gives a key a second meaning.
 
 mod budget;
+pub mod coverage;
 mod decode;
 mod encode;
 mod exposure;
@@ -29,6 +30,7 @@ mod schema;
 mod strip;
 mod text;
 mod texts;
+pub mod workload;
 
 pub use budget::fit;
 pub use decode::{DecodeError, decode, decode_exposure, decode_part};

@@ -5,6 +5,7 @@
 #[derive(Clone, Debug)]
 pub(super) struct Dice(u64);
 
+/// SplitMix64's increment.
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// SplitMix64's finaliser: a bijection that mixes all bits.
@@ -44,8 +45,35 @@ impl Dice {
         f64::from(top) / 4_294_967_296.0
     }
 
-    /// A Poisson count of small mean, by inversion.
+    /// Normal, by Box and Muller's transformation.
+    pub(super) fn normal(&mut self) -> f64 {
+        let (u, v) = (1.0 - self.unit(), self.unit());
+        (-2.0 * u.ln()).sqrt() * (std::f64::consts::TAU * v).cos()
+    }
+
+    /// Gamma of this shape and scale 1 (Marsaglia and Tsang 2000).
+    pub(super) fn gamma(&mut self, shape: f64) -> f64 {
+        if shape < 1.0 {
+            let boost = (1.0 - self.unit()).powf(1.0 / shape.max(1e-3));
+            return self.gamma(shape + 1.0) * boost;
+        }
+        let d = shape - 1.0 / 3.0;
+        let c = 1.0 / (9.0 * d).sqrt();
+        loop {
+            let x = self.normal();
+            let v = (1.0 + c * x).powi(3);
+            if v > 0.0 && (1.0 - self.unit()).ln() < 0.5 * x * x + d - d * v + d * v.ln() {
+                return d * v;
+            }
+        }
+    }
+
+    /// A Poisson count: by inversion, of large means as a sum of small ones.
     pub(super) fn poisson(&mut self, mean: f64) -> u32 {
+        if mean > 30.0 {
+            let half = self.poisson(mean / 2.0);
+            return half.saturating_add(self.poisson(mean / 2.0));
+        }
         let (mut probability, mut sum, mut count) = ((-mean).exp(), 0.0, 0u32);
         let drawn = self.unit();
         loop {
@@ -72,6 +100,10 @@ mod tests {
         let draws = 100_000;
         let mean = (0..draws).map(|_| f64::from(dice.poisson(0.7))).sum::<f64>() / f64::from(draws);
         assert!((mean - 0.7).abs() < 0.02, "{mean}");
+        let mean = (0..draws).map(|_| dice.gamma(0.5)).sum::<f64>() / f64::from(draws);
+        assert!((mean - 0.5).abs() < 0.02, "{mean}");
+        let mean = (0..1000).map(|_| f64::from(dice.poisson(100.0))).sum::<f64>() / 1000.0;
+        assert!((mean - 100.0).abs() < 2.0, "{mean}");
         let mean = (0..draws).map(|_| f64::from(dice.below(10))).sum::<f64>() / f64::from(draws);
         assert!((mean - 4.5).abs() < 0.05, "{mean}");
     }

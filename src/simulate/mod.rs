@@ -22,6 +22,13 @@
 
 mod crash;
 mod dice;
+mod fleet;
+mod history;
 mod host;
+mod population;
+mod scenario;
 
+pub use history::Event;
 pub use host::{Plan, Truth};
+pub use population::{Planted, Simulation};
+pub use scenario::{Bug, Kind, Level, Plant, Scenario};

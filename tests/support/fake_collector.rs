@@ -176,6 +176,7 @@ fn serve(stream: Box<dyn Stream>, state: &(Mutex<State>, Condvar)) {
             let otherwise = state.otherwise.clone().unwrap_or(Act::Store);
             state.script.pop_front().unwrap_or(otherwise)
         };
+        state.1.notify_all();
         if let Act::Late(time) = &act {
             std::thread::sleep(*time);
         }

@@ -7,13 +7,13 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::coverage;
 use super::number::clamp;
 use super::part::{ExposurePart, RunningPart};
 use super::prepare::{ItemRow, build, identity, newest, readable_exposure, row};
-use super::workload::{self, short};
 use crate::limits;
+use crate::record::coverage;
 use crate::record::decode_part;
+use crate::record::workload::{self, short};
 use crate::store::{Incoming, Origin};
 
 /// Processes of one workload on one host: the kernel's PID_MAX_LIMIT.

@@ -10,9 +10,9 @@ use std::collections::BTreeMap;
 use rusqlite::{Connection, params};
 
 use super::census::Report;
-use super::coverage::{self, Span};
 use super::ledger::Ledger;
 use super::rollup::Cell;
+use crate::record::coverage::{self, Span};
 use crate::wire::Said;
 
 impl Ledger {

@@ -19,7 +19,6 @@ mod backup;
 mod cells;
 mod census;
 mod checkpoint;
-mod coverage;
 mod crash;
 mod dictionary;
 mod exposure;
@@ -41,7 +40,6 @@ mod signatures;
 mod slices;
 mod study;
 mod sweep;
-mod workload;
 mod writer;
 
 use std::path::{Path, PathBuf};

@@ -262,7 +262,7 @@ impl Part<'_> {
         let Some(module) = frame.module else { return Some(format!("{:#x}", frame.offset)) };
         let path = self.modules.0.get(usize::try_from(module).ok()?)?.path.unwrap_or("?");
         let base = path.rsplit('/').find(|part| !part.is_empty()).unwrap_or(path);
-        Some(format!("{}+{:#x}", super::workload::short(base), frame.offset))
+        Some(format!("{}+{:#x}", crate::record::workload::short(base), frame.offset))
     }
 
     /// package × 65536 + core_id, as an exposure report's.

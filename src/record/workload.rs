@@ -7,19 +7,15 @@ use std::borrow::Cow;
 /// Hexadecimal digits in a row that are an id and not a name.
 const ID_DIGITS: usize = 12;
 /// Bytes of a text in a column; the record itself keeps all of it.
-pub(super) const TEXT_BYTES: usize = 256;
+pub(crate) const TEXT_BYTES: usize = 256;
 
 /// Image, else unit, else executable.
-pub(super) fn of<'a>(
-    image: Option<&'a str>,
-    unit: Option<&'a str>,
-    exe: Option<&'a str>,
-) -> Option<Cow<'a, str>> {
+pub fn of<'a>(image: Option<&'a str>, unit: Option<&'a str>, exe: Option<&'a str>) -> Option<Cow<'a, str>> {
     image.map(short).or_else(|| unit.map(|unit| general(short(unit)))).or_else(|| exe.map(short))
 }
 
 /// A text, cut to [`TEXT_BYTES`].
-pub(super) fn short(text: &str) -> Cow<'_, str> {
+pub fn short(text: &str) -> Cow<'_, str> {
     const MARK: &str = "…";
     if text.len() <= TEXT_BYTES {
         return Cow::Borrowed(text);

@@ -8,15 +8,15 @@ const LONGEST: i64 = 24 * HOUR;
 const HOUR: i64 = 3_600_000;
 
 /// A half-open span.
-pub(super) type Span = (i64, i64);
+pub type Span = (i64, i64);
 
 /// The end of the span that a census may claim.
-pub(super) fn claim((low, high): Span) -> Span {
+pub fn claim((low, high): Span) -> Span {
     (low.max(high.saturating_sub(LONGEST)), high)
 }
 
 /// What of `wanted` lies in none of `counted`, which are disjoint and in order.
-pub(super) fn uncounted((low, high): Span, counted: &[Span]) -> Vec<Span> {
+pub fn uncounted((low, high): Span, counted: &[Span]) -> Vec<Span> {
     let mut free = Vec::new();
     let mut from = low;
     for (start, end) in counted {
@@ -32,7 +32,7 @@ pub(super) fn uncounted((low, high): Span, counted: &[Span]) -> Vec<Span> {
 
 /// The hours since the epoch that a span of wall-clock milliseconds touches,
 /// and its milliseconds in each.
-pub(super) fn hours((low, high): Span) -> impl Iterator<Item = (i64, i64)> {
+pub fn hours((low, high): Span) -> impl Iterator<Item = (i64, i64)> {
     let (first, last) = (low.div_euclid(HOUR), high.saturating_sub(1).div_euclid(HOUR));
     (first..=last).filter_map(move |hour| {
         let start = hour.saturating_mul(HOUR);

@@ -1,0 +1,165 @@
+//! What a crash's evidence says, with the software's side learnt from the fleet.
+//!
+//! P(outcome | hardware) is measured by injection ([`Counts`]); nobody can wait
+//! for enough real defects. P(outcome | software) differs between fleets (their
+//! programs have other bugs), and of it a fleet has plenty: nearly all its
+//! crashes are software's. So the corpus is the prior, worth a share of its
+//! innocents ([`PRIOR`]), and the fleet's rare crashes are counted on top, each by
+//! the probability that it was software's. What neither has seen has happened half
+//! a time (Jeffreys), and no ratio goes beyond (n + 1) / 3 of its innocents.
+
+use std::sync::OnceLock;
+
+use super::evidence::{Counts, GROUPS, Group, NONE, Shown};
+
+/// What an innocent of the corpus is worth, in crashes of one's own: its programs
+/// are few, and others'.
+const PRIOR: f64 = 0.05;
+/// And with how many times Jeffreys' prior begins.
+const JEFFREYS: f64 = 0.5;
+/// Outcomes of a group, at most, with "not looked" and "none".
+const OUTCOMES: usize = 12;
+/// log10 that a telling code has at least: with it a crash looks like hardware's.
+const TELLING: f64 = 1.0;
+/// The ratio from which on a code leans.
+const LEANING: f64 = 2.0;
+/// Codes that say that a pointer is one bit from a good one: what the shares of
+/// wild pointers are about.
+const FLIPS: [&str; 5] =
+    ["E-BITFLIP-WITNESS", "E-BITFLIP-NONCANON", "E-BITFLIP-UNMAPPED", "E-BITFLIP-NULL", "E-BITFLIP-NEAR"];
+
+type Table = [[f64; OUTCOMES]; GROUPS.len()];
+
+/// Both sides.
+#[derive(Clone, Debug)]
+pub struct Likelihood {
+    hardware: Table,
+    software: Table,
+    /// ln of the ratio, bounded.
+    ln: Table,
+    /// Share of flips among software's rare crashes.
+    pub flips: f64,
+}
+
+fn names(group: Group) -> impl Iterator<Item = &'static str> {
+    std::iter::once(NONE).chain(group.codes().iter().copied())
+}
+
+/// The corpus alone.
+fn measured() -> &'static (Table, Table, [f64; GROUPS.len()]) {
+    static MEASURED: OnceLock<(Table, Table, [f64; GROUPS.len()])> = OnceLock::new();
+    MEASURED.get_or_init(|| {
+        let counts = Counts::measured();
+        let (mut hardware, mut software) = ([[1.0; OUTCOMES]; GROUPS.len()], [[1.0; OUTCOMES]; GROUPS.len()]);
+        let mut innocents = [0.0; GROUPS.len()];
+        let rows = hardware.iter_mut().zip(software.iter_mut()).zip(innocents.iter_mut());
+        for (((hardware, software), innocents), (group, _)) in rows.zip(&GROUPS) {
+            *innocents = counts.innocents(*group) as f64;
+            let cells = hardware.iter_mut().zip(software.iter_mut()).skip(1);
+            for ((hardware, software), outcome) in cells.zip(names(*group)) {
+                let Some(ratio) = counts.ratio(*group, outcome) else { continue };
+                *software = ratio.software;
+                // Starting values and bounds are of the ratio.
+                *hardware = ratio.software * 10f64.powf(ratio.log10);
+            }
+        }
+        (hardware, software, innocents)
+    })
+}
+
+impl Likelihood {
+    /// From the corpus, and from crashes with the probability that each was
+    /// software's.
+    pub fn fit(crashes: impl IntoIterator<Item = (Shown, f64)>) -> Likelihood {
+        let (hardware, prior, innocents) = measured();
+        let mut counts: Table = [[0.0; OUTCOMES]; GROUPS.len()];
+        let mut looked = [0.0; GROUPS.len()];
+        for (shown, weight) in crashes {
+            for ((row, looked), outcome) in counts.iter_mut().zip(looked.iter_mut()).zip(shown.0) {
+                if let Some(cell) = row.get_mut(usize::from(outcome)).filter(|_| outcome > 0) {
+                    *cell += weight;
+                    *looked += weight;
+                }
+            }
+        }
+        let (mut software, mut ln) = (*prior, [[0.0; OUTCOMES]; GROUPS.len()]);
+        let rows = software.iter_mut().zip(ln.iter_mut()).zip(hardware).zip(&counts);
+        for ((((software, ln), hardware), counts), (looked, innocents)) in
+            rows.zip(looked.iter().zip(innocents))
+        {
+            let worth = PRIOR * innocents;
+            let bound = ((looked + innocents + 1.0) / 3.0).ln().max(0.0);
+            let cells = software.iter_mut().zip(ln.iter_mut()).zip(hardware.iter().zip(counts)).skip(1);
+            for ((software, ln), (hardware, count)) in cells {
+                *software = (count + (worth * *software).max(JEFFREYS)) / (looked + worth);
+                *ln = (hardware / *software).ln().clamp(-bound, bound);
+            }
+        }
+        let mut likelihood = Likelihood { hardware: *hardware, software, ln, flips: 0.0 };
+        likelihood.flips = likelihood.flip_share();
+        likelihood
+    }
+
+    fn pointer() -> usize {
+        GROUPS.iter().position(|(group, _)| *group == Group::Pointer).unwrap_or(0)
+    }
+
+    fn flip_share(&self) -> f64 {
+        let row = self.software.get(Likelihood::pointer());
+        let shares = row.into_iter().flat_map(|row| row.iter().skip(2)).zip(Group::Pointer.codes());
+        shares.filter(|(_, code)| FLIPS.contains(code)).map(|(share, _)| share).sum()
+    }
+
+    /// ln P(shown | hardware) / P(shown | software).
+    pub fn ln_hardware(&self, shown: Shown) -> f64 {
+        let cell = |(row, outcome): (&[f64; OUTCOMES], u8)| row.get(usize::from(outcome)).copied();
+        self.ln.iter().zip(shown.0).filter_map(cell).sum()
+    }
+
+    /// ln P(shown | software of which this share are wild pointers that look
+    /// flipped) / P(shown | software).
+    pub fn ln_wild(&self, shown: Shown, share: f64) -> f64 {
+        let outcome = shown.0.get(Likelihood::pointer()).copied().unwrap_or(0);
+        if outcome == 0 {
+            return 0.0;
+        }
+        let usual = self.flips.clamp(1e-6, 0.9);
+        if Likelihood::is_flip(outcome) { (share / usual).ln() } else { ((1.0 - share) / (1.0 - usual)).ln() }
+    }
+
+    /// ln P(shown | software whose states look impossible so many times more often)
+    /// / P(shown | software).
+    pub fn ln_odd(&self, shown: Shown, times: f64) -> f64 {
+        let place = GROUPS.iter().position(|(group, _)| *group == Group::ControlFlow).unwrap_or(0);
+        let outcome = usize::from(shown.0.get(place).copied().unwrap_or(0));
+        let Some(row) = self.software.get(place).filter(|_| outcome > 0) else { return 0.0 };
+        let all: f64 = row.iter().skip(2).take(Group::ControlFlow.codes().len()).sum();
+        let all = all.clamp(1e-9, 0.5 / times);
+        if outcome > 1 { times.ln() } else { ((1.0 - times * all) / (1.0 - all)).ln() }
+    }
+
+    fn is_flip(outcome: u8) -> bool {
+        let code = usize::from(outcome).checked_sub(2).and_then(|at| Group::Pointer.codes().get(at));
+        code.is_some_and(|code| FLIPS.contains(code))
+    }
+
+    /// log10 of the crash's telling groups: those that speak against the machine by
+    /// more than [`TELLING`].
+    pub fn telling(&self, shown: Shown) -> f64 {
+        let cell = |(row, outcome): (&[f64; OUTCOMES], u8)| row.get(usize::from(outcome)).copied();
+        let log10 = self.ln.iter().zip(shown.0).filter_map(cell).map(|ln| ln / std::f64::consts::LN_10);
+        log10.filter(|log10| *log10 >= TELLING).sum()
+    }
+
+    /// Some group of the crash leans towards the machine: enough for a comparison of
+    /// groups of hosts, for none of one.
+    pub fn leans(&self, shown: Shown) -> bool {
+        let cell = |(row, outcome): (&[f64; OUTCOMES], u8)| row.get(usize::from(outcome)).copied();
+        self.ln.iter().zip(shown.0).filter_map(cell).any(|ln| ln > LEANING.ln())
+    }
+
+    /// P(outcome | hardware), by group and outcome, for tests and tables.
+    pub fn hardware(&self, group: usize, outcome: usize) -> f64 {
+        self.hardware.get(group).and_then(|row| row.get(outcome)).copied().unwrap_or(0.0)
+    }
+}

@@ -1,0 +1,141 @@
+//! A simulated fleet as a study sees it, and what is true of it.
+
+use std::collections::HashMap;
+
+use super::fleet::{Host, hosts};
+use super::history::{Author, Event};
+use super::scenario::{Kind, Level, Scenario};
+use crate::epidemiology::population::{self, Crash, Population, Run, UNKNOWN};
+use crate::epidemiology::trigger::Attribute;
+
+/// A fleet that never was.
+pub struct Simulation {
+    /// What was asked for.
+    pub scenario: Scenario,
+    hosts: Vec<Host>,
+    /// Every crash that arrived, in the order of the hosts' clocks.
+    pub events: Vec<Event>,
+}
+
+/// What was planted on a host.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Planted {
+    /// The host.
+    pub host: u32,
+    /// What.
+    pub kind: Kind,
+    /// What its crashes show.
+    pub evidence: Level,
+    /// Crashes that it was to have.
+    pub crashes: u32,
+}
+
+impl Simulation {
+    /// The same arguments give the same fleet.
+    pub fn new(scenario: &Scenario, count: u32, seed: u64) -> Simulation {
+        let hosts = hosts(scenario, count, seed);
+        let author = Author { scenario, seed };
+        let mut events: Vec<Event> =
+            (0u32..).zip(&hosts).flat_map(|(number, host)| author.crashes(number, host)).collect();
+        for (number, bug) in (1u64..).zip(&scenario.bug) {
+            events.extend(author.bug(number, bug, &hosts));
+        }
+        events.sort_by(|a, b| a.at.total_cmp(&b.at).then(a.host.cmp(&b.host)));
+        Simulation { scenario: scenario.clone(), hosts, events }
+    }
+
+    /// What was planted.
+    pub fn planted(&self) -> Vec<Planted> {
+        let one = |(host, facts): (u32, &Host)| {
+            let plant = facts.plant.as_ref()?;
+            Some(Planted { host, kind: plant.kind, evidence: plant.evidence, crashes: plant.crashes })
+        };
+        (0u32..).zip(&self.hosts).filter_map(one).collect()
+    }
+
+    /// What a collector knows at the end of a day (of the whole window when
+    /// `days` is behind it).
+    pub fn population(&self, days: f64) -> Population {
+        let hours = days.min(self.scenario.days) * 24.0;
+        let mut names: HashMap<u64, u32> = HashMap::new();
+        let mut units: HashMap<u32, u32> = HashMap::new();
+        let number = |names: &mut HashMap<u64, u32>, name: u64| {
+            let next = u32::try_from(names.len()).unwrap_or(UNKNOWN);
+            *names.entry(name).or_insert(next)
+        };
+        let unit_number = |units: &mut HashMap<u32, u32>, unit: u32| {
+            let next = u32::try_from(units.len()).unwrap_or(UNKNOWN);
+            *units.entry(unit).or_insert(next)
+        };
+        let mut attributes: Vec<Attribute> = Vec::new();
+        let mut values: Vec<HashMap<String, u32>> = Vec::new();
+        let mut all = Vec::new();
+        for (index, host) in self.hosts.iter().enumerate() {
+            let told = host.attributes();
+            if attributes.is_empty() {
+                let parent = |name: &str| (name == "microcode").then_some(1);
+                attributes = told
+                    .iter()
+                    .map(|(name, _)| Attribute {
+                        name: (*name).to_owned(),
+                        parent: parent(name),
+                        values: Vec::new(),
+                    })
+                    .collect();
+                values = vec![HashMap::new(); attributes.len()];
+            }
+            let mut own = Vec::new();
+            for ((attribute, known), (_, value)) in attributes.iter_mut().zip(values.iter_mut()).zip(told) {
+                let next = u32::try_from(known.len()).unwrap_or(UNKNOWN);
+                own.push(*known.entry(value.clone()).or_insert_with(|| {
+                    attribute.values.push(value);
+                    next
+                }));
+            }
+            let census = self.scenario.census;
+            let run = |share: &super::fleet::Share, units: &mut HashMap<u32, u32>| {
+                let unit = unit_number(units, share.unit);
+                let build =
+                    unit.saturating_mul(2).saturating_add(u32::from(host.newer.last() == Some(&true)));
+                Run { unit, build, hours: hours * share.processes * host.load }
+            };
+            let runs: Vec<Run> = host.units.iter().map(|share| run(share, &mut units)).collect();
+            all.push(population::Host {
+                name: format!("sim-{index:05}"),
+                values: own,
+                hours: if census { hours } else { 0.0 },
+                cores: self.scenario.cores,
+                runs: if census { runs } else { Vec::new() },
+                corrected: host.corrected,
+                uncorrected: host.uncorrected,
+            });
+        }
+        let mut seen = std::collections::HashSet::new();
+        let crashes = self
+            .events
+            .iter()
+            .filter(|event| event.at <= hours)
+            // What comes twice has the same id, and is stored once.
+            .filter(|event| seen.insert((event.host, event.at.to_bits(), event.signature)))
+            .map(|event| {
+                let unit = unit_number(&mut units, event.unit);
+                Crash {
+                    host: event.host,
+                    unit,
+                    build: unit.saturating_mul(2).saturating_add(event.build),
+                    signature: number(&mut names, event.signature),
+                    symptom: event.symptom,
+                    at: event.at,
+                    boot: event.boot,
+                    core: event.core.unwrap_or(UNKNOWN),
+                    allowed: event.allowed,
+                    shown: event.shown,
+                }
+            })
+            .collect();
+        let mut named: Vec<(u32, u32)> = units.into_iter().map(|(unit, index)| (index, unit)).collect();
+        named.sort_unstable();
+        let units = named.into_iter().map(|(_, unit)| format!("svc{unit}.service")).collect();
+        Population { hours, hosts: all, units, attributes, crashes }
+    }
+}

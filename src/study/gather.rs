@@ -1,0 +1,406 @@
+//! Records and censuses of any number of hosts become a population.
+//!
+//! Everything is optional and nothing is believed twice: what is missing is
+//! counted in [`Heard`], what came twice counts once, and of the exposure each
+//! moment of a boot is counted once however many reports tell of it.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::names::Names;
+use crate::epidemiology::evidence::{Group, Shown};
+use crate::epidemiology::population::{Crash, Host, Population, Run, UNKNOWN};
+use crate::epidemiology::trigger::Attribute;
+use crate::record::{Exposure, Hardware, Id, Kind, Record, coverage, workload};
+
+const HOUR_NS: f64 = 3.6e12;
+const HOUR_MS: f64 = 3.6e6;
+/// Attributes that every fleet has; labels come behind them.
+const FIXED: [(&str, Option<usize>); 4] =
+    [("kernel", None), ("cpu", None), ("microcode", Some(1)), ("arch", None)];
+/// Places of the attributes that a revision of a processor is made of.
+pub const KIND: [usize; 2] = [1, 2];
+/// Labels of a fleet, at most: what more there is, is left out.
+const LABELS: usize = 24;
+/// Hosts of a study, at most.
+const HOSTS: usize = 1 << 20;
+
+/// What was there, and what was not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Heard {
+    /// Crashes that the study is about.
+    pub crashes: u64,
+    /// That came again.
+    pub twice: u64,
+    /// Without a host's name: of no use.
+    pub nameless: u64,
+    /// Without a time, or outside the window.
+    pub outside: u64,
+    /// Without any key of a place: a minimal record, no stack.
+    pub keyless: u64,
+    /// Without a known core, or without the cores that the process might use.
+    pub coreless: u64,
+    /// Censuses that count.
+    pub censuses: u64,
+    /// Hosts without one.
+    pub unobserved: u64,
+}
+
+/// Collects; then [`Gather::done`].
+#[derive(Debug)]
+pub struct Gather {
+    since: u64,
+    until: u64,
+    heard: Heard,
+    hosts: Names,
+    units: Names,
+    builds: Names,
+    signatures: Names,
+    symptoms: Names,
+    boots: Names,
+    labels: Vec<String>,
+    values: Vec<Names>,
+    facts: Vec<Facts>,
+    ids: HashSet<Id>,
+    crashes: Vec<Crash>,
+    /// Container → image, as censuses told.
+    images: HashMap<(u32, String), String>,
+    waiting: Vec<(Crash, Option<String>)>,
+    spans: HashMap<(u32, u32), Vec<Report>>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Facts {
+    /// The newest that was told, and when.
+    at: u64,
+    values: Vec<u32>,
+    labels: Vec<(usize, u32)>,
+    cores: u32,
+    corrected: Range,
+    uncorrected: Range,
+}
+
+/// Lowest and highest value of a counter that only grows; per boot it begins anew,
+/// so that the difference is a lower bound.
+#[derive(Clone, Copy, Debug, Default)]
+struct Range(Option<(u64, u64)>);
+
+impl Range {
+    fn see(&mut self, value: u64) {
+        self.0 = Some(self.0.map_or((value, value), |(low, high)| (low.min(value), high.max(value))));
+    }
+
+    fn grown(self) -> u32 {
+        let grown = self.0.map_or(0, |(low, high)| high.saturating_sub(low));
+        u32::try_from(grown).unwrap_or(u32::MAX)
+    }
+}
+
+/// One census: its span of the boot, and what ran.
+#[derive(Clone, Debug)]
+struct Report {
+    span: coverage::Span,
+    running: Vec<(u32, u32, u32)>,
+}
+
+impl Gather {
+    /// For crashes and censuses of a window, nanoseconds since the epoch.
+    pub fn new(since: u64, until: u64) -> Gather {
+        Gather {
+            since,
+            until,
+            heard: Heard::default(),
+            hosts: Names::default(),
+            units: Names::default(),
+            builds: Names::default(),
+            signatures: Names::default(),
+            symptoms: Names::default(),
+            boots: Names::default(),
+            labels: Vec::new(),
+            values: FIXED.iter().map(|_| Names::default()).collect(),
+            facts: Vec::new(),
+            ids: HashSet::new(),
+            crashes: Vec::new(),
+            images: HashMap::new(),
+            waiting: Vec::new(),
+            spans: HashMap::new(),
+        }
+    }
+
+    fn inside(&self, at: Option<u64>) -> Option<u64> {
+        at.filter(|at| (self.since..=self.until).contains(at))
+    }
+
+    fn host(&mut self, name: Option<&str>) -> Option<u32> {
+        let name = name.filter(|name| !name.is_empty());
+        let Some(host) = name.filter(|_| self.facts.len() < HOSTS).map(|name| self.hosts.number(name)) else {
+            self.heard.nameless = self.heard.nameless.saturating_add(1);
+            return None;
+        };
+        let wanted = usize::try_from(host).unwrap_or(0).saturating_add(1);
+        if self.facts.len() < wanted {
+            self.facts.resize(wanted, Facts::default());
+        }
+        Some(host)
+    }
+
+    /// What a host is: the newest report says.
+    fn learn(&mut self, host: u32, at: u64, kernel: Option<&str>, arch: Option<&str>, hardware: &Hardware) {
+        let microcode = hardware.microcode.map(|revision| {
+            // The same revision of two models are two things.
+            format!("{:#x} of {}", revision.0, hardware.model_name.as_deref().unwrap_or("?"))
+        });
+        let told = [kernel, hardware.model_name.as_deref(), microcode.as_deref(), arch];
+        let numbers: Vec<u32> = self
+            .values
+            .iter_mut()
+            .zip(told)
+            .map(|(names, value)| value.map_or(UNKNOWN, |value| names.number(value)))
+            .collect();
+        let Some(facts) = facts_of(&mut self.facts, host) else { return };
+        facts.cores = facts.cores.max(hardware.cores.unwrap_or(0));
+        if !hardware.edac.is_empty() {
+            let sum = |one: fn(&crate::record::Edac) -> Option<u64>| {
+                hardware.edac.iter().filter_map(one).fold(0u64, u64::saturating_add)
+            };
+            facts.corrected.see(sum(|edac| edac.ce));
+            facts.uncorrected.see(sum(|edac| edac.ue));
+        }
+        if at < facts.at {
+            return;
+        }
+        facts.at = at;
+        facts.values.resize(numbers.len(), UNKNOWN);
+        for (known, new) in facts.values.iter_mut().zip(numbers) {
+            if new != UNKNOWN {
+                *known = new;
+            }
+        }
+    }
+
+    /// One crash.
+    pub fn crash(&mut self, record: &Record) {
+        if !record.id.0.is_empty() && !self.ids.insert(record.id.clone()) {
+            self.heard.twice = self.heard.twice.saturating_add(1);
+            return;
+        }
+        let Some(at) = self.inside(record.realtime_ns) else {
+            self.heard.outside = self.heard.outside.saturating_add(1);
+            return;
+        };
+        let Some(host) = self.host(record.host.name.as_deref()) else { return };
+        let arch = record.host.arch.as_deref();
+        self.learn(host, at, record.host.kernel.as_deref(), arch, &record.hardware);
+        let keys = &record.keys;
+        let Some(key) = keys.portable.or(keys.functions).or(keys.leaf) else {
+            self.heard.keyless = self.heard.keyless.saturating_add(1);
+            return;
+        };
+        let process = &record.process;
+        let named = workload::of(None, process.unit.as_deref(), process.exe.as_deref());
+        let unit = self.units.number(named.as_deref().unwrap_or("(unknown)"));
+        let build = process.build_id.as_ref().map_or(UNKNOWN, |build| self.builds.number(&build.hex()));
+        let core = record.hardware.topology.as_ref().and_then(|topology| {
+            Some(topology.package.unwrap_or(0).saturating_mul(1 << 16).saturating_add(topology.core?))
+        });
+        let allowed = process.allowed_cores.unwrap_or(0);
+        if core.is_none() || allowed == 0 {
+            self.heard.coreless = self.heard.coreless.saturating_add(1);
+        }
+        let boot = record.host.boot.as_ref().map_or(String::new(), Id::hex);
+        let symptom = record.fault.symptom.map_or(0, |symptom| symptom.0);
+        self.heard.crashes = self.heard.crashes.saturating_add(1);
+        let crash = Crash {
+            host,
+            unit,
+            build,
+            signature: self.signatures.number(&format!("{:016x}", key.0)),
+            symptom: self.symptoms.number(&format!("{symptom:016x}")),
+            at: (at.saturating_sub(self.since)) as f64 / HOUR_NS,
+            boot: self.boots.number(&boot),
+            core: core.unwrap_or(UNKNOWN),
+            allowed,
+            shown: shown(record),
+        };
+        match &process.container {
+            Some(container) => self.waiting.push((crash, Some(container.clone()))),
+            None => self.crashes.push(crash),
+        }
+    }
+
+    /// One census.
+    pub fn census(&mut self, exposure: &Exposure) {
+        if !exposure.id.0.is_empty() && !self.ids.insert(exposure.id.clone()) {
+            self.heard.twice = self.heard.twice.saturating_add(1);
+            return;
+        }
+        let Some(at) = self.inside(exposure.realtime_ns) else {
+            self.heard.outside = self.heard.outside.saturating_add(1);
+            return;
+        };
+        let Some(host) = self.host(exposure.host.name.as_deref()) else { return };
+        self.heard.censuses = self.heard.censuses.saturating_add(1);
+        let arch = exposure.host.arch.as_deref();
+        self.learn(host, at, exposure.host.kernel.as_deref(), arch, &exposure.hardware);
+        for (name, value) in &exposure.labels {
+            let place = match self.labels.iter().position(|label| label == name) {
+                Some(place) => place,
+                None if self.labels.len() < LABELS => {
+                    self.labels.push(name.clone());
+                    self.values.push(Names::default());
+                    self.labels.len().saturating_sub(1)
+                }
+                None => continue,
+            };
+            let names = self.values.get_mut(FIXED.len().saturating_add(place));
+            let number = names.map_or(UNKNOWN, |names| names.number(value));
+            if let Some(facts) = facts_of(&mut self.facts, host).filter(|facts| at >= facts.at) {
+                facts.labels.retain(|(label, _)| *label != place);
+                facts.labels.push((place, number));
+            }
+        }
+        for (container, image) in &exposure.images {
+            self.images.insert((host, container.clone()), image.clone());
+        }
+        let (Some(since), Some(end)) = (exposure.since_ns, exposure.boottime_ns) else { return };
+        let ms = |ns: u64| i64::try_from(ns / 1_000_000).unwrap_or(i64::MAX);
+        let running = exposure
+            .running
+            .iter()
+            .filter_map(|running| {
+                let image = running.image.as_deref();
+                let named = workload::of(image, running.unit.as_deref(), running.exe.as_deref())?;
+                let build = running.build_id.as_ref();
+                let build = build.map_or(UNKNOWN, |build| self.builds.number(&build.hex()));
+                Some((self.units.number(&named), build, running.n))
+            })
+            .collect();
+        let boot = self.boots.number(&exposure.host.boot.as_ref().map_or(String::new(), Id::hex));
+        let reports = self.spans.entry((host, boot)).or_default();
+        reports.push(Report { span: coverage::claim((ms(since), ms(end))), running });
+    }
+
+    /// The population, its signatures' names, and what was not there.
+    pub fn done(mut self) -> (Population, Directory, Heard) {
+        let waiting = std::mem::take(&mut self.waiting);
+        for (mut crash, container) in waiting {
+            let image = container.and_then(|container| self.images.get(&(crash.host, container)));
+            if let Some(image) = image.map(|image| workload::short(image).into_owned()) {
+                crash.unit = self.units.number(&image);
+            }
+            self.crashes.push(crash);
+        }
+        self.crashes.sort_by(|a, b| a.at.total_cmp(&b.at));
+        let exposures = exposures(std::mem::take(&mut self.spans));
+        let count = self.values.len();
+        let mut hosts = Vec::with_capacity(self.facts.len());
+        for (index, (facts, name)) in (0u32..).zip(self.facts.iter().zip(self.hosts.list())) {
+            let mut values = facts.values.clone();
+            values.resize(count, UNKNOWN);
+            for (label, number) in &facts.labels {
+                if let Some(value) = values.get_mut(FIXED.len().saturating_add(*label)) {
+                    *value = *number;
+                }
+            }
+            let (hours, runs) = exposures.get(&index).cloned().unwrap_or_default();
+            self.heard.unobserved = self.heard.unobserved.saturating_add(u64::from(hours <= 0.0));
+            hosts.push(Host {
+                name: name.clone(),
+                values,
+                hours,
+                cores: facts.cores,
+                runs,
+                corrected: facts.corrected.grown(),
+                uncorrected: facts.uncorrected.grown(),
+            });
+        }
+        let fixed = FIXED.iter().map(|(name, parent)| ((*name).to_owned(), *parent));
+        let labels = self.labels.iter().map(|label| (label.clone(), None));
+        let attributes = fixed
+            .chain(labels)
+            .zip(&self.values)
+            .map(|((name, parent), values)| Attribute { name, parent, values: values.list().to_vec() })
+            .collect();
+        let population = Population {
+            hours: self.until.saturating_sub(self.since) as f64 / HOUR_NS,
+            hosts,
+            units: self.units.list().to_vec(),
+            attributes,
+            crashes: self.crashes,
+        };
+        let directory = Directory {
+            since: self.since,
+            signatures: self.signatures.list().to_vec(),
+            builds: self.builds.list().to_vec(),
+        };
+        (population, directory, self.heard)
+    }
+}
+
+/// What indices of a population mean to people.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Directory {
+    /// Beginning of the window, nanoseconds since the epoch.
+    pub since: u64,
+    /// Location keys, hexadecimal.
+    pub signatures: Vec<String>,
+    /// Build-ids, hexadecimal.
+    pub builds: Vec<String>,
+}
+
+fn facts_of(facts: &mut [Facts], host: u32) -> Option<&mut Facts> {
+    facts.get_mut(usize::try_from(host).ok()?)
+}
+
+/// A host's hours, and process-hours by unit and build.
+type Ran = (f64, BTreeMap<(u32, u32), f64>);
+
+/// Hours of each host, and process-hours of what ran there.
+fn exposures(spans: HashMap<(u32, u32), Vec<Report>>) -> HashMap<u32, (f64, Vec<Run>)> {
+    let mut all: HashMap<u32, Ran> = HashMap::new();
+    let mut boots: Vec<((u32, u32), Vec<Report>)> = spans.into_iter().collect();
+    boots.sort_by_key(|(key, _)| *key);
+    for ((host, _), mut reports) in boots {
+        reports.sort_by_key(|report| report.span);
+        let entry = all.entry(host).or_default();
+        let mut counted = i64::MIN;
+        for report in reports {
+            let (low, high) = (report.span.0.max(counted), report.span.1);
+            if low >= high {
+                continue;
+            }
+            counted = high;
+            let hours = high.saturating_sub(low) as f64 / HOUR_MS;
+            entry.0 += hours;
+            for (unit, build, processes) in report.running {
+                *entry.1.entry((unit, build)).or_insert(0.0) += hours * f64::from(processes);
+            }
+        }
+    }
+    let runs = |runs: BTreeMap<(u32, u32), f64>| {
+        runs.into_iter().map(|((unit, build), hours)| Run { unit, build, hours }).collect()
+    };
+    all.into_iter().map(|(host, (hours, ran))| (host, (hours, runs(ran)))).collect()
+}
+
+/// What a record's codes are, and where nobody looked.
+pub fn shown(record: &Record) -> Shown {
+    if record.kind == Kind::Minimal {
+        return Shown::default();
+    }
+    let codes = record.fault.evidence.iter().map(|(code, _)| code.as_str()).collect();
+    let mut looked = vec![Group::Ended];
+    if record.kind == Kind::Full {
+        looked.push(Group::MachineCheck);
+    }
+    if record.fault.code_page.is_some() {
+        looked.push(Group::CodePage);
+    }
+    let is_x86 = record.host.arch.as_deref().is_none_or(|arch| arch == "x86_64");
+    if is_x86 && record.fault.cause.is_some() {
+        looked.push(Group::ControlFlow);
+    }
+    if record.fault.access.is_some() {
+        looked.push(Group::Pointer);
+    }
+    Shown::of(&codes, &looked)
+}
