@@ -10,7 +10,8 @@
 //! ```
 //!
 //! What cannot be separated says how many cases more would do: the number at which x,
-//! if it is x, stands out within y with a chance of 80 % (normal approximation).
+//! if it is x, will stand out within y with a chance of 80 %, those seen included (normal
+//! approximation).
 //! Hosts that always have both or neither are never separated.
 
 use super::rate::{self, Ratio};
@@ -26,6 +27,8 @@ const Z_POWER: f64 = 0.841_621_233_572_914_3;
 /// The ratio that an item is thought to have, for the power: estimates of little
 /// data are too large, and infinite ones say nothing.
 const RATIOS: (f64, f64) = (2.0, 20.0);
+/// Cases beyond which there is no telling apart.
+const MOST: u32 = 1_000_000;
 
 /// What the other leaves of an item: the status, and the ratio within the other.
 pub(super) fn against(fleet: &Fleet, item: Item, other: Item, ratio: f64) -> (Status, Option<Ratio>) {
@@ -51,35 +54,41 @@ pub(super) fn against(fleet: &Fleet, item: Item, other: Item, ratio: f64) -> (St
     (status, adjusted)
 }
 
-/// How many cases more separate an item of this ratio from what made the strata.
+/// How many cases more separate an item of this ratio from what made the strata: the
+/// least m with
+///
+/// ```text
+/// seen + m shift >= Z_LEVEL sqrt(var seen + m before) + Z_POWER sqrt(m after)
+/// ```
 fn more(strata: &[Split], ratio: f64) -> Option<u32> {
     let ratio = ratio.clamp(RATIOS.0, RATIOS.1);
-    let cases: f64 = strata.iter().map(|split| f64::from(split.stratum().cases)).sum();
     let risk = |split: &Split| split.weight() * (1.0 + (ratio - 1.0) * split.stratum().share);
     let risks: f64 = strata.iter().map(risk).sum();
-    let (mut shift, mut before, mut after) = (0.0, 0.0, 0.0);
-    for split in strata {
-        let (part, p) = (risk(split) / risks, split.stratum().share);
-        let now = ratio * p / (ratio * p + 1.0 - p);
+    let (mut seen, mut spread, mut shift, mut before, mut after) = (0.0, 0.0, 0.0, 0.0, 0.0);
+    for split in strata.iter().filter(|split| split.weight() > 0.0) {
+        let rate::Stratum { exposed, cases, share: p } = split.stratum();
+        let (part, now) = (risk(split) / risks, ratio * p / (ratio * p + 1.0 - p));
+        seen += f64::from(exposed) - f64::from(cases) * p;
+        spread += f64::from(cases) * p * (1.0 - p);
         shift += part * (now - p);
         before += part * p * (1.0 - p);
         after += part * now * (1.0 - now);
     }
-    let all = ((Z_LEVEL * before.sqrt() + Z_POWER * after.sqrt()) / shift).powi(2);
-    // Beyond a million there is no telling them apart.
-    (all.is_finite() && all < 1e6).then(|| count(all - cases))
-}
-
-/// At least one, at most a million: upwards.
-fn count(x: f64) -> u32 {
-    let (mut low, mut high) = (1u32, 1_000_000u32);
+    let enough = |m: u32| {
+        let m = f64::from(m);
+        seen + m * shift >= Z_LEVEL * (spread + m * before).sqrt() + Z_POWER * (m * after).sqrt()
+    };
+    if shift <= 0.0 || !enough(MOST) {
+        return None;
+    }
+    let (mut low, mut high) = (1, MOST);
     while low < high {
         let middle = low.midpoint(high);
-        if f64::from(middle) < x {
-            low = middle.saturating_add(1);
-        } else {
+        if enough(middle) {
             high = middle;
+        } else {
+            low = middle.saturating_add(1);
         }
     }
-    low
+    Some(low)
 }

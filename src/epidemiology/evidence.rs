@@ -134,6 +134,13 @@ impl Shown {
         shown
     }
 
+    /// The codes.
+    pub fn codes(self) -> impl Iterator<Item = &'static str> {
+        self.0.into_iter().zip(&GROUPS).filter_map(|(outcome, (_, codes))| {
+            codes.get(usize::from(outcome).checked_sub(2)?).copied()
+        })
+    }
+
     /// The same with another outcome of one group.
     #[must_use]
     pub fn with(mut self, group: Group, code: &str) -> Shown {

@@ -30,6 +30,8 @@ const DOWN: [f64; 3] = [0.4, 0.15, 0.04];
 const RISEN: f64 = 2.0;
 /// Runs that are kept, the likeliest: bounded work per bin.
 const MOST_RUNS: usize = 160;
+/// Probability that the rate changed within one gap, at most.
+const MOST_CHANGES: f64 = 0.05;
 /// Crashes that a rate remembers: it may drift over a year.
 const MEMORY: f64 = 400.0;
 /// Half of what an interval leaves out.
@@ -246,20 +248,10 @@ impl Detector {
         let parent = self.heaviest()?;
         let all = ln_sum(self.runs.iter().map(|run| run.ln));
         let per_day = parent.mean() * (quiet + exposure) / (quiet_days + days).max(1e-9);
-        let open = |ratio: f64, days: f64, share: usize| {
-            let ln = all + (self.prior.hazard * days / share as f64).ln();
-            let rate = parent.rate / parent.ratio;
-            let run = Run { ln, rate, ratio, level: parent.level * ratio, ..parent };
-            if run.rose() && parent.rose() {
-                return run;
-            }
-            // What fell, and what fell back, is where the next rise begins.
-            let level = ratio.max(1.0);
-            Run { start: self.at, gap, quiet, level, before: parent.mean(), own: (0.0, 0.0, 0.0), ..run }
-        };
         let up = UP.map(|ratio| {
             let unseen = 1.0 / ((ratio - 1.0) * per_day).max(1e-12);
-            open(ratio, quiet_days.min(unseen) + days, UP.len())
+            let run = self.open(parent, all, ratio, quiet_days.min(unseen) + days, UP.len());
+            if parent.rose() { run } else { Run { gap, quiet, ..run } }
         });
         self.runs.extend(up);
         for run in &mut self.runs {
@@ -272,10 +264,26 @@ impl Detector {
             self.settle(cases + 0.5, exposure + 0.5 / onset.after);
             return Some(*onset);
         }
-        let down = DOWN.map(|ratio| open(ratio, 1.0 / per_day.max(1e-9), DOWN.len()));
+        let parent = self.heaviest()?;
+        let all = ln_sum(self.runs.iter().map(|run| run.ln));
+        // As long as the silence before it, so long may it have been silent since.
+        let down = DOWN.map(|ratio| self.open(parent, all, ratio, quiet_days + days, DOWN.len()));
         self.runs.extend(down);
         self.prune();
         None
+    }
+
+    /// A run that begins now, with the hazard of these days.
+    fn open(&self, parent: Run, all: f64, ratio: f64, days: f64, share: usize) -> Run {
+        let ln = all + ((self.prior.hazard * days).min(MOST_CHANGES) / share as f64).ln();
+        let rate = parent.rate / parent.ratio;
+        let run = Run { ln, rate, ratio, level: parent.level * ratio, ..parent };
+        if run.rose() && parent.rose() {
+            return run;
+        }
+        // What fell, and what fell back, is where the next rise begins.
+        let (level, own) = (ratio.max(1.0), (0.0, 0.0, 0.0));
+        Run { start: self.at, gap: 0, quiet: 0.0, level, before: parent.mean(), own, ..run }
     }
 
     fn heaviest(&self) -> Option<Run> {
@@ -365,3 +373,4 @@ pub fn onsets(bins: &[Bin], prior: &Prior) -> Vec<Onset> {
     let mut detector = Detector::new(prior);
     bins.iter().filter_map(|bin| detector.push(bin)).collect()
 }
+impl Detector { pub fn dump(&self) -> String { let all = ln_sum(self.runs.iter().map(|r| r.ln)); let mut v: Vec<_> = self.runs.iter().collect(); v.sort_by(|a,b| b.ln.total_cmp(&a.ln)); v.iter().take(4).map(|r| format!("[st {} w {:.3} ratio {} level {:.2} A {:.1} mean {:.3} before {:.3} own {:?}]", r.start/24, (r.ln-all).exp(), r.ratio, r.level, r.shape, r.mean(), r.before, (r.own.0, r.own.1.round()))).collect::<Vec<_>>().join(" ") } }

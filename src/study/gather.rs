@@ -25,7 +25,7 @@ const LABELS: usize = 24;
 const HOSTS: usize = 1 << 20;
 
 /// What was there, and what was not.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Heard {
     /// Crashes that the study is about.
     pub crashes: u64,
@@ -345,6 +345,17 @@ pub struct Directory {
     pub signatures: Vec<String>,
     /// Build-ids, hexadecimal.
     pub builds: Vec<String>,
+}
+
+impl Directory {
+    /// Hours since the beginning of the window → nanoseconds since the epoch.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped before")]
+    pub fn moment(&self, hours: f64) -> u64 {
+        if !hours.is_finite() {
+            return self.since;
+        }
+        self.since.saturating_add((hours * HOUR_NS).clamp(0.0, 1e18) as u64)
+    }
 }
 
 fn facts_of(facts: &mut [Facts], host: u32) -> Option<&mut Facts> {

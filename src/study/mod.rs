@@ -4,6 +4,10 @@
 //! ```text
 //! gather     records and censuses → population, and what was missing
 //! names      strings → small numbers
+//! run        population → study, on one screen
+//! machines   what it says of machines
+//! bugs       what it says of software
+//! findings   the values that are printed
 //! ```
 #![cfg_attr(
     not(test),
@@ -18,7 +22,13 @@
     )
 )]
 
+mod bugs;
+mod findings;
 mod gather;
+mod machines;
 mod names;
+mod run;
 
+pub use findings::{Apart, Bug, Erratum, Machine, Since, Study, Trigger, Verdict};
+pub use run::study;
 pub use gather::{Directory, Gather, Heard, KIND, shown};

@@ -1,0 +1,295 @@
+//! What a study says of software: for each widespread signature what it needs,
+//! since when it is there, and whether one host of it is another story.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::findings::{Apart, Bug, Since, Trigger};
+use super::gather::Directory;
+use crate::epidemiology::episode::Episode;
+use crate::epidemiology::likelihood::Likelihood;
+use crate::epidemiology::onset::{self, Bin, Prior};
+use crate::epidemiology::population::{Population, UNKNOWN};
+use crate::epidemiology::split::{self, Case, Fleet};
+use crate::epidemiology::trigger::{self, Attribute, Item, Question, Reason, Row, Status};
+
+/// Signatures of at least so many hosts are bugs; of fewer nothing can be said.
+const HOSTS: usize = 2;
+/// Signatures that are told, and those that are looked into: the most widespread.
+const MOST: usize = 500;
+/// Triggers that are told of each.
+const TRIGGERS: usize = 5;
+const PERMUTATIONS: u32 = 200;
+/// Variance of hosts' true rates about what exposure says.
+const DISPERSION: f64 = 0.5;
+
+/// A unit's exposure: of each host that ran it the hours and the build that ran
+/// longest.
+type Ran = HashMap<u32, (f64, u32)>;
+
+/// The bugs, the most widespread first.
+pub(super) fn bugs(
+    population: &Population,
+    episodes: &[Episode],
+    likelihood: &Likelihood,
+    directory: &Directory,
+) -> Vec<Bug> {
+    let mut clusters: BTreeMap<u32, Vec<&Episode>> = BTreeMap::new();
+    for episode in episodes {
+        clusters.entry(episode.first.signature).or_default().push(episode);
+    }
+    let hosts = |own: &[&Episode]| own.iter().map(|e| e.first.host).collect::<HashSet<u32>>().len();
+    let mut ranked: Vec<(usize, u32, Vec<&Episode>)> = clusters
+        .into_iter()
+        .map(|(signature, own)| (hosts(&own), signature, own))
+        .filter(|(hosts, ..)| *hosts >= HOSTS)
+        .collect();
+    ranked.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| b.2.len().cmp(&a.2.len())).then(a.1.cmp(&b.1)));
+    ranked.truncate(MOST);
+    let days = (population.hours / 24.0).max(1.0 / 24.0);
+    let prior = Prior::fit(
+        &ranked.iter().map(|(_, _, own)| (count(own.len()), days)).collect::<Vec<(u32, f64)>>(),
+    );
+    let mut ran: HashMap<u32, Ran> = HashMap::new();
+    ranked
+        .into_iter()
+        .map(|(hosts, signature, own)| {
+            let unit = most_common(own.iter().map(|episode| episode.first.unit));
+            let ran = ran.entry(unit).or_insert_with(|| ran_of(population, unit));
+            let apart = apart(population, &own, ran, likelihood);
+            let mut bug = describe(population, directory, signature, unit, hosts, &own);
+            // A host with a story of its own is no case of the bug.
+            let other = apart.as_ref().map(|(host, _)| *host);
+            let cases: Vec<&Episode> =
+                own.iter().copied().filter(|episode| Some(episode.first.host) != other).collect();
+            (bug.triggers, bug.no_trigger) = triggers(population, &cases, ran, directory);
+            bug.onset = since(&bug.days, days, &prior, directory);
+            bug.split = apart.map(|(_, apart)| apart);
+            bug
+        })
+        .collect()
+}
+
+fn count(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
+fn most_common(values: impl Iterator<Item = u32>) -> u32 {
+    let mut counts: BTreeMap<u32, u32> = BTreeMap::new();
+    for value in values {
+        let count = counts.entry(value).or_insert(0);
+        *count = count.saturating_add(1);
+    }
+    counts.into_iter().max_by_key(|(_, count)| *count).map_or(UNKNOWN, |(value, _)| value)
+}
+
+fn ran_of(population: &Population, unit: u32) -> Ran {
+    let mut ran = Ran::new();
+    for (index, host) in (0u32..).zip(&population.hosts) {
+        let runs = || host.runs.iter().filter(|run| run.unit == unit && run.hours > 0.0);
+        let hours: f64 = runs().map(|run| run.hours).sum();
+        let longest = runs().max_by(|a, b| a.hours.total_cmp(&b.hours));
+        if let Some(longest) = longest {
+            ran.insert(index, (hours, longest.build));
+        }
+    }
+    ran
+}
+
+fn describe(
+    population: &Population,
+    directory: &Directory,
+    signature: u32,
+    unit: u32,
+    hosts: usize,
+    own: &[&Episode],
+) -> Bug {
+    let name = |list: &[String], index: u32| {
+        usize::try_from(index).ok().and_then(|index| list.get(index)).cloned().unwrap_or_default()
+    };
+    let length = (population.hours / 24.0).ceil().clamp(1.0, 3660.0);
+    let mut days = vec![0u32; (0..3660u32).take_while(|day| f64::from(*day) < length).count()];
+    for episode in own {
+        let day = (episode.first.at / 24.0).floor();
+        let place = (0u32..).zip(days.iter_mut()).find(|(index, _)| f64::from(*index) >= day);
+        if let Some((_, count)) = place {
+            *count = count.saturating_add(1);
+        }
+    }
+    let first = own.iter().map(|episode| episode.first.at).fold(f64::INFINITY, f64::min);
+    let last = own.iter().map(|episode| episode.last).fold(0.0, f64::max);
+    Bug {
+        signature: name(&directory.signatures, signature),
+        unit: name(&population.units, unit),
+        hosts: count(hosts),
+        episodes: count(own.len()),
+        crashes: own.iter().fold(0u32, |sum, episode| sum.saturating_add(episode.crashes)),
+        first: directory.moment(first),
+        last: directory.moment(last),
+        days,
+        ..Bug::default()
+    }
+}
+
+/// Region and role, where hosts are labelled so: what is shuffled within.
+fn strata(population: &Population) -> Vec<u32> {
+    let labels: Vec<usize> = ["region", "role"]
+        .into_iter()
+        .filter_map(|name| population.attributes.iter().position(|attribute| attribute.name == name))
+        .collect();
+    let mut known: HashMap<Vec<u32>, u32> = HashMap::new();
+    population
+        .hosts
+        .iter()
+        .map(|host| {
+            let key: Vec<u32> =
+                labels.iter().map(|at| host.values.get(*at).copied().unwrap_or(UNKNOWN)).collect();
+            let next = count(known.len());
+            *known.entry(key).or_insert(next)
+        })
+        .collect()
+}
+
+fn triggers(
+    population: &Population,
+    cases: &[&Episode],
+    ran: &Ran,
+    directory: &Directory,
+) -> (Vec<Trigger>, Option<String>) {
+    let few = |hosts: u32| {
+        format!("{hosts} hosts: a trigger can be looked for from {} on", trigger::MIN_CASES)
+    };
+    // The first episode of each host.
+    let mut first: BTreeMap<u32, u32> = BTreeMap::new();
+    for episode in cases {
+        first.entry(episode.first.host).or_insert(episode.first.build);
+    }
+    if count(first.len()) < trigger::MIN_CASES {
+        return (Vec::new(), Some(few(count(first.len()))));
+    }
+    let mut attributes = population.attributes.clone();
+    let mut builds: BTreeMap<u32, u32> = BTreeMap::new();
+    let build_names = first.values().chain(ran.values().map(|(_, build)| build));
+    for build in build_names.filter(|build| **build != UNKNOWN) {
+        let next = count(builds.len());
+        builds.entry(*build).or_insert(next);
+    }
+    let mut names: Vec<(u32, String)> = builds
+        .iter()
+        .map(|(build, place)| {
+            let name = usize::try_from(*build).ok().and_then(|build| directory.builds.get(build));
+            (*place, name.cloned().unwrap_or_else(|| build.to_string()))
+        })
+        .collect();
+    names.sort();
+    let values = names.into_iter().map(|(_, name)| name).collect();
+    attributes.push(Attribute { name: "build".to_owned(), parent: None, values });
+    let strata = strata(population);
+    let mut rows = Vec::with_capacity(ran.len());
+    for ((index, host), stratum) in (0u32..).zip(&population.hosts).zip(strata) {
+        let (ran, case) = (ran.get(&index), first.get(&index));
+        if ran.is_none() && case.is_none() {
+            continue;
+        }
+        let build = case.copied().or(ran.map(|(_, build)| *build)).unwrap_or(UNKNOWN);
+        let mut values = host.values.clone();
+        values.push(builds.get(&build).copied().unwrap_or(UNKNOWN));
+        let exposure = ran.map_or(0.0, |(hours, _)| *hours);
+        rows.push(Row { values, exposure, stratum, case: case.is_some() });
+    }
+    let question =
+        Question { attributes: &attributes, rows: &rows, seed: 1, permutations: PERMUTATIONS };
+    let found = trigger::mine(question);
+    let reason = found.reason.map(|reason| match reason {
+        Reason::FewCases(hosts) => few(hosts),
+        Reason::NoItems => "no attribute of the hosts is known".to_owned(),
+    });
+    let one = |finding: &trigger::Finding| {
+        let name = |item: &Item| item.name(&attributes);
+        let (status, more) = match finding.status {
+            Status::Supported => ("supported".to_owned(), None),
+            Status::ExplainedAway { by } => (format!("explained by {}", name(&by)), None),
+            Status::Interaction { with } => (format!("differs with {}", name(&with)), None),
+            Status::Inseparable { from, more } => (format!("goes with {}", name(&from)), more),
+            Status::Stratum => ("region or role".to_owned(), None),
+        };
+        Trigger {
+            what: name(&finding.item),
+            cases: finding.cases,
+            of: finding.of,
+            expected: finding.expected,
+            ratio: (finding.ratio.ratio, finding.ratio.low, finding.ratio.high),
+            score: finding.score,
+            q: finding.q,
+            declared: finding.declared,
+            status,
+            more,
+        }
+    };
+    (found.findings.iter().take(TRIGGERS).map(one).collect(), reason)
+}
+
+/// Exposure is taken as even over the window: censuses tell its sum.
+fn since(days: &[u32], length: f64, prior: &Prior, directory: &Directory) -> Option<Since> {
+    let bins: Vec<Bin> = (0u32..)
+        .zip(days)
+        .map(|(index, count)| {
+            let part = (length - f64::from(index)).clamp(0.04, 1.0);
+            Bin { count: *count, exposure: part, days: part }
+        })
+        .collect();
+    let last = onset::onsets(&bins, prior).pop()?;
+    let day = |bin: usize| directory.moment(24.0 * bin as f64);
+    Some(Since {
+        at: day(last.bin),
+        between: (day(last.interval.0), day(last.interval.1.saturating_add(1))),
+        ratio: (last.ratio, last.ratio_interval.0, last.ratio_interval.1),
+        ln_bayes: last.ln_bayes,
+    })
+}
+
+/// A host of the signature with another cause, and what is known of it.
+fn apart(
+    population: &Population,
+    own: &[&Episode],
+    ran: &Ran,
+    likelihood: &Likelihood,
+) -> Option<(u32, Apart)> {
+    let share: Vec<f64> = (0u32..)
+        .zip(&population.hosts)
+        .map(|(index, _)| ran.get(&index).map_or(0.0, |(hours, _)| *hours))
+        .collect();
+    let short = |value: u32| u16::try_from(value).ok();
+    // Cores are numbered by package in the record; here each is one of few.
+    let mut cores: BTreeMap<u32, u16> = BTreeMap::new();
+    for core in own.iter().map(|episode| episode.first.core).filter(|core| *core != UNKNOWN) {
+        let next = u16::try_from(cores.len()).unwrap_or(u16::MAX);
+        cores.entry(core).or_insert(next);
+    }
+    let cases: Vec<Case> = own
+        .iter()
+        .map(|episode| Case {
+            host: episode.first.host,
+            symptom: episode.first.symptom,
+            core: cores.get(&episode.first.core).copied(),
+            allowed: short(episode.first.allowed).unwrap_or(u16::MAX),
+            bits: likelihood.ln_hardware(episode.first.shown),
+        })
+        .collect();
+    let fleet = Fleet { hosts: count(ran.len()), share: &share, dispersion: DISPERSION };
+    let found = split::split(&cases, &fleet)?;
+    let host = population.host(found.host)?;
+    let core = found.core.and_then(|core| cores.iter().find(|(_, number)| **number == core));
+    let apart = found.sides.iter().filter(|side| side.apart).count();
+    Some((
+        found.host,
+        Apart {
+            host: host.name.clone(),
+            cases: count(apart),
+            machine: found.machine,
+            ln_bayes: found.ln_bayes,
+            threshold: found.threshold,
+            core: core.map(|(core, _)| (core & 0xffff, core >> 16)),
+            parts: (found.parts.count, found.parts.symptom, found.parts.evidence, found.parts.core),
+        },
+    ))
+}

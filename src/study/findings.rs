@@ -1,0 +1,197 @@
+//! What a study finds, as values: what is printed, and what `--json` gives.
+//!
+//! docs/statistics.md has every key.
+
+use serde::Serialize;
+
+use super::gather::Heard;
+
+/// Of this shape.
+pub const VERSION: u16 = 1;
+
+/// Everything that one study says.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Study {
+    /// [`VERSION`].
+    pub v: u16,
+    /// The window, nanoseconds since the epoch.
+    pub since: u64,
+    /// Its end.
+    pub until: u64,
+    /// Hosts that were seen.
+    pub hosts: u64,
+    /// Crashes, and restart chains of them.
+    pub crashes: u64,
+    /// See `crashes`.
+    pub episodes: u64,
+    /// Signatures.
+    pub signatures: u64,
+    /// What was there and what was not.
+    pub heard: Heard,
+    /// Machines that may compute wrongly, the most suspect first.
+    pub machines: Vec<Machine>,
+    /// Kinds of machines that do.
+    pub errata: Vec<Erratum>,
+    /// Bugs of software, the most widespread first.
+    pub bugs: Vec<Bug>,
+    /// Expected share of false accusations among the accused.
+    pub declared_fdr: f64,
+    /// What cannot be concluded, and why.
+    pub limits: Vec<String>,
+}
+
+/// How sure, in steps that mean something to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// P > 0.1: look closer.
+    #[default]
+    Look,
+    /// P > 0.9: drain and test.
+    Drain,
+    /// P > 0.99.
+    Accuse,
+}
+
+/// A machine that may compute wrongly.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Machine {
+    /// Host name.
+    pub host: String,
+    /// P(it computes wrongly).
+    pub posterior: f64,
+    /// How sure.
+    pub verdict: Verdict,
+    /// Physical core within its package, and the package.
+    pub core: Option<(u32, u32)>,
+    /// P(that core | it computes wrongly).
+    pub core_posterior: f64,
+    /// Crashes on that core, of so many that could have been elsewhere.
+    pub on_core: (u32, u32),
+    /// P(no core: memory, or what all cores share | it computes wrongly).
+    pub elsewhere: f64,
+    /// Signatures that it alone shows (or one other host).
+    pub signatures: u32,
+    /// How many were to be expected.
+    pub expected: f64,
+    /// Evidence codes of these crashes, and how many bear each.
+    pub evidence: Vec<(String, u32)>,
+    /// log10 of what the telling ones say.
+    pub evidence_log10: f64,
+    /// ln of how much better it explains the crashes than an ordinary host would,
+    /// one rogue write, and software of its own kind.
+    pub against: (f64, f64, f64),
+    /// Corrected and uncorrected memory errors in the window.
+    pub memory_errors: (u32, u32),
+    /// The rate alone says more than it may.
+    pub held: bool,
+    /// The evidence does not tell hardware from what runs there.
+    pub undecidable: bool,
+    /// When its first and last of these crashes were.
+    pub first: u64,
+    /// See `first`.
+    pub last: u64,
+}
+
+/// A kind of machines.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Erratum {
+    /// Attribute and value: CPU model, microcode.
+    pub what: Vec<(String, String)>,
+    /// Its hosts, and those of them that show it.
+    pub hosts: u64,
+    /// See `hosts`.
+    pub affected: u32,
+    /// Crashes whose evidence leans towards the machine.
+    pub cases: u32,
+    /// How many were to be expected.
+    pub expected: f64,
+    /// Log likelihood ratio less what naming the kind costs.
+    pub gain: f64,
+}
+
+/// A bug.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Bug {
+    /// Location key.
+    pub signature: String,
+    /// The unit that shows it most.
+    pub unit: String,
+    /// Hosts, episodes and crashes.
+    pub hosts: u32,
+    /// See `hosts`.
+    pub episodes: u32,
+    /// See `hosts`.
+    pub crashes: u32,
+    /// First and last, nanoseconds since the epoch.
+    pub first: u64,
+    /// See `first`.
+    pub last: u64,
+    /// Episodes by day.
+    pub days: Vec<u32>,
+    /// What it needs.
+    pub triggers: Vec<Trigger>,
+    /// Why no trigger was looked for.
+    pub no_trigger: Option<String>,
+    /// Since when it is more frequent.
+    pub onset: Option<Since>,
+    /// A host that shows it for another reason.
+    pub split: Option<Apart>,
+}
+
+/// What a bug needs.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Trigger {
+    /// "kernel=6.1.90", or two of them with " & ".
+    pub what: String,
+    /// Cases that have it, of those where that is known.
+    pub cases: u32,
+    /// See `cases`.
+    pub of: u32,
+    /// Cases that exposure alone would give it.
+    pub expected: f64,
+    /// Rate ratio and its 95 % interval.
+    pub ratio: (f64, f64, f64),
+    /// Log likelihood ratio less what naming it costs.
+    pub score: f64,
+    /// Benjamini and Yekutieli's q.
+    pub q: f64,
+    /// It passes every threshold; the others are description.
+    pub declared: bool,
+    /// What remains of it beside the others, in words.
+    pub status: String,
+    /// Further cases that would separate it from what it goes with.
+    pub more: Option<u32>,
+}
+
+/// Since when.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Since {
+    /// Nanoseconds since the epoch, the beginning of the day.
+    pub at: u64,
+    /// Between these, 95 %.
+    pub between: (u64, u64),
+    /// Rate after over rate before, and its 95 % interval.
+    pub ratio: (f64, f64, f64),
+    /// ln of the Bayes factor.
+    pub ln_bayes: f64,
+}
+
+/// One host of a signature is another story.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Apart {
+    /// The host.
+    pub host: String,
+    /// Its cases that are apart.
+    pub cases: u32,
+    /// P(the machine) against software of its own there.
+    pub machine: f64,
+    /// ln of the Bayes factor, and what it had to exceed.
+    pub ln_bayes: f64,
+    /// See `ln_bayes`.
+    pub threshold: f64,
+    /// Core within its package, and the package.
+    pub core: Option<(u32, u32)>,
+    /// What carried it: count, symptom, evidence, core (ln).
+    pub parts: (f64, f64, f64, f64),
+}

@@ -1,0 +1,87 @@
+//! The study on one screen.
+
+use super::findings::{Study, VERSION, Verdict};
+use super::gather::{Directory, Heard};
+use super::{bugs, machines};
+use crate::epidemiology::episode::{self, Chain};
+use crate::epidemiology::exposure::Background;
+use crate::epidemiology::fdr;
+use crate::epidemiology::population::Population;
+use crate::epidemiology::suspicion;
+
+/// Below so many hosts no host can stand out from the others.
+const FEW_HOSTS: usize = 20;
+
+/// Everything that can be said of this population.
+pub fn study(population: &Population, directory: &Directory, heard: Heard, until: u64) -> Study {
+    let episodes = episode::episodes(population, Chain::default());
+    let mut background = Background::of(population, &episodes);
+    let kind = machines::kind(population);
+    let judged = suspicion::suspects(population, &mut background, &kind);
+    let found = machines::machines(population, &background, &judged, directory);
+    let accused: Vec<f64> = found
+        .iter()
+        .filter(|machine| machine.verdict == Verdict::Accuse)
+        .map(|machine| machine.posterior)
+        .collect();
+    let limits = limits(population, &heard, &background);
+    Study {
+        v: VERSION,
+        since: directory.since,
+        until,
+        hosts: population.hosts.len() as u64,
+        crashes: heard.crashes,
+        episodes: episodes.len() as u64,
+        signatures: directory.signatures.len() as u64,
+        machines: found,
+        errata: machines::errata(population, &judged),
+        bugs: bugs::bugs(population, &episodes, &judged.judge.likelihood, directory),
+        declared_fdr: fdr::declared(&accused),
+        limits,
+        heard,
+    }
+}
+
+/// What cannot be concluded.
+fn limits(population: &Population, heard: &Heard, background: &Background) -> Vec<String> {
+    let mut limits = Vec::new();
+    let mut say = |text: String| limits.push(text);
+    let hosts = population.hosts.len();
+    if background.uniform {
+        say("no census: how long anything ran is unknown. Every host counts the same, and no rate can be \
+             given; let epicore-census.timer run, and the next study has denominators."
+            .to_owned());
+    } else if heard.unobserved > 0 {
+        say(format!(
+            "{} of {hosts} hosts sent no census: their crashes count, their hours do not.",
+            heard.unobserved
+        ));
+    }
+    if hosts < FEW_HOSTS {
+        say(format!(
+            "{hosts} hosts: too few for one to stand out by what only it shows. Only evidence of single \
+             crashes and their cores can say something of a machine."
+        ));
+    }
+    let part = |count: u64| count as f64 / heard.crashes.max(1) as f64;
+    if heard.crashes > 0 && part(heard.coreless) > 0.3 {
+        say(format!(
+            "{:.0} % of the crashes have no known core: a single bad core is hard to see.",
+            100.0 * part(heard.coreless)
+        ));
+    }
+    if part(heard.keyless) > 0.05 {
+        say(format!("{} crashes have no stack, and so no signature: they are left out.", heard.keyless));
+    }
+    if heard.outside > 0 {
+        say(format!(
+            "{} records or censuses are outside the window, or have no time: they are left out. A clock that \
+             is off by hours looks like this.",
+            heard.outside
+        ));
+    }
+    if heard.nameless > 0 {
+        say(format!("{} records or censuses name no host: they are left out.", heard.nameless));
+    }
+    limits
+}
