@@ -48,6 +48,9 @@ soak: build ## 50 daemons, a network that fails, a collector killed 20 times (5 
 bench-fleet: build ## collector, daemon and census against their numbers (40 min; root)
 	EPICORE_DIST="$(abspath $(DIST))" cargo bench --quiet --bench fleet -- $(BENCH)
 
+study-bench: ## how well a study does on simulated fleets; writes the table of docs/statistics.md (15 min)
+	cargo bench --quiet --bench study -- $(if $(STUDY),$(STUDY),--write)
+
 package: ## .deb, .rpm, debug symbols and SBOM in target/package/, checked (15 min)
 	@tests/setup.sh package
 	packaging/package.sh
@@ -60,4 +63,4 @@ vm-test: ## the packages on booted machines: systemd, upgrades, power cuts (root
 	@[[ -e $$(ls $(TARGET)/package/epicore_*.deb 2>/dev/null) ]] || $(MAKE) package
 	tests/vm/run.sh $(TARGET)/package
 
-.PHONY: evidence injection innocent-pages bench-fleet soak help build demo test lint bench package package-try vm-test
+.PHONY: study-bench evidence injection innocent-pages bench-fleet soak help build demo test lint bench package package-try vm-test

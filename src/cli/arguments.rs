@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::failure::{self, Failure, Outcome};
-use super::{audit, config as configuration, demo, doctor, enable, list, purge, replay, show, status, tail};
+use super::{audit, config as configuration, demo, doctor, enable, list, purge, replay, show, simulate, status, study, tail};
 use crate::config::{self, Config, Warning};
 
 const AFTER: &str = "\
@@ -87,6 +87,10 @@ pub(super) enum Command {
     Config(configuration::Arguments),
     /// Make a record from a core file
     Replay(replay::Arguments),
+    /// Which machine, which build, which kernel, and how sure
+    Study(study::Arguments),
+    /// A fleet that never was, with the truth beside it
+    Simulate(simulate::Arguments),
     /// Crash five small programs and look at the records
     Demo(demo::Arguments),
 }
@@ -104,6 +108,8 @@ impl Command {
             Command::Status(_) => Some("status"),
             Command::Config(_) => Some("config"),
             Command::Replay(_) => Some("replay"),
+            Command::Simulate(_) => None,
+            Command::Study(_) => Some("study"),
             Command::Demo(_) => Some("demo"),
         }
     }

@@ -22,7 +22,9 @@ mod records;
 mod remote;
 mod replay;
 mod show;
+mod simulate;
 mod status;
+mod study;
 mod symbols;
 mod tail;
 mod when;
@@ -57,6 +59,8 @@ fn dispatch(typed: arguments::Epicore) -> Outcome {
         Command::Audit(arguments) => audit::run(&arguments, common, &mut out),
         Command::Replay(arguments) => replay::run(&arguments, common, &mut out),
         Command::Config(arguments) => config::run(&arguments, common, &mut out),
+        Command::Study(arguments) => study::run(&arguments, common, &mut out),
+        Command::Simulate(arguments) => simulate::run(&arguments, common, &mut out),
         Command::Demo(arguments) => demo::run(&arguments, &mut out),
     }?;
     out.flush()

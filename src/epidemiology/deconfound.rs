@@ -9,14 +9,15 @@
 //! x does not           x: explained away by y   inseparable
 //! ```
 //!
-//! What cannot be separated says how many cases more would do: the number at which x,
-//! if it is x, will stand out within y with a chance of 80 %, those seen included (normal
-//! approximation).
+//! What scores less explains nothing away: it was chosen of many, and stands out a
+//! little within anything; "inseparable" is said then. What cannot be separated says
+//! how many further cases of the bug would do: at that number x, if it is x, stands
+//! out within y with a chance of 80 %, the cases seen included (normal approximation).
 //! Hosts that always have both or neither are never separated.
 
 use super::rate::{self, Ratio};
 use super::tally::{Fleet, Split, Strata};
-use super::trigger::{Item, Status};
+use super::trigger::{Finding, Item, Status};
 
 /// Level of the tests within the other: two tests are read together, and a wrong
 /// "explained away" is worse than "inseparable".
@@ -31,7 +32,9 @@ const RATIOS: (f64, f64) = (2.0, 20.0);
 const MOST: u32 = 1_000_000;
 
 /// What the other leaves of an item: the status, and the ratio within the other.
-pub(super) fn against(fleet: &Fleet, item: Item, other: Item, ratio: f64) -> (Status, Option<Ratio>) {
+/// `ahead` says that the other has the better score.
+pub(super) fn against(fleet: &Fleet, finding: &Finding, other: Item, ahead: bool) -> (Status, Option<Ratio>) {
+    let item = finding.item;
     let mine = fleet.split(item, Strata::Of(other));
     let theirs = fleet.split(other, Strata::Of(item));
     let strata: Vec<rate::Stratum> = mine.iter().map(Split::stratum).collect();
@@ -42,8 +45,8 @@ pub(super) fn against(fleet: &Fleet, item: Item, other: Item, ratio: f64) -> (St
     let adjusted = rate::mantel_haenszel(&tables);
     let status = match (rate::tail(&strata) < LEVEL, rate::tail(&others) < LEVEL) {
         (true, false) => Status::Supported,
-        (false, true) => Status::ExplainedAway { by: other },
-        (false, false) => Status::Inseparable { from: other, more: more(&mine, ratio) },
+        (false, true) if ahead => Status::ExplainedAway { by: other },
+        (false, _) => Status::Inseparable { from: other, more: more(&mine, finding.ratio.ratio) },
         (true, true) => match strata.as_slice() {
             [without, with] if rate::heterogeneity(without, with) < LEVEL => {
                 Status::Interaction { with: other }

@@ -58,44 +58,6 @@ pub(super) fn ln_negative_binomial(k: u32, mean: f64, r: f64) -> f64 {
     ln_gamma(k + r) - ln_gamma(r) - ln_factorial(k) + r * (r / (r + mean)).ln() + k * (mean / (r + mean)).ln()
 }
 
-/// ln of the binomial probability of k of n.
-pub(super) fn ln_binomial(k: u32, n: u32, p: f64) -> f64 {
-    let (k, n) = (f64::from(k), f64::from(n));
-    let part = |count: f64, p: f64| if count == 0.0 { 0.0 } else { count * p.ln() };
-    let ln = ln_choose(n, k) + part(k, p.clamp(0.0, 1.0)) + part(n - k, (1.0 - p).clamp(0.0, 1.0));
-    if ln.is_nan() { f64::NEG_INFINITY } else { ln }
-}
-
-/// P(X ≥ k) − P(X = k) / 2 of a binomial: the mid-p tail (Lancaster 1961).
-pub(super) fn mid_p_above(k: u32, n: u32, p: f64) -> f64 {
-    let above: f64 = (k..=n).map(|i| ln_binomial(i, n, p).exp()).sum();
-    (above - 0.5 * ln_binomial(k, n, p).exp()).clamp(0.0, 1.0)
-}
-
-/// The mid-p interval of a binomial share at 1 − alpha: where either tail is
-/// alpha / 2. Its coverage is nearer to nominal than that of Clopper and Pearson
-/// (Berry and Armitage 1995), which is never below it.
-pub(super) fn mid_p_interval(k: u32, n: u32, alpha: f64) -> (f64, f64) {
-    if n == 0 {
-        return (0.0, 1.0);
-    }
-    let solve = |target: f64| {
-        let (mut low, mut high) = (0.0, 1.0);
-        for _ in 0..60 {
-            let middle = 0.5 * (low + high);
-            if mid_p_above(k, n, middle) < target {
-                low = middle;
-            } else {
-                high = middle;
-            }
-        }
-        0.5 * (low + high)
-    };
-    let low = if k == 0 { 0.0 } else { solve(alpha / 2.0) };
-    let high = if k == n { 1.0 } else { solve(1.0 - alpha / 2.0) };
-    (low, high)
-}
-
 /// P(N(0, 1) > z).
 pub(super) fn normal_above(z: f64) -> f64 {
     0.5 * libm::erfc(z / std::f64::consts::SQRT_2)

@@ -11,6 +11,7 @@
 //! localise     or all machines of a kind?
 //!
 //! trigger      what a bug needs: one attribute, or two together
+//! mining       items, their scores, the best of them
 //! tally        counting cases and exposure by item
 //! shuffle      what chance alone would find
 //! deconfound   which of two that go together it is
@@ -38,12 +39,17 @@ pub mod episode;
 pub mod evidence;
 pub mod exposure;
 pub mod fdr;
+pub mod history;
 pub mod likelihood;
 pub mod localise;
 mod math;
 pub mod onset;
 pub mod population;
+pub mod power;
+mod mining;
+mod mixture;
 pub mod rate;
+pub mod rollout;
 mod shuffle;
 pub mod split;
 pub mod suspicion;

@@ -6,7 +6,7 @@
 //!             count is negative binomial
 //! new run     its rate is the last one's (as uncertain as that is) times a ratio of a
 //!             grid; the grid up, and down, has the hazard each
-//! alarm       odds of an unannounced run upwards > hazard / false alarms per day
+//! alarm       odds "it rose, unannounced" : "it never did" > hazard / false alarms per day
 //! ```
 //!
 //! The odds are hazard × Σ over beginnings of their likelihood ratio, which is the
@@ -15,99 +15,36 @@
 //! (Pollak 1985), at any rate, any width of bins, and however often one looks. The
 //! hazard cancels; it only weighs runs against each other.
 //!
+//! Days differ in what exposure does not say, so that ten cases in one morning are
+//! less odd than ten in a month: the odds are reduced by what a gamma of variance
+//! [`Prior::dispersion`] for each day explains without any rise.
+//!
 //! A run upwards is opened where a crash is, with the hazard of the days before it
 //! in which it could have begun unseen; between crashes nothing favours it. Ratios
 //! start at 2.5: below, days and loads differ by more than we know.
 
-use super::math::{ln_add, ln_gamma, ln_sum};
+use super::history::{Bin, Prior};
+use super::math::{ln_gamma, ln_sum};
 
 /// Ratios of a rate to the one before, that an alarm is about.
-pub(super) const UP: [f64; 5] = [2.5, 5.0, 10.0, 20.0, 50.0];
+const UP: [f64; 5] = [2.5, 5.0, 10.0, 20.0, 50.0];
 /// And those that make a run end quietly.
 const DOWN: [f64; 3] = [0.4, 0.15, 0.04];
 /// A run counts as a rise while its rate is more than this times the announced one,
 /// whatever came between.
-const RISEN: f64 = 2.0;
+const RISEN: f64 = 1.4;
 /// Runs that are kept, the likeliest: bounded work per bin.
 const MOST_RUNS: usize = 160;
+/// ln of the weight of "it never rose", relative to the likeliest run, at least.
+const LEAST: f64 = -300.0;
 /// Probability that the rate changed within one gap, at most.
 const MOST_CHANGES: f64 = 0.05;
 /// Crashes that a rate remembers: it may drift over a year.
 const MEMORY: f64 = 400.0;
 /// Half of what an interval leaves out.
-pub(super) const TAIL: f64 = 0.025;
+const TAIL: f64 = 0.025;
 /// Places within a gap at which a run may have begun.
 const PLACES: u32 = 8;
-
-/// One bin of a cluster's history.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Bin {
-    /// Cases (episodes).
-    pub count: u32,
-    /// Process-hours, or any measure of what could crash. What is not positive is
-    /// taken as none, or, where there are cases, as in the last bin.
-    pub exposure: f64,
-    /// Length in days.
-    pub days: f64,
-}
-
-/// What is known before the first bin.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Prior {
-    /// Gamma's shape of clusters' rates.
-    pub shape: f64,
-    /// And its inverse scale, in units of exposure.
-    pub rate: f64,
-    /// Changes per day.
-    pub hazard: f64,
-    /// False alarms per day that are accepted.
-    pub false_alarms: f64,
-    /// Variance of a day's rate, relative to its mean.
-    pub dispersion: f64,
-}
-
-/// What every cluster is thought to have: a change in three years.
-const HAZARD: f64 = 1e-3;
-/// One false alarm in 100,000 days of a cluster.
-const FALSE_ALARMS: f64 = 1e-5;
-/// Days differ by a third.
-const DISPERSION: f64 = 0.1;
-
-impl Default for Prior {
-    fn default() -> Prior {
-        Prior { shape: 0.5, rate: 0.5, hazard: HAZARD, false_alarms: FALSE_ALARMS, dispersion: DISPERSION }
-    }
-}
-
-impl Prior {
-    /// Of the rates of all clusters, by their moments (empirical Bayes): cases and
-    /// exposure of each. Its weight is between half a crash and five.
-    pub fn fit(clusters: &[(u32, f64)]) -> Prior {
-        let valid = |one: &(u32, f64)| one.1 > 0.0 && one.1.is_finite();
-        let rates: Vec<f64> =
-            clusters.iter().filter(|one| valid(one)).map(|(n, e)| f64::from(*n) / e).collect();
-        let count = rates.len() as f64;
-        let mean = rates.iter().sum::<f64>() / count;
-        if !(mean > 0.0 && mean.is_finite()) {
-            return Prior::default();
-        }
-        let relative = rates.iter().map(|rate| (rate / mean - 1.0).powi(2)).sum::<f64>() / count;
-        let shape = (1.0 / relative.max(1e-3)).clamp(0.5, 5.0);
-        Prior { shape, rate: shape / mean, ..Prior::default() }
-    }
-
-    /// The same with every value possible.
-    pub(super) fn sane(self) -> Prior {
-        let or = |value: f64, other: f64| if value > 0.0 && value.is_finite() { value } else { other };
-        Prior {
-            shape: or(self.shape, 0.5).clamp(1e-3, 1e6),
-            rate: or(self.rate, 0.5).clamp(1e-100, 1e100),
-            hazard: or(self.hazard, HAZARD).clamp(1e-9, 0.1),
-            false_alarms: or(self.false_alarms, FALSE_ALARMS).clamp(1e-12, 0.1),
-            dispersion: or(self.dispersion, 1e-6).clamp(1e-6, 10.0),
-        }
-    }
-}
 
 /// A rise that was found.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -122,7 +59,8 @@ pub struct Onset {
     pub before: f64,
     /// See `before`.
     pub after: f64,
-    /// after / before, and its 95 % interval.
+    /// after / before, and its 95 % interval, nominally: one stops where the count
+    /// happens to be high, so that it covers 85 %.
     pub ratio: f64,
     /// See `ratio`.
     pub ratio_interval: (f64, f64),
@@ -146,6 +84,8 @@ struct Run {
     /// All ratios since a rise was announced, and the mean rate at the first.
     level: f64,
     before: f64,
+    /// It rose, and fell back.
+    fell: bool,
     /// Cases, exposure and days since it began, or since the rise that it is part of.
     own: (f64, f64, f64),
 }
@@ -218,7 +158,7 @@ impl Detector {
         let own = (0.0, 0.0, 0.0);
         let before = shape / rate;
         let (gap, quiet, ln, ratio, level) = (0, 0.0, 0.0, 1.0, 1.0);
-        self.runs = vec![Run { start, gap, quiet, ln, shape, rate, ratio, level, before, own }];
+        self.runs = vec![Run { start, gap, quiet, ln, shape, rate, ratio, level, before, fell: false, own }];
         self.days = 0.0;
     }
 
@@ -246,11 +186,10 @@ impl Detector {
             run.take(0.0, quiet, quiet_days);
         }
         let parent = self.heaviest()?;
-        let all = ln_sum(self.runs.iter().map(|run| run.ln));
         let per_day = parent.mean() * (quiet + exposure) / (quiet_days + days).max(1e-9);
         let up = UP.map(|ratio| {
             let unseen = 1.0 / ((ratio - 1.0) * per_day).max(1e-12);
-            let run = self.open(parent, all, ratio, quiet_days.min(unseen) + days, UP.len());
+            let run = self.open(parent, ratio, quiet_days.min(unseen) + days, UP.len());
             if parent.rose() { run } else { Run { gap, quiet, ..run } }
         });
         self.runs.extend(up);
@@ -265,25 +204,24 @@ impl Detector {
             return Some(*onset);
         }
         let parent = self.heaviest()?;
-        let all = ln_sum(self.runs.iter().map(|run| run.ln));
         // As long as the silence before it, so long may it have been silent since.
-        let down = DOWN.map(|ratio| self.open(parent, all, ratio, quiet_days + days, DOWN.len()));
+        let down = DOWN.map(|ratio| self.open(parent, ratio, quiet_days + days, DOWN.len()));
         self.runs.extend(down);
         self.prune();
         None
     }
 
     /// A run that begins now, with the hazard of these days.
-    fn open(&self, parent: Run, all: f64, ratio: f64, days: f64, share: usize) -> Run {
-        let ln = all + ((self.prior.hazard * days).min(MOST_CHANGES) / share as f64).ln();
+    fn open(&self, parent: Run, ratio: f64, days: f64, share: usize) -> Run {
+        let ln = parent.ln + ((self.prior.hazard * days).min(MOST_CHANGES) / share as f64).ln();
         let rate = parent.rate / parent.ratio;
         let run = Run { ln, rate, ratio, level: parent.level * ratio, ..parent };
         if run.rose() && parent.rose() {
             return run;
         }
         // What fell, and what fell back, is where the next rise begins.
-        let (level, own) = (ratio.max(1.0), (0.0, 0.0, 0.0));
-        Run { start: self.at, gap: 0, quiet: 0.0, level, before: parent.mean(), own, ..run }
+        let (level, own, fell) = (ratio.max(1.0), (0.0, 0.0, 0.0), parent.rose());
+        Run { start: self.at, gap: 0, quiet: 0.0, level, before: parent.mean(), fell, own, ..run }
     }
 
     fn heaviest(&self) -> Option<Run> {
@@ -291,28 +229,31 @@ impl Detector {
     }
 
     fn prune(&mut self) {
-        let most = self.heaviest().map_or(0.0, |run| run.ln);
+        let (most, fell) = self.heaviest().map_or((0.0, false), |run| (run.ln, run.fell));
         for run in &mut self.runs {
             run.ln -= most;
+            // It is over: the next rise begins from here.
+            run.fell &= !fell;
         }
         self.runs.sort_by(|a, b| b.ln.total_cmp(&a.ln));
         self.runs.truncate(MOST_RUNS);
     }
 
     fn alarm(&self) -> Option<Onset> {
+        let ln = |of: &[Run]| ln_sum(of.iter().map(|run| run.ln));
         let (mut rises, others): (Vec<Run>, Vec<Run>) = self.runs.iter().partition(|run| run.rose());
-        let other = ln_sum(others.iter().map(|run| run.ln));
+        let (fell, never): (Vec<Run>, Vec<Run>) = others.iter().partition(|run| run.fell);
+        let never = ln(&never).max(LEAST);
         let threshold = (self.prior.hazard / self.prior.false_alarms).ln();
-        let odds = |rises: &[Run]| ln_sum(rises.iter().map(|run| run.ln)) - other;
-        if !(odds(&rises) > threshold) {
+        if !(ln(&rises) - never > threshold && ln(&rises) > ln(&fell)) {
             return None;
         }
         for run in &mut rises {
             run.ln -= run.ordinary(self.prior.dispersion);
         }
-        let ln_odds = odds(&rises);
-        let rise = ln_odds + other;
-        if !(ln_odds > threshold) {
+        let rise = ln(&rises);
+        let ln_odds = rise - never;
+        if ln_odds <= threshold {
             return None;
         }
         let weighed: Vec<(Run, f64)> = rises.iter().map(|run| (*run, (run.ln - rise).exp())).collect();
@@ -344,8 +285,8 @@ fn places(run: &Run, weight: f64) -> Vec<(usize, f64)> {
     let silence = (run.level - 1.0) * run.before * run.quiet;
     let place = |step: u32| {
         let back = f64::from(step) / f64::from(PLACES);
-        // Integer arithmetic: an eighth of the gap, so many times.
-        let bins = run.gap.saturating_mul(usize::try_from(step).unwrap_or(0)).div_ceil(8);
+        let share = |step: u32| usize::try_from(step).unwrap_or(1);
+        let bins = run.gap.saturating_mul(share(step)).div_ceil(share(PLACES));
         (run.start.saturating_sub(bins), (-silence * back).exp())
     };
     let all: Vec<(usize, f64)> = (0..=PLACES).map(place).collect();
@@ -373,4 +314,70 @@ pub fn onsets(bins: &[Bin], prior: &Prior) -> Vec<Onset> {
     let mut detector = Detector::new(prior);
     bins.iter().filter_map(|bin| detector.push(bin)).collect()
 }
-impl Detector { pub fn dump(&self) -> String { let all = ln_sum(self.runs.iter().map(|r| r.ln)); let mut v: Vec<_> = self.runs.iter().collect(); v.sort_by(|a,b| b.ln.total_cmp(&a.ln)); v.iter().take(4).map(|r| format!("[st {} w {:.3} ratio {} level {:.2} A {:.1} mean {:.3} before {:.3} own {:?}]", r.start/24, (r.ln-all).exp(), r.ratio, r.level, r.shape, r.mean(), r.before, (r.own.0, r.own.1.round()))).collect::<Vec<_>>().join(" ") } }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn days(rate: f64, from: u32, to: u32) -> impl Iterator<Item = Bin> {
+        // As even as whole numbers allow.
+        let until = move |day: u32| (rate * f64::from(day)).floor();
+        let count =
+            move |day: u32| (0..1000).find(|n| f64::from(*n) >= until(day + 1) - until(day)).unwrap_or(0);
+        (from..to).map(move |day| Bin { count: count(day), exposure: 1.0, days: 1.0 })
+    }
+
+    #[test]
+    fn a_rise_by_ten_is_known_within_fourteen_crashes() {
+        for base in [0.05, 0.1, 0.2] {
+            let bins: Vec<Bin> = days(base, 0, 300).chain(days(10.0 * base, 300, 400)).collect();
+            let found = onsets(&bins, &Prior::default());
+            assert_eq!(found.len(), 1, "{found:?}");
+            let crashes: u32 = bins[300..=found[0].known].iter().map(|bin| bin.count).sum();
+            assert!(crashes <= 14, "{crashes} {found:?}");
+            assert!(found[0].interval.0 <= 300 && 300 <= found[0].interval.1, "{found:?}");
+            assert!(found[0].ratio > 5.0 && found[0].ratio < 20.0 && found[0].ln_bayes > 5.0, "{found:?}");
+        }
+    }
+
+    #[test]
+    fn a_constant_rate_a_fall_and_more_exposure_are_no_onset() {
+        let steady: Vec<Bin> = days(0.7, 0, 2000).collect();
+        assert_eq!(onsets(&steady, &Prior::default()), []);
+        let fall: Vec<Bin> = days(2.0, 0, 200).chain(days(0.1, 200, 600)).collect();
+        assert_eq!(onsets(&fall, &Prior::default()), []);
+        let grown = days(5.0, 200, 300).map(|bin| Bin { exposure: 10.0, ..bin });
+        let grown: Vec<Bin> = days(0.5, 0, 200).chain(grown).collect();
+        assert_eq!(onsets(&grown, &Prior::default()), []);
+    }
+
+    #[test]
+    fn a_second_rise_is_found_after_the_first_and_after_a_fall() {
+        let bins = days(0.1, 0, 300).chain(days(1.5, 300, 360)).chain(days(0.1, 360, 700));
+        let bins: Vec<Bin> = bins.chain(days(1.5, 700, 760)).collect();
+        let found = onsets(&bins, &Prior::default());
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[1].bin.abs_diff(700) < 5, "{found:?}");
+    }
+
+    #[test]
+    fn hostile_bins_end_in_numbers() {
+        let odd = [f64::NAN, f64::INFINITY, -1.0, 0.0, 1e-300, 1e300, 1.0];
+        let counts = [0, 1, u32::MAX, 3, 0, 0, 1_000_000];
+        let prior =
+            Prior { shape: f64::NAN, rate: -1.0, hazard: 1e9, false_alarms: 0.0, dispersion: f64::NAN };
+        for prior in [prior, Prior::default()] {
+            let mut detector = Detector::new(&prior);
+            for i in 0..20_000_usize {
+                let bin = Bin { count: counts[i / 7 % 7], exposure: odd[i % 7], days: odd[i / 49 % 7] };
+                if let Some(onset) = detector.push(&bin) {
+                    let all =
+                        [onset.before, onset.after, onset.ratio, onset.ln_bayes, onset.ratio_interval.0];
+                    assert!(all.iter().all(|value| !value.is_nan()), "{onset:?}");
+                }
+                assert!(detector.runs.len() <= MOST_RUNS, "bounded");
+                assert!(detector.runs.iter().all(|run| !run.ln.is_nan()), "{i} {:?}", detector.runs.first());
+            }
+        }
+    }
+}

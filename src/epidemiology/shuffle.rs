@@ -6,8 +6,8 @@
 //! chance that any item does as well by luck, whatever the items have to do with
 //! each other (Westfall and Young 1993).
 
+use super::mining::{kulldorff, penalty};
 use super::tally::{Cell, Fleet, Host};
-use super::trigger::{kulldorff, penalty};
 
 /// Steps over all shuffles, about 0.15 s: with thousands of cases fewer are made.
 const MAX_WORK: usize = 1 << 24;
@@ -27,7 +27,7 @@ impl SplitMix64 {
     }
 
     /// 0 to below 1.
-    fn unit(&mut self) -> f64 {
+    pub(super) fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / 9_007_199_254_740_992.0
     }
 }
@@ -96,8 +96,7 @@ fn draw<'a>(urn: &Urn<'a>, taken: &mut [usize], shuffle: usize, random: &mut Spl
         let at = random.unit() * all;
         start = urn.sums.partition_point(|sum| *sum <= at);
         let Some((place, host)) = urn.hosts.get(start) else { continue };
-        let free = taken.get_mut(*place).filter(|last| **last != shuffle);
-        if let Some(free) = free {
+        if let Some(free) = taken.get_mut(*place).filter(|last| **last != shuffle) {
             *free = shuffle;
             return Some(host);
         }

@@ -13,26 +13,20 @@
 //! so the sum over subsets of weights is a product of elementary symmetric
 //! polynomials, one for each symptom). EM would fit two or three points as it likes.
 //!
-//! Two populations need ln H1/H0 > ln hosts + ln symptoms + ln 1000 (symptoms
-//! where they differ), and never by the
-//! host alone: its symptoms, cores and evidence together must speak for it
-//! ([`Parts::beside_count`]), more so when several hosts have two cases, and by a
-//! hundred to one where nobody measured how long it ran. r is the caller's, and one
-//! time in a hundred whatever the other hosts' counts say: a bug confined to ten hosts
-//! makes three cases on each of them nothing odd. Remove what was found, and ask again.
+//! Two populations need ln H1/H0 > ln hosts + ln symptoms (as far as these carry it) +
+//! ln 1000, and never by the host alone: symptoms, cores and evidence together must
+//! speak for it ([`Parts::beside_count`]), more so when several hosts have two cases,
+//! and by a hundred to one where nobody measured how long the host ran. r is the
+//! caller's, and one time in a hundred whatever the other hosts' counts say: a bug
+//! confined to ten hosts makes three cases on each of them nothing odd. Two populations
+//! are not yet a bad machine: [`Split::machine`] weighs it against software of the
+//! host's own. Remove what was found, and ask again.
 
 use std::collections::BTreeMap;
 
-use super::math::{ln_add, ln_beta, ln_choose, ln_gamma, ln_negative_binomial, ln_sum};
+use super::math::ln_negative_binomial;
+use super::mixture::{Candidate, bits};
 
-/// Share of a core's wrong results that crash on that core.
-const ON_CORE: f64 = 0.6;
-/// Of hardware's faults those of one core; the rest has none (memory, uncore).
-const CORE: f64 = 0.7;
-/// Hardware's symptoms are its own, or, more often, those of the software it disturbs.
-const OWN_SYMPTOMS: f64 = 0.25;
-/// Dirichlet's α for each symptom that the signature shows (Jeffreys).
-const ALPHA: f64 = 0.5;
 /// Odds that a posterior must have beyond those of the search.
 const ODDS: f64 = 1000.0;
 /// And beside the count, where the host's exposure is not known: one tenant's host
@@ -50,17 +44,11 @@ const CONFINED: f64 = 0.01;
 /// Hosts are never more alike than this: exposure is itself an estimate.
 const LEAST_DISPERSION: f64 = 0.05;
 const MOST_DISPERSION: f64 = 1e3;
-/// ln of a case's ratio is believed up to here.
-const MOST_BITS: f64 = 20.0;
 /// Cases of one host whose subsets are summed; of more, so many evenly spaced, which
 /// only weakens the host's count.
 const MOST_CASES: usize = 64;
 /// Hosts that are tried, those with most for them first.
 const MOST_HOSTS: usize = 256;
-/// Cores that are each tried in a host with more cases than [`FEW_CASES`]; the others
-/// are taken together as "another core".
-const MOST_CORES: usize = 8;
-const FEW_CASES: usize = 24;
 
 /// One case of the signature: an episode, not a crash.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -152,9 +140,9 @@ pub fn split(cases: &[Case], fleet: &Fleet) -> Option<Split> {
     let tried = table.candidates();
     let weighed = tried.iter().map(|host| (host, host.parts()));
     let (best, parts) = weighed.max_by(|a, b| a.1.sum().total_cmp(&b.1.sum()))?;
-    // Where like symptoms carry nothing, none was searched for.
-    let searched = if parts.symptom > 0.0 { table.symptoms.len() as f64 } else { 1.0 };
-    let threshold = table.hosts.ln() + searched.ln() + ODDS.ln();
+    // The search among symptoms costs what they carry, at most.
+    let searched = parts.symptom.clamp(0.0, (table.symptoms.len() as f64).ln());
+    let threshold = table.hosts.ln() + searched + ODDS.ln();
     let measured = if best.measured { 0.0 } else { ODDS_UNMEASURED.ln() };
     let gate = (tried.len() as f64).ln() + measured;
     let ln_bayes = parts.sum();
@@ -263,239 +251,121 @@ impl Table {
         let shapes: Vec<_> = self.shapes.iter().map(without).collect();
         let kinds = self.symptoms.len() as f64;
         let count = cases.len();
-        let mut candidate = Candidate {
-            host,
-            measured,
-            share,
-            groups,
-            count,
-            n,
-            kinds,
-            sizes: Vec::new(),
-            cores: Vec::new(),
+        let seen = Candidate { host, measured, share, groups, count, n, kinds, ..Candidate::default() };
+        seen.weighed(&shapes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOSTS: u32 = 10_000;
+
+    fn fleet(share: &[f64]) -> Fleet<'_> {
+        Fleet { hosts: HOSTS, share, dispersion: 0.1 }
+    }
+
+    fn equal() -> Vec<f64> {
+        vec![1.0; 10_000]
+    }
+
+    /// So many cases of a race, each on another host and core.
+    fn race(cases: u32) -> Vec<Case> {
+        let one = |i: u32| Case {
+            host: i * 37,
+            symptom: 1,
+            core: u16::try_from(i * 7 % 64).ok(),
+            allowed: 64,
+            bits: -0.6,
         };
-        candidate.sizes = candidate.ln_sizes(&shapes);
-        candidate.cores = candidate.cores();
-        candidate
+        (1..=cases).map(one).collect()
     }
-}
 
-fn bits(case: &Case) -> f64 {
-    if case.bits.is_nan() { 0.0 } else { case.bits.clamp(-MOST_BITS, MOST_BITS) }
-}
+    fn on(host: u32, core: u16, bits: f64) -> Case {
+        Case { host, symptom: 1, core: Some(core), allowed: 64, bits }
+    }
 
-/// Which core, as a hypothesis.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Core {
-    None,
-    Other,
-    This(u16),
-}
+    #[test]
+    fn three_cases_of_a_bad_machine_are_told_from_a_race_with_the_same_symptom() {
+        let mut cases = race(27);
+        cases.extend([on(5000, 3, 2.6), on(5000, 3, -0.6), on(5000, 3, -0.6)]);
+        let split = split(&cases, &fleet(&equal())).expect("two populations");
+        assert_eq!((split.host, split.core), (5000, Some(3)));
+        assert!(split.sides.iter().zip(&cases).all(|(side, case)| side.apart == (case.host == 5000)));
+        assert!(split.machine > 0.9 && split.ln_bayes > split.threshold, "{split:?}");
+        assert!((split.parts.sum() - split.ln_bayes).abs() < 1e-9);
+    }
 
-/// A host with two or more cases.
-struct Candidate {
-    host: u32,
-    measured: bool,
-    share: f64,
-    /// By symptom: how many the signature has, and those of this host.
-    groups: Vec<(f64, Vec<Case>)>,
-    count: usize,
-    n: f64,
-    /// Symptoms that the signature shows.
-    kinds: f64,
-    /// ln of prior and count's ratio, for each m.
-    sizes: Vec<f64>,
-    cores: Vec<(Core, f64)>,
-}
+    #[test]
+    fn a_host_is_never_split_off_by_its_count_alone() {
+        let mut cases = race(27);
+        cases.extend([on(5000, 3, -0.6), on(5000, 9, -0.6), on(5000, 40, -0.6)]);
+        assert_eq!(split(&cases, &fleet(&equal())), None);
+        // Nor where it was pinned to a core.
+        let pinned = Case { allowed: 1, ..on(5000, 3, -0.6) };
+        cases.truncate(27);
+        cases.extend([pinned; 10]);
+        assert_eq!(split(&cases, &fleet(&equal())), None);
+    }
 
-/// What is weighed of a case.
-#[derive(Clone, Copy, Default)]
-struct Weighed {
-    symptom: bool,
-    evidence: bool,
-    core: bool,
-}
+    #[test]
+    fn symptoms_of_its_own_split_a_host_off_but_do_not_make_it_a_bad_machine() {
+        let mut cases = race(20);
+        cases.extend([3, 17, 20, 31, 40, 44, 50, 60].map(|core| Case { symptom: 2, ..on(5000, core, -0.6) }));
+        let split = split(&cases, &fleet(&equal())).expect("two populations");
+        assert!(split.parts.symptom > 0.0 && split.machine < 0.1, "{split:?}");
+        assert_eq!(split.sides.iter().filter(|side| side.apart).count(), 8);
+    }
 
-impl Candidate {
-    /// ln P(m) / C(n, m) · P(count | m) / P(count | 0).
-    fn ln_sizes(&self, shapes: &[(f64, f64)]) -> Vec<f64> {
-        let (n, k) = (self.n, self.count as f64);
-        let harmonic: f64 = 0.577_215_664_9 + n.ln() + 0.5 / n - 1.0;
-        let counted = |m: f64| {
-            ln_sum(shapes.iter().map(|(shape, ln)| {
-                let (a, b) = (*shape, shape * (1.0 - self.share) / self.share);
-                ln + ln_beta(a + k - m, b + n - k) - ln_beta(a, b)
-            }))
+    #[test]
+    fn exposure_explains_a_tenants_own_host_and_its_absence_asks_for_more() {
+        let mut cases = race(20);
+        cases.extend((0..10).map(|i| on(5000, i * 5, if i == 0 { 5.0 } else { 0.0 })));
+        let mut share = equal();
+        share[5000] = 5000.0;
+        assert_eq!(split(&cases, &fleet(&share)), None);
+        share[5000] = 0.0;
+        assert_eq!(split(&cases, &fleet(&share)), None);
+    }
+
+    #[test]
+    fn a_bug_of_ten_hosts_makes_three_cases_on_one_nothing_odd() {
+        let cases: Vec<Case> = (0..30).map(|i| on(i % 10, u16::try_from(i).unwrap_or(0), 0.5)).collect();
+        assert_eq!(split(&cases, &fleet(&equal())), None);
+    }
+
+    #[test]
+    fn hostile_cases_end_in_an_answer_without_nan() {
+        assert_eq!(split(&[], &Fleet::default()), None);
+        let odd = [f64::NAN, f64::INFINITY, -1.0, 0.0, 1e300];
+        let bits = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 3.0];
+        let case = |i: u32| Case {
+            host: if i % 3 == 0 { u32::MAX } else { i % 700 },
+            symptom: i % 1000,
+            core: u16::try_from(i % 70_000).ok(),
+            allowed: u16::try_from(i % 5).unwrap_or(0).wrapping_sub(1),
+            bits: bits[usize::try_from(i % 4).unwrap_or(0)],
         };
-        let without = counted(0.0);
-        let sizes = (0..=self.count).map(|m| m as f64).map(|m| {
-            if m < 2.0 {
-                return f64::NEG_INFINITY;
-            }
-            counted(m) - without - m.ln() - harmonic.max(0.5).ln() - ln_choose(n, m)
-        });
-        sizes.collect()
-    }
-
-    fn cases(&self) -> impl Iterator<Item = &Case> {
-        self.groups.iter().flat_map(|(_, own)| own)
-    }
-
-    /// Hypotheses about the core, with ln of their prior.
-    fn cores(&self) -> Vec<(Core, f64)> {
-        let mut seen: BTreeMap<u16, usize> = BTreeMap::new();
-        let mut all = 0;
-        for case in self.cases().filter(|case| case.allowed > 1) {
-            if let Some(core) = case.core {
-                seen.entry(core).and_modify(|n| *n = n.saturating_add(1)).or_insert(1);
-                all = all.max(usize::from(case.allowed));
-            }
-        }
-        if seen.is_empty() {
-            return vec![(Core::None, 0.0)];
-        }
-        let all = all.max(seen.len()) as f64;
-        let mut ranked: Vec<(u16, usize)> = seen.into_iter().collect();
-        ranked.sort_by(|a, b| b.1.cmp(&a.1));
-        if self.count > FEW_CASES {
-            ranked.truncate(MOST_CORES);
-        }
-        let others = (CORE * (all - ranked.len() as f64) / all).ln();
-        let these = ranked.into_iter().map(|(core, _)| (Core::This(core), (CORE / all).ln()));
-        these.chain([(Core::None, (1.0 - CORE).ln()), (Core::Other, others)]).collect()
-    }
-
-    /// ln H1/H0, of one hypothesis about the core. With `forced`, only subsets that
-    /// have this case.
-    fn ln_one(&self, weighed: Weighed, core: Core, forced: Option<usize>) -> f64 {
-        let mut at = 0_usize;
-        let mut own = vec![0.0];
-        let mut like = vec![0.0];
-        for (all, cases) in &self.groups {
-            let mut subsets = vec![0.0];
-            for case in cases {
-                let evidence = if weighed.evidence { bits(case) } else { 0.0 };
-                let weight = evidence + if weighed.core { ln_core(case, core) } else { 0.0 };
-                subsets = with_case(&subsets, weight, forced == Some(at));
-                at = at.saturating_add(1);
-            }
-            like = product(&like, &subsets);
-            if weighed.symptom {
-                let whole = ln_gamma(ALPHA) + ln_gamma(all + ALPHA);
-                for (size, ln) in subsets.iter_mut().enumerate() {
-                    let size = size as f64;
-                    *ln += ln_gamma(size + ALPHA) + ln_gamma(all - size + ALPHA) - whole;
+        let many: Vec<Case> = (0..200_000).map(case).collect();
+        for dispersion in odd {
+            for cases in [&many[..], &many[..2], &many[..50]] {
+                if let Some(split) = split(cases, &Fleet { hosts: 0, share: &odd, dispersion }) {
+                    let sides = split.sides.iter().all(|side| (0.0..=1.0).contains(&side.posterior));
+                    assert!(
+                        sides && split.ln_bayes.is_finite() && split.machine.is_finite(),
+                        "{:?}",
+                        split.parts
+                    );
+                    assert_eq!(split.sides.len(), cases.len());
                 }
-                own = product(&own, &subsets);
             }
         }
-        let like = ln_sum(like.iter().zip(&self.sizes).map(|(subsets, size)| subsets + size));
-        if !weighed.symptom {
-            return like;
-        }
-        let alpha = ALPHA * self.kinds;
-        let own = own.iter().zip(&self.sizes).enumerate().map(|(m, (subsets, size))| {
-            let m = m as f64;
-            let split = ln_gamma(alpha) - ln_gamma(m + alpha) - ln_gamma(self.n - m + alpha);
-            subsets + size + split + ln_gamma(self.n + alpha)
-        });
-        ln_add(OWN_SYMPTOMS.ln() + ln_sum(own), (1.0 - OWN_SYMPTOMS).ln() + like)
+        // Everything from one host.
+        let one = vec![on(7, 3, 9.0); 1_000_000];
+        assert_eq!(
+            split(&one, &Fleet { hosts: 1, share: &[1.0], dispersion: 0.0 }).map(|split| split.sides.len()),
+            Some(1_000_000)
+        );
     }
-
-    fn ln_all(&self, weighed: Weighed, forced: Option<usize>) -> f64 {
-        if !weighed.core {
-            return self.ln_one(weighed, Core::None, forced);
-        }
-        ln_sum(self.cores.iter().map(|(core, prior)| prior + self.ln_one(weighed, *core, forced)))
-    }
-
-    fn parts(&self) -> Parts {
-        let mut weighed = Weighed::default();
-        let count = self.ln_all(weighed, None);
-        weighed.symptom = true;
-        let symptom = self.ln_all(weighed, None);
-        weighed.evidence = true;
-        let evidence = self.ln_all(weighed, None);
-        weighed.core = true;
-        let core = self.ln_all(weighed, None);
-        Parts { count, symptom: symptom - count, evidence: evidence - symptom, core: core - evidence }
-    }
-
-    fn core(&self) -> Option<u16> {
-        let every = Weighed { symptom: true, evidence: true, core: true };
-        let weights = self.cores.iter().map(|(core, prior)| (*core, prior + self.ln_one(every, *core, None)));
-        let weights: Vec<(Core, f64)> = weights.collect();
-        let all = ln_sum(weights.iter().map(|(_, ln)| *ln));
-        weights.iter().find_map(|(core, ln)| match core {
-            Core::This(core) if (ln - all).exp() > 0.5 => Some(*core),
-            _ => None,
-        })
-    }
-
-    fn sides(&self, cases: &[Case], core: Option<u16>) -> Vec<Side> {
-        let every = Weighed { symptom: true, evidence: true, core: true };
-        let all = self.ln_all(every, None);
-        let sure = |at: usize| (self.ln_all(every, Some(at)) - all).exp().clamp(0.0, 1.0);
-        let known: Vec<(Case, f64)> = self.cases().copied().zip((0..self.count).map(sure)).collect();
-        let left_out = |case: &Case| self.predict(case, core, &known);
-        let side = |case: &Case| {
-            if case.host != self.host {
-                return Side::default();
-            }
-            // Like cases have like posteriors.
-            let like = known.iter().find(|(other, _)| other == case);
-            let posterior = like.map_or_else(|| left_out(case), |(_, posterior)| *posterior);
-            Side { apart: posterior > 0.5, posterior }
-        };
-        cases.iter().map(side).collect()
-    }
-
-    /// A case of the host that was left out, by what is known of the others.
-    fn predict(&self, case: &Case, core: Option<u16>, known: &[(Case, f64)]) -> f64 {
-        let m: f64 = known.iter().map(|(_, posterior)| posterior).sum();
-        let same = known.iter().filter(|(other, _)| other.symptom == case.symptom);
-        let own: f64 = same.map(|(_, posterior)| posterior).sum();
-        let all = self.groups.iter().find(|(_, own)| own.iter().any(|own| own.symptom == case.symptom));
-        let theirs = (all.map_or(0.0, |(all, _)| *all) - own).max(0.0);
-        let (alpha, rest) = (ALPHA * self.kinds, (self.n - m).max(0.0));
-        let hardware = m * (own + ALPHA) / (m + alpha);
-        let here = (self.share + (self.count as f64 - m) / self.n).min(1.0);
-        let software = rest * here * (theirs + ALPHA) / (rest + alpha);
-        let ln = bits(case) + core.map_or(0.0, |core| ln_core(case, Core::This(core)));
-        let odds = ln + hardware.max(1e-12).ln() - software.max(1e-12).ln();
-        1.0 / (1.0 + (-odds).exp())
-    }
-}
-
-/// ln P(core | hardware) / P(core | software): a pinned case says nothing.
-fn ln_core(case: &Case, core: Core) -> f64 {
-    match (core, case.core) {
-        (Core::None, _) | (_, None) => 0.0,
-        _ if case.allowed <= 1 => 0.0,
-        (Core::This(this), Some(core)) if this == core => {
-            (ON_CORE * f64::from(case.allowed) + 1.0 - ON_CORE).ln()
-        }
-        _ => (1.0 - ON_CORE).ln(),
-    }
-}
-
-/// ln of the elementary symmetric polynomials with one more variable.
-fn with_case(subsets: &[f64], weight: f64, forced: bool) -> Vec<f64> {
-    let none = std::iter::once(f64::NEG_INFINITY);
-    let with = none.clone().chain(subsets.iter().map(|ln| ln + weight));
-    if forced {
-        return with.collect();
-    }
-    subsets.iter().copied().chain(none).zip(with).map(|(without, with)| ln_add(without, with)).collect()
-}
-
-/// ln of the product of two polynomials.
-fn product(a: &[f64], b: &[f64]) -> Vec<f64> {
-    let mut all = vec![f64::NEG_INFINITY; a.len().saturating_add(b.len()).saturating_sub(1)];
-    for (at, a) in a.iter().enumerate() {
-        for (slot, b) in all.iter_mut().skip(at).zip(b) {
-            *slot = ln_add(*slot, a + b);
-        }
-    }
-    all
 }

@@ -26,8 +26,10 @@ const MAX_ATTRIBUTES: usize = 64;
 /// Cells of the tables of pairs, 24 bytes each: 12 MiB. A thousand values on ten
 /// attributes fit.
 const MAX_CELLS: usize = 1 << 19;
-/// Hours of a host, about a century: more is damage, and sums stay finite.
-const MAX_HOURS: f64 = 1e6;
+/// Hours of a host. The census comes once an hour: less than a tenth is not measured,
+/// and a case on a host with next to none would look like certainty. More than about a
+/// century is damage, and sums stay finite.
+const HOURS: (f64, f64) = (0.1, 1e6);
 
 /// The value is not known.
 const UNKNOWN: u32 = u32::MAX;
@@ -103,7 +105,7 @@ pub(super) struct Fleet {
 
 impl Fleet {
     pub(super) fn of(attributes: &[Attribute], rows: &[Row]) -> Fleet {
-        let hours = |row: &Row| if row.exposure > 0.0 { row.exposure.min(MAX_HOURS) } else { 0.0 };
+        let hours = |row: &Row| if row.exposure > 0.0 { row.exposure.clamp(HOURS.0, HOURS.1) } else { 0.0 };
         let cases = rows.iter().filter(|row| row.case).count();
         let exposed = rows.iter().filter(|row| row.case && hours(row) > 0.0).count();
         // A census that misses most cases is no denominator for them.

@@ -20,33 +20,18 @@
 //! three: score > ln 100, q < 5 %, family ≤ 5 %; the rest is description.
 //!
 //! An ancestor (model of microcode) is preferred unless the descendant's LLR gains
-//! more than ln of the number of siblings; a pair has to beat its better value. Then
+//! more than ln of the number of siblings; a pair has to beat its better value by ln 3. Then
 //! each finding is tested within the others (deconfound.rs), the hosts of the best
 //! are taken away, and what remains is looked at again (Liblit et al. 2005).
 
-use super::deconfound;
-use super::fdr::benjamini_yekutieli;
-use super::rate::{Ratio, Shrinkage, Stratum, stratified, tail};
-use super::shuffle::best_of_chance;
-use super::tally::{Cell, Fleet, Split, Strata};
+use super::mining::look;
+use super::rate::Ratio;
+use super::tally::Fleet;
 
 /// Case hosts below which nothing is looked for.
 pub const MIN_CASES: u32 = 5;
-/// Singles, and pairs, that are tested; the others have p = 1.
-const SHORTLIST: usize = 32;
-/// Findings that are told and set against each other.
-const MAX_FINDINGS: usize = 16;
-/// Others that a finding is set against: those that are declared or near.
-const MAX_COMPETITORS: usize = 8;
 /// Times that the hosts of a cause are taken away.
 const MAX_ROUNDS: u32 = 4;
-/// What is declared: one wrong in a hundred looks, by the description length;
-const DECLARED_SCORE: f64 = 4.605_170_185_988_092; // ln 100
-/// one wrong in twenty declared, by the p-values; and one wrong family in twenty.
-const DECLARED_Q: f64 = 0.05;
-/// Fewer shuffles cannot reach 5 %, and are not asked.
-const MIN_SHUFFLES: usize = 19;
-
 /// What hosts differ in.
 #[derive(Clone, Debug, Default)]
 pub struct Attribute {
@@ -218,7 +203,7 @@ impl Item {
         }
     }
 
-    fn values(self) -> impl Iterator<Item = Value> {
+    pub(super) fn values(self) -> impl Iterator<Item = Value> {
         let (one, two) = match self {
             Item::One(value) => (value, None),
             Item::Pair(one, two) => (one, Some(two)),
@@ -228,7 +213,7 @@ impl Item {
 
     /// The same with another value in the place of one; None where no two attributes
     /// remain.
-    fn with(self, old: Value, new: Value) -> Option<Item> {
+    pub(super) fn with(self, old: Value, new: Value) -> Option<Item> {
         let swap = |value: Value| if value == old { new } else { value };
         match self {
             Item::One(value) => Some(Item::One(swap(value))),
@@ -281,229 +266,249 @@ pub fn mine(question: Question<'_>) -> Triggers {
     triggers
 }
 
-/// Kulldorff's log likelihood ratio of c cases of n where `expected` are expected.
-pub(super) fn kulldorff(c: u32, n: u32, expected: f64) -> f64 {
-    let (c, n) = (f64::from(c), f64::from(n));
-    if !(expected > 0.0 && c > expected && c <= n) {
-        return 0.0;
-    }
-    let rest = n - c;
-    let others = if rest > 0.0 { rest * (rest / (n - expected)).ln() } else { 0.0 };
-    (c * (c / expected).ln() + others).max(0.0)
-}
-
-/// What it costs to name one of the items.
-pub(super) fn penalty(fleet: &Fleet, pair: bool) -> f64 {
-    let one = (fleet.singles() as f64).ln();
-    if pair { 2.0 * one } else { one }
-}
-
-/// An item on its way to a finding.
-struct Candidate {
-    item: Item,
-    cell: Cell,
-    known: Cell,
-    score: f64,
-    /// The score, or just below that of the ancestor that it yields to.
-    rank: f64,
-    yields: Option<Item>,
-    p: f64,
-    q: f64,
-    strata: Vec<Stratum>,
-}
-
 impl Finding {
     /// Declared, and nothing else explains it.
-    fn is_cause(&self) -> bool {
+    pub(super) fn is_cause(&self) -> bool {
         self.declared && !self.is_explained()
     }
 
-    fn is_explained(&self) -> bool {
+    pub(super) fn is_explained(&self) -> bool {
         matches!(self.status, Status::ExplainedAway { .. } | Status::Stratum)
     }
 }
 
-fn expected(cell: &Cell, known: &Cell) -> f64 {
-    if known.weight > 0.0 { f64::from(known.cases) * cell.weight / known.weight } else { 0.0 }
-}
+#[cfg(test)]
+mod tests {
+    use super::super::shuffle::SplitMix64;
+    use super::*;
 
-fn llr(cell: &Cell, known: &Cell) -> f64 {
-    kulldorff(cell.cases, known.cases, expected(cell, known))
-}
-
-/// One round: the findings of this fleet, and how many shuffles were made.
-fn look(fleet: &Fleet, question: &Question<'_>, round: u32) -> (Vec<Finding>, usize) {
-    let mut candidates = shortlist(fleet, fleet.every_single(), fleet.singles());
-    candidates.extend(shortlist(fleet, fleet.every_pair(), fleet.pairs()));
-    for candidate in &mut candidates {
-        if let Some((ancestor, score)) = ancestor(fleet, question.attributes, candidate) {
-            candidate.yields = Some(ancestor);
-            candidate.rank = candidate.score.min(score - 1e-9);
-        }
-    }
-    // The more general and the lower place first, where scores are the same.
-    candidates.sort_by(|a, b| b.rank.total_cmp(&a.rank).then(a.item.cmp(&b.item)));
-    candidates.truncate(MAX_FINDINGS);
-    let seed = question.seed.wrapping_add(u64::from(round).wrapping_mul(0x9e37_79b9));
-    let chance = best_of_chance(fleet, question.permutations, seed);
-    let all: Vec<(u32, f64)> =
-        fleet.every_single().map(|(_, cell, known)| (cell.cases, expected(&cell, &known))).collect();
-    let shrinkage = Shrinkage::fit(&all);
-    let mut findings: Vec<Finding> =
-        candidates.iter().map(|candidate| finding(fleet, candidate, &chance, &shrinkage)).collect();
-    deconfound_all(fleet, &candidates, &mut findings);
-    findings.sort_by_key(Finding::is_explained);
-    (findings, chance.len())
-}
-
-/// The items with the best scores, with p and q. A pair that does not beat its better
-/// value is none.
-fn shortlist(fleet: &Fleet, items: impl Iterator<Item = (Item, Cell, Cell)>, tests: usize) -> Vec<Candidate> {
-    let score = |item: Item, cell: &Cell, known: &Cell| {
-        llr(cell, known) - penalty(fleet, matches!(item, Item::Pair(..)))
-    };
-    let better = |item: Item| {
-        let one = |value: Value| {
-            let single = Item::One(value);
-            fleet.cell(single).map_or(f64::NEG_INFINITY, |(cell, known)| score(single, &cell, &known))
+    /// Attributes with 4, 4 and 12 values, the third's ancestor the second (three
+    /// values each), and a fourth with 5.
+    fn attributes() -> Vec<Attribute> {
+        let attribute = |name: &str, parent, values: u32| Attribute {
+            name: name.to_owned(),
+            parent,
+            values: (0..values).map(|value| format!("{value}")).collect(),
         };
-        item.values().map(one).fold(f64::NEG_INFINITY, f64::max)
-    };
-    let mut scored: Vec<(f64, Item, Cell, Cell)> = items
-        .filter(|(_, cell, known)| f64::from(cell.cases) > expected(cell, known))
-        .map(|(item, cell, known)| (score(item, &cell, &known), item, cell, known))
-        .filter(|(score, item, ..)| matches!(item, Item::One(_)) || *score > better(*item))
-        .collect();
-    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-    scored.truncate(SHORTLIST);
-    let strata = |item: Item| fleet.split(item, Strata::Own).iter().map(Split::stratum).collect();
-    let mut candidates: Vec<Candidate> = scored
-        .into_iter()
-        .map(|(score, item, cell, known)| (score, item, cell, known, strata(item)))
-        .map(|(score, item, cell, known, strata): (_, _, _, _, Vec<Stratum>)| Candidate {
-            p: tail(&strata),
-            q: 1.0,
-            item,
-            cell,
-            known,
-            score,
-            rank: score,
-            yields: None,
-            strata,
-        })
-        .collect();
-    let p: Vec<f64> = candidates.iter().map(|candidate| candidate.p).collect();
-    for (candidate, q) in candidates.iter_mut().zip(benjamini_yekutieli(&p, tests)) {
-        candidate.q = q;
+        vec![
+            attribute("distro", None, 4),
+            attribute("model", None, 4),
+            attribute("microcode", Some(1), 12),
+            attribute("build", None, 5),
+        ]
     }
-    candidates
-}
 
-/// The more general item that is preferred to this one, and its score.
-fn ancestor(fleet: &Fleet, attributes: &[Attribute], candidate: &Candidate) -> Option<(Item, f64)> {
-    let mine = llr(&candidate.cell, &candidate.known);
-    let mut best: Option<(Item, f64)> = None;
-    for value in candidate.item.values() {
-        let parent = |attribute: &usize| attributes.get(*attribute).and_then(|one| one.parent);
-        // Parents may be damaged and go in circles.
-        let line = std::iter::successors(Some(value.attribute), parent).skip(1).take(attributes.len());
-        for above in line {
-            let Some((general, siblings)) = lift(fleet, value, above) else { continue };
-            let Some(item) = candidate.item.with(value, general) else { continue };
-            let Some((cell, known)) = fleet.cell(item) else { continue };
-            let theirs = llr(&cell, &known);
-            let score = theirs - penalty(fleet, matches!(item, Item::Pair(..)));
-            if theirs > 0.0 && mine - theirs <= siblings.ln() && best.is_none_or(|(_, most)| score > most) {
-                best = Some((item, score));
-            }
-        }
-    }
-    best
-}
-
-/// The ancestor's value that most case hosts of a value have, and how many values of
-/// the descendant's attribute its hosts have.
-fn lift(fleet: &Fleet, value: Value, above: usize) -> Option<(Value, f64)> {
-    let finder = fleet.finder(Item::One(value));
-    let mut counts: Vec<(Value, u32)> = Vec::new();
-    let cases = fleet.hosts.iter().filter(|host| host.case && finder.has(host) == Some(true));
-    for general in cases.filter_map(|host| fleet.value(host, above)) {
-        match counts.iter_mut().find(|(one, _)| *one == general) {
-            Some((_, count)) => *count = count.saturating_add(1),
-            None => counts.push((general, 1)),
-        }
-    }
-    let general = counts.into_iter().max_by_key(|(one, count)| (*count, std::cmp::Reverse(*one)))?.0;
-    let finder = fleet.finder(Item::One(general));
-    let hosts = fleet.hosts.iter().filter(|host| finder.has(host) == Some(true));
-    let siblings: std::collections::BTreeSet<Value> =
-        hosts.filter_map(|host| fleet.value(host, value.attribute)).collect();
-    Some((general, siblings.len().max(1) as f64))
-}
-
-fn finding(fleet: &Fleet, candidate: &Candidate, chance: &[f64], shrinkage: &Shrinkage) -> Finding {
-    let Candidate { item, cell, known, score, .. } = candidate;
-    let penalty = penalty(fleet, matches!(item, Item::Pair(..)));
-    // What the strata let expect, as the shuffles are scored.
-    let by_strata =
-        if known.within > 0.0 { f64::from(known.cases) * cell.within / known.within } else { 0.0 };
-    let within = kulldorff(cell.cases, known.cases, by_strata) - penalty;
-    let as_good = chance.len().saturating_sub(chance.partition_point(|best| *best < within));
-    let family = (as_good as f64 + 1.0) / (chance.len() as f64 + 1.0);
-    let expected = expected(cell, known);
-    let rare = candidate.q < DECLARED_Q && (family <= DECLARED_Q || chance.len() < MIN_SHUFFLES);
-    let speaks = candidate.strata.iter().any(|one| one.cases > 0 && one.share > 0.0 && one.share < 1.0);
-    Finding {
-        item: *item,
-        cases: cell.cases,
-        of: known.cases,
-        expected,
-        llr: llr(cell, known),
-        penalty,
-        score: *score,
-        ratio: stratified(&candidate.strata),
-        shrunk: shrinkage.ratio(cell.cases, expected),
-        q: candidate.q,
-        family,
-        declared: *score > DECLARED_SCORE && rare,
-        status: match candidate.yields {
-            _ if !speaks => Status::Stratum,
-            Some(by) => Status::ExplainedAway { by },
-            None => Status::Supported,
-        },
-        adjusted: None,
-    }
-}
-
-/// Sets each finding against those that are declared or near.
-fn deconfound_all(fleet: &Fleet, candidates: &[Candidate], findings: &mut [Finding]) {
-    let others: Vec<(Item, f64, bool, bool)> = findings
-        .iter()
-        .zip(candidates)
-        .map(|(one, candidate)| (one.item, one.score, one.declared, candidate.yields.is_some()))
-        .collect();
-    for finding in findings.iter_mut().filter(|one| one.status == Status::Supported) {
-        let near = |score: f64| score > 0.0 && score > finding.score - DECLARED_SCORE;
-        let competing = others
-            .iter()
-            .filter(|(item, score, declared, yields)| {
-                *item != finding.item && !yields && (*declared || near(*score))
-            })
-            .take(MAX_COMPETITORS);
-        let mut worst = 0;
-        for (other, ..) in competing {
-            let (status, adjusted) = deconfound::against(fleet, finding.item, *other, finding.ratio.ratio);
-            let weight = match status {
-                Status::Supported | Status::Stratum => 1,
-                Status::Interaction { .. } => 2,
-                Status::Inseparable { .. } => 3,
-                Status::ExplainedAway { .. } => 4,
+    /// Hosts without a case, each value as likely as the others.
+    fn hosts(count: usize) -> Vec<Row> {
+        let mut random = SplitMix64(7);
+        let host = |_| {
+            let mut value = |values: u32| {
+                let at = random.unit() * f64::from(values);
+                (0..values).rev().find(|value| f64::from(*value) <= at).unwrap_or(0)
             };
-            if weight > worst {
-                worst = weight;
-                finding.status = status;
-                finding.adjusted = adjusted.map(|ratio| (*other, ratio));
-            }
+            let (distro, model, microcode, build) = (value(4), value(4), value(3), value(5));
+            let values = vec![distro, model, 3 * model + microcode, build];
+            Row { values, exposure: 10.0 + f64::from(value(90)), stratum: build % 2, case: false }
+        };
+        (0..count).map(host).collect()
+    }
+
+    /// Makes the first hosts cases for which `which` holds.
+    fn strike(rows: &mut [Row], count: usize, which: impl Fn(&Row) -> bool) {
+        rows.iter_mut().filter(|row| which(row)).take(count).for_each(|row| row.case = true);
+    }
+
+    fn ask(rows: &[Row]) -> Triggers {
+        mine(Question { attributes: &attributes(), rows, seed: 1, permutations: 99 })
+    }
+
+    fn one(attribute: usize, value: u32) -> Item {
+        Item::One(Value { attribute, value })
+    }
+
+    #[test]
+    fn a_value_that_cases_have_and_few_hosts_is_declared() {
+        let mut rows = hosts(3000);
+        strike(&mut rows, 12, |row| row.values[0] == 2);
+        strike(&mut rows, 3, |row| row.values[0] != 2);
+        let triggers = ask(&rows);
+        let first = &triggers.findings[0];
+        assert_eq!((first.item, first.cases, first.of), (one(0, 2), 12, 15));
+        assert!(first.declared && first.status == Status::Supported, "{first:?}");
+        assert!(first.ratio.low > 2.0 && first.ratio.low < 12.0 && first.ratio.high > 12.0, "{first:?}");
+        assert_eq!(first.item.name(&attributes()), "distro=2");
+        assert_eq!((triggers.permutations, triggers.without_exposure, triggers.reason), (99, 0, None));
+        assert!(triggers.further.is_empty() && triggers.exposure.is_some());
+    }
+
+    #[test]
+    fn a_pair_is_named_where_no_value_alone_is_enough() {
+        let mut rows = hosts(3000);
+        strike(&mut rows, 20, |row| row.values[0] == 1 && row.values[3] == 4);
+        let first = &ask(&rows).findings[0];
+        let pair = Item::Pair(Value { attribute: 0, value: 1 }, Value { attribute: 3, value: 4 });
+        assert_eq!(first.item, pair);
+        assert!(first.declared && first.status == Status::Supported, "{first:?}");
+        assert_eq!(first.item.name(&attributes()), "distro=1 & build=4");
+    }
+
+    #[test]
+    fn what_goes_with_the_cause_is_explained_away() {
+        let mut rows = hosts(4000);
+        // Most hosts of distro 0 run build 0, and few others do.
+        for (place, row) in rows.iter_mut().enumerate() {
+            let with = (row.values[0] == 0) == (place % 10 < 8);
+            row.values[3] = if with { 0 } else { row.values[3].max(1) };
+            row.stratum = 0;
         }
+        strike(&mut rows, 24, |row| row.values[0] == 0);
+        let triggers = ask(&rows);
+        assert_eq!(triggers.findings[0].item, one(0, 0));
+        let build = triggers.findings.iter().find(|finding| finding.item == one(3, 0)).expect("a finding");
+        assert_eq!(build.status, Status::ExplainedAway { by: one(0, 0) });
+        assert!(build.adjusted.is_none_or(|(_, ratio)| ratio.ratio < 2.0), "{build:?}");
+    }
+
+    #[test]
+    fn values_that_hosts_only_have_together_are_never_separated() {
+        let mut rows = hosts(3000);
+        for row in &mut rows {
+            row.values[3] = row.values[0];
+            row.stratum = 0;
+        }
+        strike(&mut rows, 20, |row| row.values[0] == 3);
+        let triggers = ask(&rows);
+        assert_eq!(triggers.findings[0].item, one(0, 3));
+        assert_eq!(triggers.findings[0].status, Status::Inseparable { from: one(3, 3), more: None });
+    }
+
+    #[test]
+    fn an_ancestor_is_preferred_unless_the_descendant_gains() {
+        let mut rows = hosts(3000);
+        strike(&mut rows, 20, |row| row.values[1] == 2);
+        let triggers = ask(&rows);
+        assert_eq!(triggers.findings[0].item, one(1, 2));
+        let below = triggers.findings.iter().find(|one| matches!(one.item, Item::One(v) if v.attribute == 2));
+        assert!(
+            below.is_some_and(|below| below.status == Status::ExplainedAway { by: one(1, 2) }),
+            "{below:?}"
+        );
+        let mut rows = hosts(3000);
+        strike(&mut rows, 20, |row| row.values[2] == 7);
+        let triggers = ask(&rows);
+        assert_eq!(triggers.findings[0].item, one(2, 7));
+        assert!(triggers.findings[0].declared);
+    }
+
+    #[test]
+    fn what_the_region_makes_is_told_and_not_declared() {
+        let mut rows = hosts(3000);
+        for row in &mut rows {
+            row.stratum = row.values[0];
+        }
+        strike(&mut rows, 20, |row| row.values[0] == 1);
+        let triggers = ask(&rows);
+        let region = triggers.findings.iter().find(|finding| finding.item == one(0, 1)).expect("a finding");
+        assert!(region.status == Status::Stratum && !region.declared && region.score > 10.0, "{region:?}");
+        assert!(triggers.findings.iter().all(|finding| !finding.declared));
+    }
+
+    #[test]
+    fn a_second_cause_is_found_when_the_first_is_taken_away() {
+        let mut rows = hosts(4000);
+        strike(&mut rows, 30, |row| row.values[0] == 1 && row.values[2] != 5);
+        strike(&mut rows, 12, |row| row.values[2] == 5 && row.values[0] != 1);
+        let triggers = ask(&rows);
+        let mut named = vec![triggers.findings[0].item];
+        named.extend(triggers.further.iter().map(|finding| finding.item));
+        assert!(named.contains(&one(0, 1)) && named.contains(&one(2, 5)), "{named:?}");
+    }
+
+    #[test]
+    fn fewer_than_five_case_hosts_yield_a_reason() {
+        let mut rows = hosts(1000);
+        strike(&mut rows, 4, |row| row.values[0] == 2);
+        let triggers = ask(&rows);
+        assert!(triggers.findings.is_empty() && triggers.reason == Some(Reason::FewCases(4)));
+        assert_eq!(ask(&[]).reason, Some(Reason::FewCases(0)));
+    }
+
+    #[test]
+    fn without_exposure_hosts_are_counted_and_the_answer_says_so() {
+        let mut rows = hosts(3000);
+        strike(&mut rows, 20, |row| row.values[0] == 2);
+        rows.iter_mut().for_each(|row| row.exposure = 0.0);
+        let triggers = ask(&rows);
+        assert_eq!((triggers.exposure, triggers.hosts), (None, 3000));
+        assert_eq!(triggers.findings[0].item, one(0, 2));
+        // One host with hours is no census.
+        rows[0].exposure = 5.0;
+        assert_eq!(ask(&rows).exposure, None);
+    }
+
+    #[test]
+    fn an_unknown_value_counts_for_nothing() {
+        let mut rows = hosts(3000);
+        strike(&mut rows, 20, |row| row.values[0] == 2);
+        for row in rows.iter_mut().step_by(3) {
+            row.values[0] = u32::MAX;
+        }
+        let first = &ask(&rows).findings[0];
+        assert!(first.item == one(0, 2) && first.of < 20 && first.cases == first.of, "{first:?}");
+        assert!((first.expected / f64::from(first.of) - 0.25).abs() < 0.05, "{first:?}");
+    }
+
+    #[test]
+    fn the_same_question_has_the_same_answer() {
+        let mut rows = hosts(1000);
+        strike(&mut rows, 20, |row| row.values[0] != 2);
+        assert_eq!(ask(&rows), ask(&rows));
+    }
+
+    #[test]
+    fn hostile_rows_end_in_an_answer_without_nan() {
+        let sane = |triggers: &Triggers| {
+            for one in triggers.findings.iter().chain(&triggers.further) {
+                let numbers = [
+                    one.expected,
+                    one.llr,
+                    one.score,
+                    one.shrunk,
+                    one.q,
+                    one.family,
+                    one.ratio.p,
+                    one.ratio.ratio,
+                    one.ratio.low,
+                    one.ratio.high,
+                ];
+                assert!(numbers.iter().all(|number| !number.is_nan()), "{one:?}");
+            }
+        };
+        let mut rows = hosts(500);
+        for (place, row) in rows.iter_mut().enumerate() {
+            row.exposure = [f64::NAN, -1.0, f64::INFINITY, 1e308, 1e-308, 0.0, 3.0][place % 7];
+            row.stratum = u32::try_from(place % 90).expect("few");
+            row.values.truncate(place % 6);
+            row.values.extend([9_999, 7, u32::MAX]);
+            row.case = place % 2 == 0;
+        }
+        sane(&ask(&rows));
+        rows.iter_mut().for_each(|row| row.case = true);
+        sane(&ask(&rows));
+        rows.truncate(1);
+        sane(&ask(&rows));
+        // Every host its own name, twice, and parents in a circle.
+        let names = |parent| Attribute {
+            name: String::new(),
+            parent: Some(parent),
+            values: vec![String::new(); 5000],
+        };
+        let attributes = [names(1), names(0), names(9), names(2)];
+        let name = |at: u32| Row { values: vec![at; 4], exposure: 1.0, stratum: at, case: at < 300 };
+        let rows: Vec<Row> = (0..5000).map(name).collect();
+        let triggers = mine(Question { attributes: &attributes, rows: &rows, seed: 0, permutations: 20 });
+        sane(&triggers);
+        assert!(triggers.unpaired > 0 && triggers.findings.iter().all(|finding| !finding.declared));
+        sane(&mine(Question { attributes: &[], rows: &rows, seed: 0, permutations: 20 }));
     }
 }

@@ -24,6 +24,7 @@ pub mod paint;
 pub mod reason;
 pub mod registers;
 pub mod signal;
+pub mod study;
 pub mod table;
 pub mod threads;
 pub mod time;

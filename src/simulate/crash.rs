@@ -2,7 +2,9 @@
 //! threads, about as large as a real one.
 
 use super::dice::{Dice, hash};
+use crate::epidemiology::evidence::Shown;
 use crate::record::{
+    self,
     Capture, Crash, Frame, Hex, Id, Keys, Kind, Module, Process, Record, Registers, SCHEMA, Stack, Threads,
     Topology, Trust,
 };
@@ -20,6 +22,52 @@ pub(super) struct Fault {
     pub(super) cpu: u32,
     /// The address was one bit away from a good one.
     pub(super) flipped: bool,
+    /// Evidence codes; nobody looked where None.
+    pub(super) shown: Option<Shown>,
+    /// Symptom key.
+    pub(super) symptom: u64,
+    /// Physical cores that the process was allowed to use; 0 unknown.
+    pub(super) allowed: u32,
+    /// Physical core, where known; else that of the CPU.
+    pub(super) core: Option<u32>,
+}
+
+impl Fault {
+    /// A crash on a logical CPU of 64, of which nothing else is told.
+    pub(super) fn plain(bug: u64, unit: u32, build: u64, cpu: u32) -> Fault {
+        Fault {
+            bug,
+            unit,
+            build,
+            cpu,
+            flipped: false,
+            shown: None,
+            symptom: 0,
+            allowed: 32,
+            core: cpu.checked_rem(32),
+        }
+    }
+}
+
+/// What the record says of why, as far as statistics read it.
+fn why(fault: &Fault) -> record::Fault {
+    let Some(shown) = fault.shown else { return record::Fault::default() };
+    if shown == Shown::default() {
+        return record::Fault::default();
+    }
+    record::Fault {
+        cause: Some("simulated".into()),
+        evidence: shown.codes().map(|code| (code.to_owned(), "simulated".to_owned())).collect(),
+        symptom: Some(Hex(fault.symptom)),
+        access: Some(if fault.flipped { "wild" } else { "null" }.into()),
+        code_page: Some(record::CodePage {
+            module: 0,
+            compared: 4096,
+            difference: "same".into(),
+            ..record::CodePage::default()
+        }),
+        ..record::Fault::default()
+    }
 }
 
 /// Sixteen bytes of a UUIDv7: milliseconds, then what makes it unique.
@@ -84,7 +132,7 @@ pub(super) fn record(fault: Fault, at_ns: u64, dice: &mut Dice) -> Record {
             age_ns: Some(u64::from(dice.below(1 << 31)).wrapping_mul(1000)),
             rss_kib: Some(u64::from(dice.below(1 << 20))),
             threads: Some(4),
-            allowed_cores: Some(32),
+            allowed_cores: (fault.allowed > 0).then_some(fault.allowed),
             ..Process::default()
         },
         threads: Threads {
@@ -105,10 +153,11 @@ pub(super) fn record(fault: Fault, at_ns: u64, dice: &mut Dice) -> Record {
             Stack { frames: vec![quiet], count: 3, end: Some("end".into()), ..Stack::default() },
         ],
         keys,
+        fault: why(&fault),
         hardware: crate::record::Hardware {
             topology: Some(Topology {
                 cpu: fault.cpu,
-                core: Some(fault.cpu.checked_rem(32).unwrap_or(0)),
+                core: fault.core,
                 package: Some(0),
                 node: Some(0),
                 siblings: vec![],

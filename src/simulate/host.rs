@@ -140,7 +140,7 @@ impl Plan {
             let at = moment(&mut dice);
             let unit = pick(&self.units(host), &mut dice);
             let (bug, build) = (zipf(&mut dice), self.build(host, unit, at));
-            crashes.push((at, Fault { bug, unit, build, cpu: dice.below(CPUS), flipped: false }));
+            crashes.push((at, Fault::plain(bug, unit, build, dice.below(CPUS))));
         }
         if self.units(host).contains(&ROLLED_OUT) {
             for _ in 0..dice.poisson(0.5 * days) {
@@ -148,7 +148,7 @@ impl Plan {
                 let build = self.build(host, ROLLED_OUT, at);
                 if build == 1 {
                     let cpu = dice.below(CPUS);
-                    crashes.push((at, Fault { bug: NEW_BUG, unit: ROLLED_OUT, build, cpu, flipped: false }));
+                    crashes.push((at, Fault::plain(NEW_BUG, ROLLED_OUT, build, cpu)));
                 }
             }
         }
@@ -158,7 +158,7 @@ impl Plan {
                 let unit = pick(&self.units(host), &mut dice);
                 let cpu = self.bad_core().saturating_add(dice.below(2).saturating_mul(CPUS / 2));
                 let build = self.build(host, unit, at);
-                crashes.push((at, Fault { bug: dice.bits() | 1 << 40, unit, build, cpu, flipped: true }));
+                crashes.push((at, Fault { flipped: true, ..Fault::plain(dice.bits() | 1 << 40, unit, build, cpu) }));
             }
         }
         crashes.sort_by_key(|(at, _)| *at);

@@ -22,6 +22,7 @@
 
 mod crash;
 mod dice;
+mod emit;
 mod fleet;
 mod history;
 mod host;

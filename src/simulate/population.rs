@@ -12,7 +12,8 @@ use crate::epidemiology::trigger::Attribute;
 pub struct Simulation {
     /// What was asked for.
     pub scenario: Scenario,
-    hosts: Vec<Host>,
+    pub(super) hosts: Vec<Host>,
+    pub(super) seed: u64,
     /// Every crash that arrived, in the order of the hosts' clocks.
     pub events: Vec<Event>,
 }
@@ -41,7 +42,12 @@ impl Simulation {
             events.extend(author.bug(number, bug, &hosts));
         }
         events.sort_by(|a, b| a.at.total_cmp(&b.at).then(a.host.cmp(&b.host)));
-        Simulation { scenario: scenario.clone(), hosts, events }
+        Simulation { scenario: scenario.clone(), hosts, seed, events }
+    }
+
+    /// The location key of the scenario's bug of this number, from 1.
+    pub fn bug_signature(number: u64) -> u64 {
+        super::history::bug_signature(number)
     }
 
     /// What was planted.
@@ -54,8 +60,8 @@ impl Simulation {
     }
 
     /// What a collector knows at the end of a day (of the whole window when
-    /// `days` is behind it).
-    pub fn population(&self, days: f64) -> Population {
+    /// `days` is behind it), and the signatures' names.
+    pub fn population(&self, days: f64) -> (Population, Vec<String>) {
         let hours = days.min(self.scenario.days) * 24.0;
         let mut names: HashMap<u64, u32> = HashMap::new();
         let mut units: HashMap<u32, u32> = HashMap::new();
@@ -101,7 +107,7 @@ impl Simulation {
             };
             let runs: Vec<Run> = host.units.iter().map(|share| run(share, &mut units)).collect();
             all.push(population::Host {
-                name: format!("sim-{index:05}"),
+                name: Simulation::host_name(u32::try_from(index).unwrap_or(UNKNOWN)),
                 values: own,
                 hours: if census { hours } else { 0.0 },
                 cores: self.scenario.cores,
@@ -136,6 +142,9 @@ impl Simulation {
         let mut named: Vec<(u32, u32)> = units.into_iter().map(|(unit, index)| (index, unit)).collect();
         named.sort_unstable();
         let units = named.into_iter().map(|(_, unit)| format!("svc{unit}.service")).collect();
-        Population { hours, hosts: all, units, attributes, crashes }
+        let mut named: Vec<(u32, u64)> = names.into_iter().map(|(name, number)| (number, name)).collect();
+        named.sort_unstable();
+        let signatures = named.into_iter().map(|(_, name)| format!("{name:016x}")).collect();
+        (Population { hours, hosts: all, units, attributes, crashes }, signatures)
     }
 }

@@ -122,6 +122,53 @@ impl Default for Plant {
     }
 }
 
+impl Scenario {
+    /// What of it makes no sense, in words.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that does not.
+    pub fn check(&self) -> Result<(), String> {
+        let is = |what: &str, value: f64, low: f64, high: f64| {
+            let fits = (low..=high).contains(&value);
+            if fits { Ok(()) } else { Err(format!("{what} = {value}: it is between {low} and {high}")) }
+        };
+        is("days", self.days, 1.0, 3660.0)?;
+        is("cores", f64::from(self.cores), 1.0, 4096.0)?;
+        is("units", f64::from(self.units), 4.0, 100_000.0)?;
+        is("rate", self.rate, 0.0, 1000.0)?;
+        is("exposure-shape", self.exposure_shape, 0.05, 1000.0)?;
+        is("heavy-tail", self.heavy_tail, 0.0, 100.0)?;
+        for (what, share) in [
+            ("one-off", self.one_off),
+            ("flips", self.flips),
+            ("impossible", self.impossible),
+            ("code", self.code),
+            ("loops", self.loops),
+            ("pinned", self.pinned),
+            ("missing", self.missing),
+            ("lost", self.lost),
+            ("twice", self.twice),
+            ("reimaged", self.reimaged),
+            ("skewed", self.skewed),
+        ] {
+            is(what, share, 0.0, 1.0)?;
+        }
+        for plant in &self.plant {
+            is("plant.mean", plant.mean, 0.0, 10_000.0)?;
+            is("plant.repeats", plant.repeats, 0.0, 1.0)?;
+            is("plant.crashes", f64::from(plant.crashes), 0.0, 1e6)?;
+            is("plant.merged", f64::from(plant.merged), 0.0, self.bug.len() as f64)?;
+        }
+        for bug in &self.bug {
+            is("bug.ratio", bug.ratio, 0.0, 1e9)?;
+            is("bug.began", bug.began, 0.0, self.days)?;
+            is("bug.unit", f64::from(bug.unit), 0.0, f64::from(self.units))?;
+        }
+        Ok(())
+    }
+}
+
 /// A bug of software.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::gather::Heard;
 
 /// Of this shape.
-pub const VERSION: u16 = 1;
+pub(super) const VERSION: u16 = 1;
 
 /// Everything that one study says.
 #[derive(Clone, Debug, Default, Serialize)]

@@ -1,0 +1,90 @@
+//! How well a study does: every promise of docs/statistics.md on simulated fleets,
+//! against simpler methods on the same data.
+//!
+//! ```text
+//! make study-bench                     all of it; writes the table of docs/statistics.md
+//! make study-bench STUDY="--only split --seeds 50"
+//! ```
+//!
+//! Nothing of the simulation is told to the estimators: they see a population. The
+//! truth is compared afterwards.
+#![allow(missing_docs)]
+
+mod causes;
+mod machines;
+mod pace;
+mod table;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use table::Table;
+
+/// What is measured, and with how many seeds.
+struct Options {
+    only: Option<String>,
+    /// Instead of each part's own number.
+    seeds: Option<u64>,
+    write: bool,
+}
+
+fn options() -> Result<Options, String> {
+    let mut options = Options { only: None, seeds: None, write: false };
+    let mut words = std::env::args().skip(1).filter(|word| word != "--bench");
+    while let Some(word) = words.next() {
+        let mut value = || words.next().ok_or(format!("{word} needs a value"));
+        match word.as_str() {
+            "--only" => options.only = Some(value()?),
+            "--seeds" => options.seeds = Some(value()?.parse().map_err(|_| "a number of seeds")?),
+            "--write" => options.write = true,
+            other => return Err(format!("{other}: --only PART, --seeds N and --write are known")),
+        }
+    }
+    Ok(options)
+}
+
+type Part = (&'static str, u64, fn(u64, &mut Table));
+
+/// Name, seeds, what runs.
+const PARTS: [Part; 10] = [
+    ("cores", 200, machines::cores),
+    ("dimms", 200, machines::dimms),
+    ("clean", 40, machines::clean),
+    ("innocents", 10, machines::innocents),
+    ("fdr", 400, machines::discoveries),
+    ("erratum", 50, machines::errata),
+    ("split", 200, causes::split),
+    ("trigger", 200, causes::triggers),
+    ("onset", 200, causes::onset),
+    ("pace", 1, pace::pace),
+];
+
+fn main() -> ExitCode {
+    let options = match options() {
+        Ok(options) => options,
+        Err(error) => {
+            eprintln!("study: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let mut table = Table::default();
+    for (name, seeds, part) in PARTS {
+        if options.only.as_deref().is_some_and(|only| only != name) {
+            continue;
+        }
+        let seeds = options.seeds.unwrap_or(seeds);
+        eprintln!("study: {name}, {seeds} seeds");
+        let began = Instant::now();
+        table.section(name);
+        part(seeds, &mut table);
+        eprintln!("study: {name}: {:.0} s", began.elapsed().as_secs_f64());
+    }
+    print!("{}", table.text());
+    if options.write && options.only.is_none() && options.seeds.is_none() {
+        if let Err(error) = table.write() {
+            eprintln!("study: {error}");
+            return ExitCode::FAILURE;
+        }
+    }
+    if table.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
