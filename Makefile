@@ -49,7 +49,7 @@ bench-fleet: build ## collector, daemon and census against their numbers (40 min
 	EPICORE_DIST="$(abspath $(DIST))" cargo bench --quiet --bench fleet -- $(BENCH)
 
 study-bench: ## how well a study does on simulated fleets; writes the table of docs/statistics.md (15 min)
-	cargo bench --quiet --bench study -- $(if $(STUDY),$(STUDY),--write)
+	cargo bench --quiet --no-default-features --features daemon --bench study -- $(if $(STUDY),$(STUDY),--write)
 
 package: ## .deb, .rpm, debug symbols and SBOM in target/package/, checked (15 min)
 	@tests/setup.sh package

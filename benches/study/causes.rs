@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use epicore::simulate::{Bug, Level, Plant, Scenario, Simulation};
-use epicore::study::{self, Directory, Heard, Study};
+use epicore::study::{self, Directory, Heard};
 
 use super::table::{Table, share, wilson};
 
@@ -12,21 +12,20 @@ const HOSTS: u32 = 10_000;
 const KERNEL: &str = "kernel=6.12.48+deb13-amd64";
 const MODEL: &str = "cpu=Simulated processor, model 143";
 
-fn studied(scenario: &Scenario, seed: u64) -> (Simulation, Study) {
+fn directory(signatures: Vec<String>) -> Directory {
+    Directory { signatures, ..Directory::default() }
+}
+
+/// What a study says of the scenario's first bug.
+fn studied(scenario: &Scenario, seed: u64) -> (Simulation, Option<study::Bug>) {
     let simulation = Simulation::new(scenario, HOSTS, seed);
     let (population, signatures) = simulation.population(scenario.days);
-    let directory = Directory { signatures, ..Directory::default() };
-    let found = study::study(&population, &directory, Heard::default(), 0);
-    (simulation, found)
-}
-
-fn bug_of<'a>(simulation: &Simulation, study: &'a Study) -> Option<&'a study::Bug> {
     let name = format!("{:016x}", Simulation::bug_signature(1));
-    let _ = simulation;
-    study.bugs.iter().find(|bug| bug.signature == name)
+    let bug = study::study_signature(&population, &directory(signatures), &name);
+    (simulation, bug)
 }
 
-pub fn split(seeds: u64, table: &mut Table) {
+pub(crate) fn split(seeds: u64, table: &mut Table) {
     table.line("| race + host | symptoms | evidence | host named | every record right | trigger of the rest, top-1 |");
     table.line("|---|---|---|---|---|---|");
     for (race, ours) in [(27, 3), (20, 10), (15, 15)] {
@@ -53,13 +52,13 @@ pub fn split(seeds: u64, table: &mut Table) {
                         lost: 0.0,
                         ..Scenario::default()
                     };
-                    let (simulation, found) = studied(&scenario, 110_000 + seed);
+                    let (simulation, bug) = studied(&scenario, 110_000 + seed);
                     let host = simulation
                         .planted()
                         .into_iter()
                         .find(|p| p.kind.is_defect())
                         .map(|p| Simulation::host_name(p.host));
-                    let Some(bug) = bug_of(&simulation, &found) else { continue };
+                    let Some(bug) = bug else { continue };
                     let apart = bug.split.as_ref().filter(|apart| Some(&apart.host) == host.as_ref());
                     named += u64::from(apart.is_some());
                     perfect += u64::from(apart.is_some_and(|apart| apart.cases == ours));
@@ -135,7 +134,8 @@ impl Simple {
         };
         let (own, usual) = (count(&cases), count(&all));
         let best = |score: &dyn Fn(f64, f64) -> f64| {
-            let scored = own.iter().map(|(item, p)| (item, score(*p, usual.get(item).copied().unwrap_or(1e-9))));
+            let scored =
+                own.iter().map(|(item, p)| (item, score(*p, usual.get(item).copied().unwrap_or(1e-9))));
             scored.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(item, _)| item.clone())
         };
         let least = 1.5 / cases.len() as f64;
@@ -146,7 +146,7 @@ impl Simple {
     }
 }
 
-pub fn triggers(seeds: u64, table: &mut Table) {
+pub(crate) fn triggers(seeds: u64, table: &mut Table) {
     table.line("| planted, 20 hosts | top-1 | declared | others declared | Socorro-style | lift |");
     table.line("|---|---|---|---:|---|---|");
     for (name, trigger, ratio, pairs) in [
@@ -162,12 +162,14 @@ pub fn triggers(seeds: u64, table: &mut Table) {
                 lost: 0.0,
                 ..Scenario::default()
             };
-            let (simulation, found) = studied(&scenario, 130_000 + seed);
-            let Some(bug) = bug_of(&simulation, &found) else { continue };
+            let (simulation, bug) = studied(&scenario, 130_000 + seed);
+            let Some(bug) = bug else { continue };
             let first = bug.triggers.first();
             top += u64::from(first.is_some_and(|t| is(&t.what)));
             declared += u64::from(bug.triggers.iter().any(|t| t.declared && is(&t.what)));
-            others += bug.triggers.iter().filter(|t| t.declared && !is(&t.what) && t.status == "supported").count() as u64;
+            others +=
+                bug.triggers.iter().filter(|t| t.declared && !is(&t.what) && t.status == "supported").count()
+                    as u64;
             if let Some(own) = bug.triggers.iter().find(|t| is(&t.what)) {
                 intervals += 1;
                 covered += u64::from((own.ratio.1..=own.ratio.2).contains(&ratio));
@@ -192,7 +194,9 @@ pub fn triggers(seeds: u64, table: &mut Table) {
     }
     let (mut bugs, mut winners) = (0u64, 0u64);
     for seed in 0..seeds.div_ceil(4) {
-        let (_, found) = studied(&Scenario::default(), 150_000 + seed);
+        let simulation = Simulation::new(&Scenario::default(), HOSTS, 150_000 + seed);
+        let (population, signatures) = simulation.population(28.0);
+        let found = study::study(&population, &directory(signatures), Heard::default(), 0);
         bugs += found.bugs.iter().filter(|bug| bug.no_trigger.is_none()).count() as u64;
         let names: HashSet<&str> = found
             .bugs
@@ -206,7 +210,7 @@ pub fn triggers(seeds: u64, table: &mut Table) {
     table.promise("nothing wrong: no trigger is declared", &seen, winners == 0);
 }
 
-pub fn onset(seeds: u64, table: &mut Table) {
+pub(crate) fn onset(seeds: u64, table: &mut Table) {
     // The bug of build=new begins on the tenth day.
     let (mut found_at, mut since, mut named) = (0u64, 0u64, 0u64);
     for seed in 0..seeds {
@@ -222,8 +226,8 @@ pub fn onset(seeds: u64, table: &mut Table) {
             lost: 0.0,
             ..Scenario::default()
         };
-        let (simulation, found) = studied(&scenario, 170_000 + seed);
-        let Some(bug) = bug_of(&simulation, &found) else { continue };
+        let (_, bug) = studied(&scenario, 170_000 + seed);
+        let Some(bug) = bug else { continue };
         let day = |ns: u64| ns as f64 / 8.64e13;
         if let Some(onset) = &bug.onset {
             since += 1;

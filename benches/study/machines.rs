@@ -18,7 +18,7 @@ const MOST: u32 = 12;
 const LEVELS: [(Level, &str); 3] =
     [(Level::Weak, "weak"), (Level::Medium, "medium"), (Level::Strong, "strong")];
 
-pub fn judge(population: &Population) -> Machines {
+pub(crate) fn judge(population: &Population) -> Machines {
     let episodes = episodes(population, Chain::default());
     let mut background = Background::of(population, &episodes);
     suspects(population, &mut background, &KIND_OF_SIMULATION)
@@ -68,7 +68,13 @@ fn cells(kind: Kind, seeds: u64, table: &mut Table) {
     let mut simple = Simple::default();
     for seed in 0..seeds {
         let plants = LEVELS.iter().flat_map(|(evidence, _)| {
-            (1..=MOST).map(|crashes| Plant { kind, hosts: 1, crashes, evidence: *evidence, ..Plant::default() })
+            (1..=MOST).map(|crashes| Plant {
+                kind,
+                hosts: 1,
+                crashes,
+                evidence: *evidence,
+                ..Plant::default()
+            })
         });
         let simulation = Simulation::new(&with(plants), HOSTS, 1_000 + seed);
         let (population, _) = simulation.population(28.0);
@@ -97,10 +103,14 @@ fn cells(kind: Kind, seeds: u64, table: &mut Table) {
     table.line("| crashes | weak | medium | strong | raw counts | empirical Bayes rate |");
     table.line("|---:|---|---|---|---|---|");
     for crashes in 1..=MOST {
-        let cell = |level: Level| named.get(&(level, crashes)).map_or(String::new(), |(n, hit)| share(*hit, *n));
+        let cell =
+            |level: Level| named.get(&(level, crashes)).map_or(String::new(), |(n, hit)| share(*hit, *n));
         let baseline = |method: usize| {
             let own = || simple.planted.iter().filter(|(_, k, _)| *k == crashes);
-            share(own().filter(|(_, _, s)| s[method] > simple.clean[method]).count() as u64, own().count() as u64)
+            share(
+                own().filter(|(_, _, s)| s[method] > simple.clean[method]).count() as u64,
+                own().count() as u64,
+            )
         };
         table.line(&format!(
             "| {crashes} | {} | {} | {} | {} | {} |",
@@ -113,9 +123,11 @@ fn cells(kind: Kind, seeds: u64, table: &mut Table) {
     }
     table.line("");
     if kind == Kind::BadCore {
-        for (level, name, crashes, least) in
-            [(Level::Strong, "strong", 4, 0.85), (Level::Medium, "medium", 6, 0.65), (Level::Weak, "weak", 8, 0.65)]
-        {
+        for (level, name, crashes, least) in [
+            (Level::Strong, "strong", 4, 0.85),
+            (Level::Medium, "medium", 6, 0.65),
+            (Level::Weak, "weak", 8, 0.65),
+        ] {
             let (n, hit) = named.get(&(level, crashes)).copied().unwrap_or_default();
             let what = format!("{name} evidence, {crashes} crashes: at least {least}");
             table.promise(&what, &share(hit, n), hit as f64 >= least * n as f64);
@@ -123,11 +135,11 @@ fn cells(kind: Kind, seeds: u64, table: &mut Table) {
     }
 }
 
-pub fn cores(seeds: u64, table: &mut Table) {
+pub(crate) fn cores(seeds: u64, table: &mut Table) {
     cells(Kind::BadCore, seeds, table);
 }
 
-pub fn dimms(seeds: u64, table: &mut Table) {
+pub(crate) fn dimms(seeds: u64, table: &mut Table) {
     cells(Kind::BadDimm, seeds, table);
 }
 
@@ -142,7 +154,7 @@ fn accused_on_any_day(simulation: &Simulation) -> HashSet<u32> {
     accused
 }
 
-pub fn clean(seeds: u64, table: &mut Table) {
+pub(crate) fn clean(seeds: u64, table: &mut Table) {
     for (name, scenario) in [
         ("every confounder", Scenario::default()),
         ("heavy tails (the model does not know them)", misspecified(true)),
@@ -174,7 +186,7 @@ fn misspecified(tails: bool) -> Scenario {
     }
 }
 
-pub fn innocents(seeds: u64, table: &mut Table) {
+pub(crate) fn innocents(seeds: u64, table: &mut Table) {
     table.line("| innocents | planted | accused on any of 28 days |");
     table.line("|---|---:|---:|");
     let mut all = true;
@@ -205,7 +217,7 @@ pub fn innocents(seeds: u64, table: &mut Table) {
     table.promise("none of at least 200 innocents of each kind is accused", "table above", all);
 }
 
-pub fn discoveries(seeds: u64, table: &mut Table) {
+pub(crate) fn discoveries(seeds: u64, table: &mut Table) {
     table.line("| fleets | declared FDR | accused | false, expected | false | ratio, 95 % |");
     table.line("|---|---|---:|---:|---:|---|");
     let mut holds = true;
@@ -264,7 +276,7 @@ fn poisson_interval(n: u64) -> (f64, f64) {
     (low, m * (1.0 - 1.0 / (9.0 * m) + 1.96 / (3.0 * m.sqrt())).powi(3))
 }
 
-pub fn errata(seeds: u64, table: &mut Table) {
+pub(crate) fn errata(seeds: u64, table: &mut Table) {
     let (mut named, mut wrong, mut hosts) = (0u64, 0u64, 0u64);
     for seed in 0..seeds {
         let scenario = with([Plant { kind: Kind::Erratum, mean: 0.15, ..Plant::default() }]);

@@ -7,7 +7,7 @@ use epicore::study::{Directory, Heard, study};
 
 use super::table::Table;
 
-pub fn pace(_: u64, table: &mut Table) {
+pub(crate) fn pace(_: u64, table: &mut Table) {
     table.line("| crashes | episodes | hosts | whole study | resident at most |");
     table.line("|---:|---:|---:|---:|---:|");
     let mut holds = true;

@@ -7,19 +7,19 @@ const BEGIN: &str = "<!-- measured by `make study-bench` -->\n";
 const END: &str = "<!-- end of what was measured -->\n";
 
 #[derive(Default)]
-pub struct Table {
+pub(crate) struct Table {
     text: String,
     broken: u32,
 }
 
 /// n of N with its 95 % interval (Jeffreys would need a beta quantile; Wilson's is
 /// within a per cent of it here).
-pub fn share(n: u64, of: u64) -> String {
+pub(crate) fn share(n: u64, of: u64) -> String {
     let (low, high) = wilson(n, of);
     format!("{:.2} [{low:.2}, {high:.2}]", n as f64 / of.max(1) as f64)
 }
 
-pub fn wilson(n: u64, of: u64) -> (f64, f64) {
+pub(crate) fn wilson(n: u64, of: u64) -> (f64, f64) {
     if of == 0 {
         return (0.0, 1.0);
     }
@@ -30,30 +30,31 @@ pub fn wilson(n: u64, of: u64) -> (f64, f64) {
 }
 
 impl Table {
-    pub fn section(&mut self, name: &str) {
+    pub(crate) fn section(&mut self, name: &str) {
         let _ = writeln!(self.text, "\n### {name}\n");
     }
 
-    pub fn line(&mut self, line: &str) {
+    pub(crate) fn line(&mut self, line: &str) {
         let _ = writeln!(self.text, "{line}");
     }
 
     /// A promise, and whether it holds.
-    pub fn promise(&mut self, what: &str, seen: &str, holds: bool) {
+    pub(crate) fn promise(&mut self, what: &str, seen: &str, holds: bool) {
         self.broken += u32::from(!holds);
-        let _ = writeln!(self.text, "- {}: {what}: {seen}", if holds { "holds" } else { "**does not hold**" });
+        let _ =
+            writeln!(self.text, "- {}: {what}: {seen}", if holds { "holds" } else { "**does not hold**" });
     }
 
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
-    pub fn holds(&self) -> bool {
+    pub(crate) fn holds(&self) -> bool {
         self.broken == 0
     }
 
     /// Into the page, between its two marks.
-    pub fn write(&self) -> Result<(), String> {
+    pub(crate) fn write(&self) -> Result<(), String> {
         let page = std::fs::read_to_string(PAGE).map_err(|error| format!("{PAGE}: {error}"))?;
         let (head, rest) = page.split_once(BEGIN).ok_or("the page has no mark to write behind")?;
         let (_, tail) = rest.split_once(END).ok_or("the page has no mark to write before")?;

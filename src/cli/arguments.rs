@@ -7,7 +7,10 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use super::failure::{self, Failure, Outcome};
-use super::{audit, config as configuration, demo, doctor, enable, list, purge, replay, show, simulate, status, study, tail};
+use super::{
+    audit, config as configuration, demo, doctor, enable, list, purge, replay, show, simulate, status, study,
+    tail,
+};
 use crate::config::{self, Config, Warning};
 
 const AFTER: &str = "\

@@ -28,12 +28,12 @@
 //! `at_boot` (enable), `fallback` (disable); in a chroot or a container
 //! `kernel` ("chroot", "container") and `at_boot`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use super::arguments::Common;
-use super::failure::{Failure, Outcome, warn};
+use super::failure::{Failure, Outcome, hint, warn};
 use super::output::Output;
 use crate::invocation::boot::{self, Boot, Kernel};
 use crate::invocation::pattern::{self, Pattern, Refusal, Roots, Setting};
@@ -101,7 +101,12 @@ pub(super) fn enable(arguments: &Enable, common: &Common, out: &mut Output) -> O
     }
     told(&done.now, &done.before, out)?;
     match &done.saved {
-        Some(saved) => out.line(&format!("Saved in {}: {}", roots.state.display(), clean(&saved.pattern)))?,
+        Some(saved) => {
+            out.line(&format!("Saved in {}: {}", roots.state.display(), clean(&saved.pattern)))?;
+            if roots.state != Path::new(pattern::DEFAULT_STATE) {
+                out.line(&format!("`epicore disable --state {}` puts it back.", roots.state.display()))?;
+            }
+        }
         None => out.line("Nothing is saved: `epicore disable` will set the kernel's own \"core\".")?,
     }
     match at_boot {
@@ -191,6 +196,7 @@ pub(super) fn disable(arguments: &Disable, out: &mut Output) -> Outcome {
     }
     if let Some(why) = &done.fallback {
         warn(&format!("what was there before could not be put back ({why}): core_pattern is \"core\" now"));
+        hint("If `enable` was given --state, what was there stands in that file.");
     }
     told(&done.now, &done.before, out)
 }

@@ -136,9 +136,10 @@ impl Shown {
 
     /// The codes.
     pub fn codes(self) -> impl Iterator<Item = &'static str> {
-        self.0.into_iter().zip(&GROUPS).filter_map(|(outcome, (_, codes))| {
-            codes.get(usize::from(outcome).checked_sub(2)?).copied()
-        })
+        self.0
+            .into_iter()
+            .zip(&GROUPS)
+            .filter_map(|(outcome, (_, codes))| codes.get(usize::from(outcome).checked_sub(2)?).copied())
     }
 
     /// The same with another outcome of one group.
@@ -328,12 +329,19 @@ impl Counts {
         Some(Ratio { log10, hardware, software, bounded, starting: false, span: (at(low), at(high)) })
     }
 
-    /// All that the codes of one crash say, as log10 of a likelihood ratio. Of
-    /// groups that were not `looked` at (no code page in a replayed core, no
-    /// control flow on aarch64, no pointer without a fault) nothing is concluded.
-    pub fn weigh(&self, codes: &BTreeSet<&str>, looked: &[Group]) -> f64 {
-        let ratio = |group: &Group| self.ratio(*group, group.outcome(codes)).map_or(0.0, |ratio| ratio.log10);
-        looked.iter().map(ratio).sum()
+    /// All that a crash shows, as log10 of a likelihood ratio. Of groups that nobody
+    /// looked at (no code page in a replayed core, no control flow on aarch64, no
+    /// pointer without a fault) nothing is concluded.
+    pub fn log10(&self, shown: Shown) -> f64 {
+        let one = |(outcome, (group, codes)): (u8, &(Group, &[&str]))| {
+            let name = match usize::from(outcome) {
+                0 => return None,
+                1 => NONE,
+                code => codes.get(code.checked_sub(2)?)?,
+            };
+            self.ratio(*group, name).map(|ratio| ratio.log10)
+        };
+        shown.0.into_iter().zip(&GROUPS).filter_map(one).sum()
     }
 }
 
@@ -359,14 +367,14 @@ mod tests {
     fn only_the_strongest_code_of_a_group_counts_and_groups_multiply() {
         let counts = counts();
         let groups = [Group::CodePage, Group::Pointer];
-        let weigh = |codes: &[&str]| counts.weigh(&codes.iter().copied().collect(), &groups);
+        let weigh = |codes: &[&str]| counts.log10(Shown::of(&codes.iter().copied().collect(), &groups));
         let both = weigh(&["E-BITFLIP-WITNESS", "E-BITFLIP-UNMAPPED"]);
         assert_eq!(both, weigh(&["E-BITFLIP-WITNESS"]));
         let page = weigh(&["E-CODE-1BIT"]);
         let none = weigh(&[]);
         let all = weigh(&["E-CODE-1BIT", "E-BITFLIP-WITNESS"]);
         assert!((all - (page + both - none)).abs() < 1e-9, "{all} {page} {both} {none}");
-        assert_eq!(counts.weigh(&BTreeSet::new(), &[]), 0.0, "nobody looked");
+        assert_eq!(counts.log10(Shown::default()), 0.0, "nobody looked");
         assert!(none < 0.0, "a crash without a code is a little more likely software: {none}");
     }
 

@@ -20,10 +20,10 @@ const MAX_FINDINGS: usize = 16;
 const MAX_COMPETITORS: usize = 8;
 /// Ancestors of an attribute: maker, model, microcode is three.
 const MAX_DEPTH: usize = 8;
-/// What is declared: one wrong in a hundred looks, by the description length;
-const DECLARED_SCORE: f64 = 4.605_170_185_988_092; // ln 100
-/// one wrong in twenty declared, by the p-values; and one wrong family in twenty.
-const DECLARED_Q: f64 = 0.05;
+/// Declared scores more: one wrong in a hundred looks, by the description length.
+pub const DECLARED_SCORE: f64 = 4.605_170_185_988_092; // ln 100
+/// And has a smaller q: one wrong in twenty declared.
+pub const DECLARED_Q: f64 = 0.05;
 /// Fewer shuffles cannot reach 5 %, and are not asked.
 const MIN_SHUFFLES: usize = 19;
 /// What a pair's score is above its better value's: odds of three, below which

@@ -39,6 +39,8 @@ pub enum Access {
     /// Every byte of it, or of the pointer behind it, is a filler that
     /// allocators and debug builds write.
     Filler(u8),
+    /// The pointer is the last link of glibc's list of freed blocks.
+    FreeLink,
     /// The pointer is readable text.
     Text,
     /// No address: bits 47 to 63 differ.
@@ -68,6 +70,7 @@ impl Access {
             Access::StackOverflow => "stack",
             Access::Guard => "guard",
             Access::Filler(_) => "filler",
+            Access::FreeLink => "freed",
             Access::Text => "text",
             Access::NonCanonical => "noncanonical",
             Access::NotPermitted => "denied",
@@ -161,6 +164,9 @@ pub(super) fn classify(scene: &Scene<'_>, findings: &Findings) -> Option<Access>
     if let Some(filler) = pointer(scene, findings, address).and_then(filler) {
         return Some(Access::Filler(filler));
     }
+    if pointer(scene, findings, address).is_some_and(|value| is_free_link(scene, value)) {
+        return Some(Access::FreeLink);
+    }
     if !scene.is_address(address) {
         let text = pointer(scene, findings, address).is_some_and(is_text);
         return Some(if text { Access::Text } else { Access::NonCanonical });
@@ -218,6 +224,16 @@ fn filler(value: u64) -> Option<u8> {
     }
     let high = u32::try_from(value >> 32).ok()?;
     WORDS.contains(&high).then_some(last)
+}
+
+/// Since 2.32 glibc keeps links of freed blocks as next ^ (place >> 12) ("safe
+/// linking", malloc/malloc.c), so the last one of a list is its own page's number.
+fn is_free_link(scene: &Scene<'_>, value: u64) -> bool {
+    let page = Addr(value << 12);
+    value >> 20 != 0
+        && value >> 36 == 0
+        && scene.space.find(Addr(value)).is_none()
+        && scene.space.find(page).is_some_and(Segment::is_writable)
 }
 
 /// Eight printable characters: a buffer was written over the pointer.

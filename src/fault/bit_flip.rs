@@ -21,6 +21,8 @@ const FAR: u32 = 22;
 const WORDS: u64 = 128;
 /// How near a word must be to be the right pointer's neighbour.
 const NEAR: u64 = 4096;
+/// From this bit on software keeps tags in pointers (LAM, TBI and by hand).
+const TAGS: u32 = 57;
 /// What is smaller is as a rule an object's data, not an array.
 const STRIDE: u64 = 64 << 10;
 
@@ -53,13 +55,15 @@ pub(super) fn telling(scene: &Scene<'_>, findings: &Findings) -> Option<Flip> {
     let address = findings.address?;
     let access = findings.access.filter(|access| access.may_be_flipped())?;
     let flip = find(scene, findings, address, findings.direction?)?;
-    let excused = flip.is_run_over(access) || flip.is_stride(scene, address);
+    // An array's own address is good: its index is what leads astray.
+    let excused =
+        flip.is_run_over(access) || flip.is_stride(scene, address) || is_indexed(scene, findings, address);
     // What is mapped, but not for this, is as a rule another object.
-    let near = access == Access::Wild && !is_indexed(scene, findings, address);
+    let near = access == Access::Wild;
     Some(flip).filter(|flip| !excused && (flip.is_far() || flip.witness == Witness::Near && near))
 }
 
-/// An array's own address is good: its index is not, by more than a bit.
+/// The base of an operand with an index is mapped: no bit of it is wrong.
 fn is_indexed(scene: &Scene<'_>, findings: &Findings, address: Addr) -> bool {
     operand(findings, address).is_some_and(|operand| {
         let base = operand.base.and_then(|name| scene.registers.by_name(name));
@@ -84,7 +88,9 @@ fn find(scene: &Scene<'_>, findings: &Findings, address: Addr, direction: Direct
             if !null && !scene.space.permits(good, direction) {
                 return None;
             }
-            let witness = if null { Witness::None } else { witness(&words, pointer) };
+            // The pointer without its tag is at hand wherever tags are used.
+            let alone = null || bit >= TAGS;
+            let witness = if alone { Witness::None } else { witness(&words, pointer) };
             Some(Flip { bit, register, witness, null })
         })
         .collect();

@@ -11,7 +11,8 @@ use super::control::{IpClass, Origin};
 use super::evidence::Code;
 use super::instruction::{Direction, Division, Kind};
 use super::scene::Scene;
-use super::{Difference, Findings};
+use super::sender::Sender;
+use super::{Abort, Difference, Findings};
 use crate::elfcore::SI_KERNEL;
 use crate::elfcore::signal::{SIGBUS, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP};
 
@@ -65,7 +66,8 @@ pub(super) fn sentence(scene: &Scene<'_>, findings: &Findings) -> Option<String>
                 "the stack protector read another slot than its own: the stack pointer is {off:+} bytes off"
             ));
         }
-        return Some(abort.words().to_owned());
+        let itself = abort == Abort::Sent && findings.sender == Some(Sender::Itself);
+        return Some(if itself { "the process sent SIGABRT to itself" } else { abort.words() }.to_owned());
     }
     match scene.signal() {
         SIGSEGV | SIGBUS if !scene.was_sent() => memory(scene, findings),
@@ -143,6 +145,9 @@ fn memory(scene: &Scene<'_>, findings: &Findings) -> Option<String> {
         Access::Null(offset) => format!("{verb} through a null pointer{pointer}, at offset {offset:#x}"),
         Access::StackOverflow => format!("stack overflow: {verb} below the end of the stack"),
         Access::Guard => format!("{verb} of a guard page{pointer}"),
+        Access::FreeLink => {
+            format!("{verb} through a link of glibc's list of freed blocks{pointer}: freed memory was used")
+        }
         Access::Filler(byte) => {
             format!("{verb} through a pointer of {byte:#04x} bytes{pointer}: freed or never set memory")
         }

@@ -138,6 +138,9 @@ pub(super) fn gather(scene: &Scene<'_>, findings: &Findings) -> Vec<Evidence> {
     }
     match findings.access {
         Some(Access::Filler(byte)) => say(Code::Filler, format!("the pointer is {byte:#04x} over and over")),
+        Some(Access::FreeLink) => {
+            say(Code::Filler, "the pointer is a link of glibc's freed blocks".to_owned())
+        }
         Some(Access::Text) => say(Code::Text, "the pointer is text".to_owned()),
         Some(Access::StackOverflow) => say(Code::StackOverflow, "the stack is full".to_owned()),
         Some(Access::Null(offset)) => say(Code::Null, format!("null pointer {offset:+}")),

@@ -72,11 +72,20 @@ pub fn phrase(record: &Record, names: &Names, frame: &Frame) -> String {
 }
 
 /// The frame that says where it died: the first that a key is made of (raise
-/// and abort are not), else the innermost.
+/// and abort are not), else the innermost. Of an abort the C and C++ libraries'
+/// own functions say only how.
 pub fn culprit(record: &Record) -> Option<&Frame> {
     let frames = &record.stacks.first()?.frames;
-    let keyed = record.keys.frames.first().and_then(|i| frames.get(usize::try_from(*i).ok()?));
-    keyed.or_else(|| frames.first())
+    let mut keyed = record.keys.frames.iter().filter_map(|i| frames.get(usize::try_from(*i).ok()?));
+    let is_runtime = |frame: &&Frame| {
+        let module = frame.module.and_then(|module| record.modules.get(usize::try_from(module).ok()?));
+        let path = module.and_then(|module| module.path.as_deref()).unwrap_or("");
+        ["libc.so", "libc-", "libstdc++", "libgcc_s", "libc++"]
+            .iter()
+            .any(|name| base(path).starts_with(name))
+    };
+    let own = record.crash.is_abort().then(|| keyed.clone().find(|frame| !is_runtime(frame))).flatten();
+    own.or_else(|| keyed.next()).or_else(|| frames.first())
 }
 
 /// How lines look: colours, and the width of the terminal.
@@ -102,7 +111,12 @@ pub fn lines(record: &Record, names: &Names, stack: &Stack, most: usize, look: L
     let outer = if count < stack.frames.len() { count / 4 } else { 0 };
     let inner = count - outer;
     let resume = stack.frames.len() - outer;
-    let shown = |index: usize| index < inner || index >= resume;
+    // What the headline names is never left out.
+    let first = record.stacks.first().is_some_and(|first| std::ptr::eq(first, stack));
+    let named = culprit(record).filter(|_| first);
+    let is_named = |frame: &Frame| named.is_some_and(|named| std::ptr::eq(named, frame));
+    let shown =
+        |index: usize| index < inner || index >= resume || stack.frames.get(index).is_some_and(is_named);
     let visible = stack.frames.iter().enumerate().filter(|(i, _)| shown(*i)).map(|(_, frame)| frame);
     let widths = widths(record, names, visible, look.width);
     let paint = look.paint;

@@ -128,7 +128,7 @@ fn sent(record: &Record, number: u32, code: i32) -> String {
     };
     let own = [record.process.nspid.or(crash.pid), crash.pid];
     if own.contains(&Some(pid)) {
-        let how = if number == ABRT {
+        let how = if number == ABRT && code == SI_TKILL {
             "abort, assert or an uncaught exception"
         } else {
             "the program's own choice"

@@ -93,7 +93,9 @@ fn sentence(machine: &Machine, paint: Paint) -> String {
     let p = probability("P", machine.posterior);
     let what = match (machine.core, machine.verdict) {
         (Some(place), _) => format!("{} computes wrongly", core(place)),
-        (None, _) if machine.elsewhere > 0.5 => "memory, or something that all cores share, is bad".to_owned(),
+        (None, _) if machine.elsewhere > 0.5 => {
+            "memory, or something that all cores share, is bad".to_owned()
+        }
         (None, _) => "it computes wrongly".to_owned(),
     };
     let verdict = match machine.verdict {
@@ -184,7 +186,8 @@ fn bugs(out: &mut String, study: &Study, full: bool, paint: Paint, day: &dyn Fn(
         return;
     }
     // What has something to say is said first.
-    let says = |bug: &Bug| bug.split.is_some() || bug.onset.is_some() || bug.triggers.iter().any(|t| t.declared);
+    let says =
+        |bug: &Bug| bug.split.is_some() || bug.onset.is_some() || bug.triggers.iter().any(|t| t.declared);
     let mut order: Vec<&Bug> = study.bugs.iter().collect();
     order.sort_by_key(|bug| !says(bug));
     let most = if full { usize::MAX } else { BUGS };

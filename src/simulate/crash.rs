@@ -4,9 +4,8 @@
 use super::dice::{Dice, hash};
 use crate::epidemiology::evidence::Shown;
 use crate::record::{
-    self,
-    Capture, Crash, Frame, Hex, Id, Keys, Kind, Module, Process, Record, Registers, SCHEMA, Stack, Threads,
-    Topology, Trust,
+    self, Capture, Crash, Frame, Hex, Id, Keys, Kind, Module, Process, Record, Registers, SCHEMA, Stack,
+    Threads, Topology, Trust,
 };
 
 /// What a crash is of.

@@ -149,7 +149,8 @@ impl Simulation {
                 0 => 0,
                 all => u64::from(all).saturating_mul(u64::from(day)).saturating_add(1),
             };
-            let [region, role, rack] = ["region", "role", "rack"].map(|name| (name.to_owned(), value(host, name)));
+            let [region, role, rack] =
+                ["region", "role", "rack"].map(|name| (name.to_owned(), value(host, name)));
             let mut identity = self.identity(number, 0);
             identity.kernel = Some(value(host, "kernel"));
             let exposure = Exposure {

@@ -158,7 +158,10 @@ impl Plan {
                 let unit = pick(&self.units(host), &mut dice);
                 let cpu = self.bad_core().saturating_add(dice.below(2).saturating_mul(CPUS / 2));
                 let build = self.build(host, unit, at);
-                crashes.push((at, Fault { flipped: true, ..Fault::plain(dice.bits() | 1 << 40, unit, build, cpu) }));
+                crashes.push((
+                    at,
+                    Fault { flipped: true, ..Fault::plain(dice.bits() | 1 << 40, unit, build, cpu) },
+                ));
             }
         }
         crashes.sort_by_key(|(at, _)| *at);

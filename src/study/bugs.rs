@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::findings::{Apart, Bug, Since, Trigger};
 use super::gather::Directory;
 use crate::epidemiology::episode::Episode;
-use crate::epidemiology::likelihood::Likelihood;
 use crate::epidemiology::history::{Bin, Prior};
+use crate::epidemiology::likelihood::Likelihood;
+use crate::epidemiology::mining;
 use crate::epidemiology::onset;
 use crate::epidemiology::population::{Population, UNKNOWN};
 use crate::epidemiology::split::{self, Case, Fleet};
@@ -27,15 +28,16 @@ const DISPERSION: f64 = 0.5;
 /// longest.
 type Ran = HashMap<u32, (f64, u32)>;
 
-/// The bugs, the most widespread first.
+/// The bugs, the most widespread first; `only` one signature where that is asked.
 pub(super) fn bugs(
     population: &Population,
     episodes: &[Episode],
     likelihood: &Likelihood,
     directory: &Directory,
+    only: Option<u32>,
 ) -> Vec<Bug> {
     let mut clusters: BTreeMap<u32, Vec<&Episode>> = BTreeMap::new();
-    for episode in episodes {
+    for episode in episodes.iter().filter(|e| only.is_none_or(|only| e.first.signature == only)) {
         clusters.entry(episode.first.signature).or_default().push(episode);
     }
     let hosts = |own: &[&Episode]| own.iter().map(|e| e.first.host).collect::<HashSet<u32>>().len();
@@ -47,10 +49,10 @@ pub(super) fn bugs(
     ranked.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| b.2.len().cmp(&a.2.len())).then(a.1.cmp(&b.1)));
     ranked.truncate(MOST);
     let days = (population.hours / 24.0).max(1.0 / 24.0);
-    let prior = Prior::fit(
-        &ranked.iter().map(|(_, _, own)| (count(own.len()), days)).collect::<Vec<(u32, f64)>>(),
-    );
+    let prior =
+        Prior::fit(&ranked.iter().map(|(_, _, own)| (count(own.len()), days)).collect::<Vec<(u32, f64)>>());
     let mut ran: HashMap<u32, Ran> = HashMap::new();
+    let strata = strata(population);
     ranked
         .into_iter()
         .map(|(hosts, signature, own)| {
@@ -62,7 +64,7 @@ pub(super) fn bugs(
             let other = apart.as_ref().map(|(host, _)| *host);
             let cases: Vec<&Episode> =
                 own.iter().copied().filter(|episode| Some(episode.first.host) != other).collect();
-            (bug.triggers, bug.no_trigger) = triggers(population, &cases, ran, directory);
+            (bug.triggers, bug.no_trigger) = triggers(population, &cases, ran, &strata, directory);
             bug.onset = since(&bug.days, days, &prior, directory);
             bug.split = apart.map(|(_, apart)| apart);
             bug
@@ -154,11 +156,11 @@ fn triggers(
     population: &Population,
     cases: &[&Episode],
     ran: &Ran,
+    strata: &[u32],
     directory: &Directory,
 ) -> (Vec<Trigger>, Option<String>) {
-    let few = |hosts: u32| {
-        format!("{hosts} hosts: a trigger can be looked for from {} on", trigger::MIN_CASES)
-    };
+    let few =
+        |hosts: u32| format!("{hosts} hosts: a trigger can be looked for from {} on", trigger::MIN_CASES);
     // The first episode of each host.
     let mut first: BTreeMap<u32, u32> = BTreeMap::new();
     for episode in cases {
@@ -184,9 +186,8 @@ fn triggers(
     names.sort();
     let values = names.into_iter().map(|(_, name)| name).collect();
     attributes.push(Attribute { name: "build".to_owned(), parent: None, values });
-    let strata = strata(population);
     let mut rows = Vec::with_capacity(ran.len());
-    for ((index, host), stratum) in (0u32..).zip(&population.hosts).zip(strata) {
+    for ((index, host), stratum) in (0u32..).zip(&population.hosts).zip(strata.iter().copied()) {
         let (ran, case) = (ran.get(&index), first.get(&index));
         if ran.is_none() && case.is_none() {
             continue;
@@ -197,9 +198,18 @@ fn triggers(
         let exposure = ran.map_or(0.0, |(hours, _)| *hours);
         rows.push(Row { values, exposure, stratum, case: case.is_some() });
     }
-    let question =
-        Question { attributes: &attributes, rows: &rows, seed: 1, permutations: PERMUTATIONS };
-    let found = trigger::mine(question);
+    let ask = |permutations: u32| {
+        trigger::mine(Question { attributes: &attributes, rows: &rows, seed: 1, permutations })
+    };
+    // Shuffling fleets takes the time, and only what would be declared needs it.
+    let mut found = ask(0);
+    if found
+        .findings
+        .iter()
+        .any(|finding| finding.score > mining::DECLARED_SCORE && finding.q < mining::DECLARED_Q)
+    {
+        found = ask(PERMUTATIONS);
+    }
     let reason = found.reason.map(|reason| match reason {
         Reason::FewCases(hosts) => few(hosts),
         Reason::NoItems => "no attribute of the hosts is known".to_owned(),

@@ -47,7 +47,8 @@ fn machine(
     let (two, three) = machines.judge.shares;
     let defects = machines.judge.defects;
     // ln of H1 over H0: from the odds, which are against all others together.
-    let rest = ((1.0 - defects - two - three) + two * suspicion.spray.exp() + three * suspicion.other.exp()).ln();
+    let rest =
+        ((1.0 - defects - two - three) + two * suspicion.spray.exp() + three * suspicion.other.exp()).ln();
     let hardware = suspicion.ln_odds + rest - defects.ln();
     let against = (hardware, hardware - suspicion.spray, hardware - suspicion.other);
     let verdict = match suspicion.posterior {

@@ -30,5 +30,5 @@ mod names;
 mod run;
 
 pub use findings::{Apart, Bug, Erratum, Machine, Since, Study, Trigger, Verdict};
-pub use run::study;
 pub use gather::{Directory, Gather, Heard, KIND, shown};
+pub use run::{study, study_signature};

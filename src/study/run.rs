@@ -1,6 +1,6 @@
 //! The study on one screen.
 
-use super::findings::{Study, VERSION, Verdict};
+use super::findings::{Bug, Study, VERSION, Verdict};
 use super::gather::{Directory, Heard};
 use super::{bugs, machines};
 use crate::epidemiology::episode::{self, Chain};
@@ -35,11 +35,21 @@ pub fn study(population: &Population, directory: &Directory, heard: Heard, until
         signatures: directory.signatures.len() as u64,
         machines: found,
         errata: machines::errata(population, &judged),
-        bugs: bugs::bugs(population, &episodes, &judged.judge.likelihood, directory),
+        bugs: bugs::bugs(population, &episodes, &judged.judge.likelihood, directory, None),
         declared_fdr: fdr::declared(&accused),
         limits,
         heard,
     }
+}
+
+/// What can be said of one signature.
+pub fn study_signature(population: &Population, directory: &Directory, signature: &str) -> Option<Bug> {
+    let number = directory.signatures.iter().position(|own| own == signature)?;
+    let episodes = episode::episodes(population, Chain::default());
+    let mut background = Background::of(population, &episodes);
+    let judged = suspicion::suspects(population, &mut background, &machines::kind(population));
+    let only = u32::try_from(number).ok();
+    bugs::bugs(population, &episodes, &judged.judge.likelihood, directory, only).pop()
 }
 
 /// What cannot be concluded.

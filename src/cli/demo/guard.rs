@@ -136,6 +136,7 @@ impl Drop for Guard {
 /// The guard's side: it says "ready" when it holds the lock, then obeys until
 /// the demo has ended.
 pub(super) fn stand(directory: &Path) -> Outcome {
+    close_inherited();
     let lock = OpenOptions::new().create(true).append(true).mode(0o600).open(LOCK).map_err(failed)?;
     let mut lock = Some(hold(lock)?);
     let mut stdout = std::io::stdout();
@@ -162,6 +163,21 @@ pub(super) fn stand(directory: &Path) -> Outcome {
     }
     clear(directory);
     outcome
+}
+
+/// Whoever started the demo may have left it descriptors: of this lock, for one
+/// (flock(1) does), for which the guard would wait for ever.
+fn close_inherited() {
+    let open: Vec<i32> = fs::read_dir("/proc/self/fd")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|fd| *fd > 2)
+        .collect();
+    for fd in open {
+        let _ = nix::unistd::close(fd);
+    }
 }
 
 /// A handler may still be writing: what appears meanwhile is removed as well.
