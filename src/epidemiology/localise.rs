@@ -45,14 +45,16 @@ impl Locus {
     }
 }
 
-/// Kulldorff's log likelihood ratio; 0 when there are no more than expected.
-pub(super) fn kulldorff(cases: f64, all: f64, expected: f64) -> f64 {
-    if cases <= expected || expected <= 0.0 || all <= 0.0 {
+/// Kulldorff's log likelihood ratio of c cases of n where so many were expected; 0
+/// when there are no more than that.
+pub fn kulldorff(c: u32, n: u32, expected: f64) -> f64 {
+    let (c, n) = (f64::from(c), f64::from(n));
+    if !(expected > 0.0 && c > expected && c <= n) {
         return 0.0;
     }
-    let rest = all - cases;
-    let outside = if rest > 0.0 { rest * (rest / (all - expected).max(1e-12)).ln() } else { 0.0 };
-    cases * (cases / expected).ln() + outside
+    let rest = n - c;
+    let outside = if rest > 0.0 { rest * (rest / (n - expected)).ln() } else { 0.0 };
+    (c * (c / expected).ln() + outside).max(0.0)
 }
 
 /// The groups by `attributes` taken together (CPU model and microcode) that are
@@ -108,7 +110,7 @@ pub fn errata(
         .into_iter()
         .filter_map(|(key, mut group)| {
             group.expected *= f64::from(all) / exposure;
-            group.gain = kulldorff(f64::from(group.cases), f64::from(all), group.expected) - children;
+            group.gain = kulldorff(group.cases, all, group.expected) - children;
             let most = f64::from(largest.get(&key).copied().unwrap_or(0));
             let many = usize::try_from(group.affected).is_ok_and(|hosts| hosts >= HOSTS)
                 && most <= LARGEST * f64::from(group.cases);

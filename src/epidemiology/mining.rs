@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::deconfound;
 use super::fdr::benjamini_yekutieli;
+use super::localise::kulldorff;
 use super::rate::{Shrinkage, Stratum, stratified, tail};
 use super::shuffle::best_of_chance;
 use super::tally::{Cell, Fleet, Split, Strata};
@@ -24,22 +25,14 @@ const MAX_DEPTH: usize = 8;
 pub const DECLARED_SCORE: f64 = 4.605_170_185_988_092; // ln 100
 /// And has a smaller q: one wrong in twenty declared.
 pub const DECLARED_Q: f64 = 0.05;
+/// What a descendant has to gain beyond ln(#siblings): one of its siblings fits the
+/// cases a little better as often as not.
+const DESCENT: f64 = 2.995_732_273_553_991; // ln 20
 /// Fewer shuffles cannot reach 5 %, and are not asked.
 const MIN_SHUFFLES: usize = 19;
 /// What a pair's score is above its better value's: odds of three, below which
 /// evidence is "not worth more than a bare mention" (Kass and Raftery 1995).
 const PAIR_GAIN: f64 = 1.098_612_288_668_109_8; // ln 3
-
-/// Kulldorff's log likelihood ratio of c cases of n where `expected` are expected.
-pub(super) fn kulldorff(c: u32, n: u32, expected: f64) -> f64 {
-    let (c, n) = (f64::from(c), f64::from(n));
-    if !(expected > 0.0 && c > expected && c <= n) {
-        return 0.0;
-    }
-    let rest = n - c;
-    let others = if rest > 0.0 { rest * (rest / (n - expected)).ln() } else { 0.0 };
-    (c * (c / expected).ln() + others).max(0.0)
-}
 
 /// What it costs to name one of the items.
 pub(super) fn penalty(fleet: &Fleet, pair: bool) -> f64 {
@@ -151,7 +144,10 @@ fn ancestor(fleet: &Fleet, attributes: &[Attribute], candidate: &Candidate) -> O
             let Some((cell, known)) = fleet.cell(item) else { continue };
             let theirs = llr(&cell, &known);
             let score = theirs - penalty(fleet, matches!(item, Item::Pair(..)));
-            if theirs > 0.0 && mine - theirs <= siblings.ln() && best.is_none_or(|(_, most)| score > most) {
+            if theirs > 0.0
+                && mine - theirs <= siblings.ln() + DESCENT
+                && best.is_none_or(|(_, most)| score > most)
+            {
                 best = Some((item, score));
             }
         }

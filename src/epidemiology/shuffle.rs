@@ -6,7 +6,8 @@
 //! chance that any item does as well by luck, whatever the items have to do with
 //! each other (Westfall and Young 1993).
 
-use super::mining::{kulldorff, penalty};
+use super::localise::kulldorff;
+use super::mining::penalty;
 use super::tally::{Cell, Fleet, Host};
 
 /// Steps over all shuffles, about 0.15 s: with thousands of cases fewer are made.

@@ -20,7 +20,7 @@
 //! three: score > ln 100, q < 5 %, family ≤ 5 %; the rest is description.
 //!
 //! An ancestor (model of microcode) is preferred unless the descendant's LLR gains
-//! more than ln of the number of siblings; a pair has to beat its better value by ln 3. Then
+//! more than ln of 20 times the number of siblings; a pair has to beat its better value by ln 3. Then
 //! each finding is tested within the others (deconfound.rs), the hosts of the best
 //! are taken away, and what remains is looked at again (Liblit et al. 2005).
 

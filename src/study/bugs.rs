@@ -8,6 +8,7 @@ use super::gather::Directory;
 use crate::epidemiology::episode::Episode;
 use crate::epidemiology::history::{Bin, Prior};
 use crate::epidemiology::likelihood::Likelihood;
+use crate::epidemiology::localise::kulldorff;
 use crate::epidemiology::mining;
 use crate::epidemiology::onset;
 use crate::epidemiology::population::{Population, UNKNOWN};
@@ -16,8 +17,13 @@ use crate::epidemiology::trigger::{self, Attribute, Item, Question, Reason, Row,
 
 /// Signatures of at least so many hosts are bugs; of fewer nothing can be said.
 const HOSTS: usize = 2;
-/// Signatures that are told, and those that are looked into: the most widespread.
+/// Signatures that are told: the most widespread.
 const MOST: usize = 500;
+/// Of these so many are searched for triggers: those whose hosts differ most from
+/// all that run the unit.
+const SEARCHED: usize = 60;
+/// Hosts of a signature that are looked at: more of them tell nothing new.
+const CASES: usize = 400;
 /// Triggers that are told of each.
 const TRIGGERS: usize = 5;
 const PERMUTATIONS: u32 = 200;
@@ -51,20 +57,33 @@ pub(super) fn bugs(
     let days = (population.hours / 24.0).max(1.0 / 24.0);
     let prior =
         Prior::fit(&ranked.iter().map(|(_, _, own)| (count(own.len()), days)).collect::<Vec<(u32, f64)>>());
-    let mut ran: HashMap<u32, Ran> = HashMap::new();
+    let mut units: HashMap<u32, Unit> = HashMap::new();
     let strata = strata(population);
+    let mut looked: Vec<(f64, usize)> = Vec::new();
+    for (place, (_, _, own)) in ranked.iter().enumerate() {
+        let unit = most_common(own.iter().map(|episode| episode.first.unit));
+        let unit = units.entry(unit).or_insert_with(|| Unit::of(population, unit));
+        looked.push((unit.difference(population, own), place));
+    }
+    looked.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let searched: HashSet<usize> = looked.into_iter().take(SEARCHED).map(|(_, place)| place).collect();
     ranked
         .into_iter()
-        .map(|(hosts, signature, own)| {
+        .enumerate()
+        .map(|(place, (hosts, signature, own))| {
             let unit = most_common(own.iter().map(|episode| episode.first.unit));
-            let ran = ran.entry(unit).or_insert_with(|| ran_of(population, unit));
+            let Some(ran) = units.get(&unit).map(|unit| &unit.ran) else { return Bug::default() };
             let apart = apart(population, &own, ran, likelihood);
             let mut bug = describe(population, directory, signature, unit, hosts, &own);
             // A host with a story of its own is no case of the bug.
             let other = apart.as_ref().map(|(host, _)| *host);
             let cases: Vec<&Episode> =
                 own.iter().copied().filter(|episode| Some(episode.first.host) != other).collect();
-            (bug.triggers, bug.no_trigger) = triggers(population, &cases, ran, &strata, directory);
+            (bug.triggers, bug.no_trigger) = if searched.contains(&place) {
+                triggers(population, &cases, ran, &strata, directory)
+            } else {
+                (Vec::new(), Some("its hosts are like all that run the unit".to_owned()))
+            };
             bug.onset = since(&bug.days, days, &prior, directory);
             bug.split = apart.map(|(_, apart)| apart);
             bug
@@ -83,6 +102,53 @@ fn most_common(values: impl Iterator<Item = u32>) -> u32 {
         *count = count.saturating_add(1);
     }
     counts.into_iter().max_by_key(|(_, count)| *count).map_or(UNKNOWN, |(value, _)| value)
+}
+
+/// What is known of a unit.
+struct Unit {
+    ran: Ran,
+    /// Of each attribute, hours by value.
+    hours: Vec<HashMap<u32, f64>>,
+    all: f64,
+}
+
+impl Unit {
+    fn of(population: &Population, unit: u32) -> Unit {
+        let ran = ran_of(population, unit);
+        let mut hours: Vec<HashMap<u32, f64>> = vec![HashMap::new(); population.attributes.len()];
+        let mut all = 0.0;
+        for (host, (own, _)) in &ran {
+            all += own;
+            let values = population.host(*host).map_or(&[][..], |host| host.values.as_slice());
+            for (by_value, value) in hours.iter_mut().zip(values) {
+                *by_value.entry(*value).or_insert(0.0) += own;
+            }
+        }
+        Unit { ran, hours, all }
+    }
+
+    /// How far the hosts of these episodes are from what exposure alone would make
+    /// them: the largest log likelihood ratio of a single value.
+    fn difference(&self, population: &Population, own: &[&Episode]) -> f64 {
+        let hosts: HashSet<u32> = own.iter().map(|episode| episode.first.host).collect();
+        let mut cases: Vec<HashMap<u32, u32>> = vec![HashMap::new(); self.hours.len()];
+        for host in &hosts {
+            let values = population.host(*host).map_or(&[][..], |host| host.values.as_slice());
+            for (by_value, value) in cases.iter_mut().zip(values) {
+                let count = by_value.entry(*value).or_insert(0);
+                *count = count.saturating_add(1);
+            }
+        }
+        let n = count(hosts.len());
+        let mut most = 0.0f64;
+        for (cases, hours) in cases.iter().zip(&self.hours) {
+            for (value, c) in cases.iter().filter(|(value, _)| **value != UNKNOWN) {
+                let share = hours.get(value).copied().unwrap_or(0.0) / self.all.max(1e-9);
+                most = most.max(kulldorff(*c, n, f64::from(n) * share));
+            }
+        }
+        most
+    }
 }
 
 fn ran_of(population: &Population, unit: u32) -> Ran {
@@ -161,11 +227,15 @@ fn triggers(
 ) -> (Vec<Trigger>, Option<String>) {
     let few =
         |hosts: u32| format!("{hosts} hosts: a trigger can be looked for from {} on", trigger::MIN_CASES);
-    // The first episode of each host.
+    // The first episode of each host, of the hosts that had it first.
     let mut first: BTreeMap<u32, u32> = BTreeMap::new();
     for episode in cases {
+        if first.len() >= CASES {
+            break;
+        }
         first.entry(episode.first.host).or_insert(episode.first.build);
     }
+    let shown: HashSet<u32> = cases.iter().map(|episode| episode.first.host).collect();
     if count(first.len()) < trigger::MIN_CASES {
         return (Vec::new(), Some(few(count(first.len()))));
     }
@@ -189,7 +259,8 @@ fn triggers(
     let mut rows = Vec::with_capacity(ran.len());
     for ((index, host), stratum) in (0u32..).zip(&population.hosts).zip(strata.iter().copied()) {
         let (ran, case) = (ran.get(&index), first.get(&index));
-        if ran.is_none() && case.is_none() {
+        // Hosts that had it later are no controls either.
+        if case.is_none() && (ran.is_none() || shown.contains(&index)) {
             continue;
         }
         let build = case.copied().or(ran.map(|(_, build)| *build)).unwrap_or(UNKNOWN);
