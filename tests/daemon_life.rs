@@ -93,7 +93,7 @@ fn sigterm_lets_the_request_in_flight_end() {
     collector.otherwise(Act::Late(Duration::from_millis(800)));
     let ids: Vec<RecordId> = (0..30).map(|n| place.crash(n)).collect();
     place.configure(Some(&collector.url()), "[forward]\nbatch_records = 10\nconcurrency = 1\n");
-    let mut daemon = place.start();
+    let daemon = place.start();
     collector.until("a request came", |state| state.most_at_once == 1);
     assert_eq!(daemon.status().on_the_way, 1);
     assert_eq!(daemon.end().code(), Some(0));

@@ -85,7 +85,18 @@ fn an_unprivileged_owner_can_do_all_of_it() {
     fs::copy(std::env::current_exe().unwrap(), &binary).unwrap();
     fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).unwrap();
     let mut command = writer(&binary, &path);
-    let mut child = command.uid(65534).gid(65534).current_dir("/").spawn().unwrap();
+    command.uid(65534).gid(65534).current_dir("/");
+    // Another test that forks meanwhile has the copy open for writing until it execs.
+    let busy = |error: &std::io::Error| error.kind() == std::io::ErrorKind::ExecutableFileBusy;
+    let mut child = (0..100)
+        .find_map(|_| match command.spawn() {
+            Err(error) if busy(&error) => {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+                None
+            }
+            other => Some(other.unwrap()),
+        })
+        .expect("a writer that starts");
     release(&mut child);
     assert!(child.wait().unwrap().success());
     assert_eq!(payload_of(&path, 1), vec![b'f'; 9000]);

@@ -80,11 +80,10 @@ fn main() -> ExitCode {
         eprintln!("study: {name}: {:.0} s", began.elapsed().as_secs_f64());
     }
     print!("{}", table.text());
-    if options.write && options.only.is_none() && options.seeds.is_none() {
-        if let Err(error) = table.write() {
-            eprintln!("study: {error}");
-            return ExitCode::FAILURE;
-        }
+    let whole = options.only.is_none() && options.seeds.is_none();
+    if let Some(error) = (options.write && whole).then(|| table.write().err()).flatten() {
+        eprintln!("study: {error}");
+        return ExitCode::FAILURE;
     }
     if table.holds() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -388,7 +388,7 @@ mod tests {
         assert!(code.log10 > 4.0 && code.log10 <= (101_001.0f64 / 3.0).log10(), "{code:?}");
         assert_eq!(counts.ratio(Group::Pointer, "E-CODE-1BIT"), None);
         assert_eq!(Counts::default().ratio(Group::Pointer, NONE), None);
-        assert_eq!(Counts::default().weigh(&BTreeSet::new(), &[Group::Pointer]), 0.0);
+        assert_eq!(Counts::default().log10(Shown([1; 5])), 0.0);
     }
 
     #[test]

@@ -341,7 +341,7 @@ mod tests {
         let odd = [f64::NAN, f64::INFINITY, -1.0, 0.0, 1e300];
         let bits = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 3.0];
         let case = |i: u32| Case {
-            host: if i % 3 == 0 { u32::MAX } else { i % 700 },
+            host: if i.is_multiple_of(3) { u32::MAX } else { i % 700 },
             symptom: i % 1000,
             core: u16::try_from(i % 70_000).ok(),
             allowed: u16::try_from(i % 5).unwrap_or(0).wrapping_sub(1),

@@ -45,7 +45,7 @@ const CORE: f64 = 0.7;
 /// λ: signatures that a defect adds in a window.
 const LEAST_RATE: f64 = 0.7;
 const MOST_RATE: f64 = 30.0;
-const RATES: u32 = 12;
+const RATES: u32 = 8;
 /// A host's own kind of software: its share of wild pointers that look flipped (0
 /// is the fleet's own), and how many times more often than the fleet's its crashes
 /// show states that look impossible (hand-written assembly, coroutines, code that
@@ -304,6 +304,22 @@ impl Judge {
         let all_cores = f64::from(facts.cores.max(u32::try_from(cores.len()).unwrap_or(1)).max(1));
         let unit_shares = unit_shares(facts, background, &items);
         let step = (MOST_RATE / LEAST_RATE).ln() / f64::from(RATES.saturating_sub(1));
+        // Each item's ratio under each explanation: what the rates below mix.
+        let ratios =
+            |ln: &dyn Fn(&Item) -> f64| -> Vec<f64> { items.iter().map(|item| ln(item).exp()).collect() };
+        let on_cores: Vec<Vec<f64>> =
+            cores.iter().map(|core| ratios(&|item| item.ln_hardware + item.ln_place(*core))).collect();
+        let on_unseen = ratios(&|item| item.ln_hardware + item.ln_place(UNKNOWN));
+        let on_none = ratios(&|item| item.ln_hardware);
+        let wild = |place: usize| move |item: &Item| item.ln_wild.get(place).copied().unwrap_or(0.0);
+        let of_kinds: Vec<Vec<f64>> = (0..WILD.len()).map(|place| ratios(&wild(place))).collect();
+        let of_unit = |place: usize, unit: u32, portion: f64| {
+            let of_kind = wild(place);
+            ratios(&|item| if item.unit == unit { of_kind(item) - portion.ln() } else { f64::NEG_INFINITY })
+        };
+        let of_units: Vec<Vec<Vec<f64>>> = (0..WILD.len())
+            .map(|place| unit_shares.iter().map(|(unit, portion)| of_unit(place, *unit, *portion)).collect())
+            .collect();
         let (mut by_core, mut unseen, mut none) =
             (vec![f64::NEG_INFINITY; cores.len()], f64::NEG_INFINITY, f64::NEG_INFINITY);
         let (mut spray, mut by_wild) = (f64::NEG_INFINITY, [f64::NEG_INFINITY; WILD.len()]);
@@ -315,22 +331,17 @@ impl Judge {
             });
             let count = ln_sum(more) - usual - f64::from(RATES).ln();
             let share = rate / (rate + expected);
-            let product = |ln: &dyn Fn(&Item) -> f64| -> f64 {
-                items.iter().map(|item| ln_add(share.ln() + ln(item), (1.0 - share).ln())).sum()
-            };
-            for (sum, core) in by_core.iter_mut().zip(&cores) {
-                *sum = ln_add(*sum, count + product(&|item| item.ln_hardware + item.ln_place(*core)));
+            for (sum, core) in by_core.iter_mut().zip(&on_cores) {
+                *sum = ln_add(*sum, count + ln_mixed(core, share));
             }
-            unseen = ln_add(unseen, count + product(&|item| item.ln_hardware + item.ln_place(UNKNOWN)));
-            none = ln_add(none, count + product(&|item| item.ln_hardware));
-            for (place, (sum, each)) in by_wild.iter_mut().zip(self.wild.map(f64::ln)).enumerate() {
-                let wild = |item: &Item| item.ln_wild.get(place).copied().unwrap_or(0.0);
-                *sum = ln_add(*sum, count + each + product(&wild));
-                for (unit, portion) in &unit_shares {
-                    let one = |item: &Item| {
-                        wild(item) + if item.unit == *unit { -portion.ln() } else { f64::NEG_INFINITY }
-                    };
-                    spray = ln_add(spray, count + each - (unit_shares.len() as f64).ln() + product(&one));
+            unseen = ln_add(unseen, count + ln_mixed(&on_unseen, share));
+            none = ln_add(none, count + ln_mixed(&on_none, share));
+            let kinds = by_wild.iter_mut().zip(self.wild).zip(of_kinds.iter().zip(&of_units));
+            for ((sum, each), (kind, units)) in kinds {
+                *sum = ln_add(*sum, count + each.ln() + ln_mixed(kind, share));
+                for unit in units {
+                    let each = each.ln() - (unit_shares.len() as f64).ln();
+                    spray = ln_add(spray, count + each + ln_mixed(unit, share));
                 }
             }
         }
@@ -445,6 +456,20 @@ fn unit_shares(facts: &super::population::Host, background: &Background, items: 
     let count = shares.len().max(1) as f64;
     let portion = |share: f64| if all > 0.0 { share / all } else { 1.0 / count };
     shares.into_iter().map(|(unit, share)| (unit, portion(share).clamp(0.02, 1.0))).collect()
+}
+
+/// ln Π (share · ratio + 1 − share).
+fn ln_mixed(ratios: &[f64], share: f64) -> f64 {
+    const LARGE: f64 = 1e150;
+    let (mut ln, mut product) = (0.0, 1.0f64);
+    for ratio in ratios {
+        product *= share * ratio.min(LARGE) + (1.0 - share);
+        if !(1.0 / LARGE..LARGE).contains(&product) {
+            ln += product.ln();
+            product = 1.0;
+        }
+    }
+    ln + product.ln()
 }
 
 fn sigmoid(ln_odds: f64) -> f64 {

@@ -168,10 +168,9 @@ fn errata(out: &mut String, errata: &[Erratum], paint: Paint) {
             erratum.what.iter().map(|(name, value)| format!("{}={}", clean(name), clean(value))).collect();
         let _ = writeln!(
             out,
-            "  {}: {} crashes that look like hardware's on {} of {} hosts, {:.1} expected",
+            "  {}: {} of {} hosts have crashes that look like hardware's, {:.1} expected",
             paint.red(&what.join(" & ")),
             erratum.cases,
-            erratum.affected,
             amount::count(erratum.hosts),
             erratum.expected
         );

@@ -23,7 +23,9 @@ const MOST: usize = 500;
 /// all that run the unit.
 const SEARCHED: usize = 60;
 /// Hosts of a signature that are looked at: more of them tell nothing new.
-const CASES: usize = 400;
+const CASES: usize = 300;
+/// A signature of more episodes is everywhere: no host of it stands out.
+const SPLIT: usize = 2000;
 /// Triggers that are told of each.
 const TRIGGERS: usize = 5;
 const PERMUTATIONS: u32 = 200;
@@ -73,7 +75,7 @@ pub(super) fn bugs(
         .map(|(place, (hosts, signature, own))| {
             let unit = most_common(own.iter().map(|episode| episode.first.unit));
             let Some(ran) = units.get(&unit).map(|unit| &unit.ran) else { return Bug::default() };
-            let apart = apart(population, &own, ran, likelihood);
+            let apart = (own.len() <= SPLIT).then(|| apart(population, &own, ran, likelihood)).flatten();
             let mut bug = describe(population, directory, signature, unit, hosts, &own);
             // A host with a story of its own is no case of the bug.
             let other = apart.as_ref().map(|(host, _)| *host);
@@ -178,9 +180,8 @@ fn describe(
     let length = (population.hours / 24.0).ceil().clamp(1.0, 3660.0);
     let mut days = vec![0u32; (0..3660u32).take_while(|day| f64::from(*day) < length).count()];
     for episode in own {
-        let day = (episode.first.at / 24.0).floor();
-        let place = (0u32..).zip(days.iter_mut()).find(|(index, _)| f64::from(*index) >= day);
-        if let Some((_, count)) = place {
+        let last = days.len().saturating_sub(1);
+        if let Some(count) = days.get_mut(directory.day(episode.first.at).min(last)) {
             *count = count.saturating_add(1);
         }
     }

@@ -98,11 +98,9 @@ pub struct Machine {
 pub struct Erratum {
     /// Attribute and value: CPU model, microcode.
     pub what: Vec<(String, String)>,
-    /// Its hosts, and those of them that show it.
+    /// Its hosts.
     pub hosts: u64,
-    /// See `hosts`.
-    pub affected: u32,
-    /// Crashes whose evidence leans towards the machine.
+    /// Those of them with a crash whose evidence leans towards the machine.
     pub cases: u32,
     /// How many were to be expected.
     pub expected: f64,

@@ -356,6 +356,12 @@ impl Directory {
         }
         self.since.saturating_add((hours * HOUR_NS).clamp(0.0, 1e18) as u64)
     }
+
+    /// The day of the window, from 0.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped before")]
+    pub(super) fn day(&self, hours: f64) -> usize {
+        (hours / 24.0).clamp(0.0, 1e6) as usize
+    }
 }
 
 fn facts_of(facts: &mut [Facts], host: u32) -> Option<&mut Facts> {

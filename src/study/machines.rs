@@ -90,7 +90,6 @@ pub(super) fn errata(population: &Population, machines: &Machines) -> Vec<Erratu
     let one = |locus: &crate::epidemiology::localise::Locus| Erratum {
         what: locus.attributes.iter().filter_map(name).collect(),
         hosts: locus.hosts.len() as u64,
-        affected: locus.affected,
         cases: locus.cases,
         expected: locus.expected,
         gain: locus.gain,

@@ -1,0 +1,249 @@
+//! A study of simulated fleets: what was planted is found, nobody else is accused,
+//! and whatever records say, it ends in words.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use epicore::record::{Exposure, Hex, Host, Id, Keys, Process, Record, Running, decode, decode_exposure};
+use epicore::simulate::{Kind, Level, Plant, Scenario, Simulation};
+use epicore::study::{Directory, Gather, Heard, Study, Verdict, study};
+use epicore::wire::ItemKind;
+
+const UNTIL: u64 = 1_795_356_309_000_000_000;
+const DAY: u64 = 86_400_000_000_000;
+
+fn of(scenario: &Scenario, hosts: u32, seed: u64) -> (Simulation, Study) {
+    let simulation = Simulation::new(scenario, hosts, seed);
+    let (population, signatures) = simulation.population(scenario.days);
+    let directory = Directory { since: UNTIL - 28 * DAY, signatures, builds: Vec::new() };
+    let found = study(&population, &directory, Heard::default(), UNTIL);
+    (simulation, found)
+}
+
+fn bad_cores(hosts: u32, crashes: u32) -> Scenario {
+    Scenario {
+        plant: vec![Plant { hosts, crashes, evidence: Level::Strong, ..Plant::default() }],
+        ..Scenario::default()
+    }
+}
+
+fn planted(simulation: &Simulation, kind: Kind) -> Vec<String> {
+    let ours = simulation.planted().into_iter().filter(|planted| planted.kind == kind);
+    ours.map(|planted| Simulation::host_name(planted.host)).collect()
+}
+
+#[test]
+fn a_core_that_computes_wrongly_is_named_and_nobody_else_is() {
+    for seed in 0..4 {
+        let (simulation, found) = of(&bad_cores(2, 10), 2000, seed);
+        let bad = planted(&simulation, Kind::BadCore);
+        let accused: Vec<&str> = found
+            .machines
+            .iter()
+            .filter(|machine| machine.verdict == Verdict::Accuse)
+            .map(|machine| machine.host.as_str())
+            .collect();
+        assert_eq!(accused.len(), 2, "seed {seed}: {accused:?}");
+        assert!(accused.iter().all(|host| bad.iter().any(|bad| bad == host)), "{accused:?} {bad:?}");
+        assert!(found.machines.iter().take(2).all(|machine| machine.core.is_some()), "{:?}", found.machines);
+    }
+}
+
+#[test]
+fn records_on_the_wire_tell_a_study_what_the_simulation_knew() {
+    let scenario = Scenario { skewed: 0.0, ..bad_cores(1, 10) };
+    let (simulation, direct) = of(&scenario, 400, 5);
+    let mut by_host: BTreeMap<u32, Vec<_>> = BTreeMap::new();
+    for event in &simulation.events {
+        by_host.entry(event.host).or_default().push(*event);
+    }
+    let mut gather = Gather::new(UNTIL - 28 * DAY, UNTIL);
+    for host in 0..simulation.hosts() {
+        let batch = simulation.batch(host, by_host.get(&host).map_or(&[][..], Vec::as_slice), UNTIL);
+        assert_eq!(batch, simulation.batch(host, by_host.get(&host).map_or(&[][..], Vec::as_slice), UNTIL));
+        for item in batch.items {
+            match item.kind {
+                ItemKind::Crash => gather.crash(&decode(&item.body).expect("a record")),
+                ItemKind::Exposure => gather.census(&decode_exposure(&item.body).expect("a census")),
+            }
+        }
+    }
+    let (population, directory, heard) = gather.done();
+    assert!(heard.twice > 0 && heard.unobserved == 0 && heard.outside == 0, "{heard:?}");
+    let found = study(&population, &directory, heard, UNTIL);
+    assert_eq!((found.crashes, found.episodes), (population.crashes.len() as u64, direct.episodes));
+    let (mine, theirs) = (&found.machines[0], &direct.machines[0]);
+    assert_eq!((&mine.host, mine.core, mine.verdict), (&theirs.host, theirs.core, theirs.verdict));
+    assert!((mine.posterior - theirs.posterior).abs() < 0.01, "{} {}", mine.posterior, theirs.posterior);
+    assert_eq!(mine.evidence, theirs.evidence);
+    let kernels = population.attributes.iter().find(|attribute| attribute.name == "kernel");
+    assert_eq!(kernels.map(|kernels| kernels.values.len()), Some(2));
+    assert!(population.attributes.iter().any(|attribute| attribute.name == "region"));
+}
+
+#[test]
+fn a_kind_of_machines_is_an_erratum_and_no_host_of_it_is_accused() {
+    let plant = Plant { kind: Kind::Erratum, mean: 0.15, ..Plant::default() };
+    let (simulation, found) = of(&Scenario { plant: vec![plant], ..Scenario::default() }, 6000, 2);
+    assert!(planted(&simulation, Kind::Erratum).len() > 500);
+    assert_eq!(found.errata.len(), 1, "{:?}", found.errata);
+    let what: Vec<&str> = found.errata[0].what.iter().map(|(_, value)| value.as_str()).collect();
+    assert_eq!(what, ["Simulated processor, model 143", "0xd0003e7 of model 143"]);
+    assert!(found.machines.iter().all(|machine| machine.verdict != Verdict::Accuse), "{:?}", found.machines);
+}
+
+#[test]
+fn innocents_of_every_kind_stay_innocent() {
+    for kind in [
+        Kind::CrashLoop,
+        Kind::Spray,
+        Kind::PinnedSpray,
+        Kind::Ci,
+        Kind::CiWild,
+        Kind::SingleTenant,
+        Kind::Canary,
+        Kind::NoisyEcc,
+    ] {
+        let plant = Plant { kind, hosts: 20, ..Plant::default() };
+        let (_, found) = of(&Scenario { plant: vec![plant], ..Scenario::default() }, 3000, 9);
+        let accused: Vec<_> = found.machines.iter().filter(|m| m.verdict == Verdict::Accuse).collect();
+        assert!(accused.is_empty(), "{kind:?}: {accused:?}");
+    }
+}
+
+#[test]
+fn without_a_census_a_study_says_what_is_missing_and_still_names_the_core() {
+    let scenario = Scenario { census: false, ..bad_cores(1, 12) };
+    let (simulation, found) = of(&scenario, 2000, 1);
+    assert!(found.limits.iter().any(|limit| limit.contains("no census")), "{:?}", found.limits);
+    assert_eq!(found.machines[0].host, planted(&simulation, Kind::BadCore)[0]);
+    for bug in &found.bugs {
+        assert!(bug.triggers.iter().all(|trigger| trigger.expected.is_finite()));
+    }
+}
+
+#[test]
+fn one_signature_of_two_causes_is_split_and_the_host_is_named() {
+    for name in ["merged", "merged-alike"] {
+        let text = std::fs::read_to_string(scenarios().join(format!("{name}.toml"))).expect("a scenario");
+        let scenario: Scenario = toml::from_str(&text).expect("a scenario");
+        let (simulation, found) = of(&scenario, 10_000, 3);
+        let signature = format!("{:016x}", Simulation::bug_signature(1));
+        let bug = found.bugs.iter().find(|bug| bug.signature == signature).expect("the bug");
+        let split = bug.split.as_ref().unwrap_or_else(|| panic!("{name}: no split"));
+        assert_eq!((&split.host, split.cases), (&planted(&simulation, Kind::BadCore)[0], 3), "{name}");
+    }
+}
+
+fn scenarios() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/scenarios")
+}
+
+#[test]
+fn every_scenario_of_the_documentation_makes_sense() {
+    let mut seen = 0;
+    for entry in std::fs::read_dir(scenarios()).expect("docs/scenarios").flatten() {
+        let text = std::fs::read_to_string(entry.path()).expect("a scenario");
+        let scenario: Scenario =
+            toml::from_str(&text).unwrap_or_else(|error| panic!("{:?}: {error}", entry.path()));
+        scenario.check().unwrap_or_else(|error| panic!("{:?}: {error}", entry.path()));
+        assert!(!scenario.about.is_empty(), "{:?} says what it is about", entry.path());
+        seen += 1;
+    }
+    assert!(seen >= 15, "{seen}");
+}
+
+#[test]
+fn every_key_of_the_json_is_documented() {
+    fn keys(value: &serde_json::Value, into: &mut Vec<String>) {
+        match value {
+            serde_json::Value::Object(map) => map.iter().for_each(|(key, value)| {
+                into.push(key.clone());
+                keys(value, into);
+            }),
+            serde_json::Value::Array(list) => list.iter().for_each(|value| keys(value, into)),
+            _ => {}
+        }
+    }
+    let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/statistics.md"));
+    let page = text.expect("docs/statistics.md");
+    let scenario =
+        toml::from_str(&std::fs::read_to_string(scenarios().join("bad-rollout.toml")).expect("a scenario"))
+            .expect("a scenario");
+    let (_, mut found) = of(&scenario, 3000, 1);
+    found.machines = of(&bad_cores(1, 8), 2000, 1).1.machines;
+    found.errata.push(Default::default());
+    if let Some(bug) = found.bugs.first_mut() {
+        bug.split = Some(Default::default());
+        bug.onset = Some(Default::default());
+        bug.triggers.push(Default::default());
+    }
+    let mut all = Vec::new();
+    keys(&serde_json::to_value(&found).expect("JSON"), &mut all);
+    assert!(all.len() > 40);
+    for key in all {
+        assert!(page.contains(&format!("`{key}`")), "docs/statistics.md says nothing of {key}");
+    }
+}
+
+/// Records that nobody would send.
+fn hostile() -> Vec<Record> {
+    let one = |n: u64| Record {
+        id: Id(n.to_be_bytes().to_vec()),
+        realtime_ns: Some(UNTIL - n % (20 * DAY)),
+        host: Host { name: Some("one".into()), ..Host::default() },
+        keys: Keys { leaf: Some(Hex(n % 7)), ..Keys::default() },
+        process: Process { allowed_cores: Some(u32::MAX), ..Process::default() },
+        ..Record::default()
+    };
+    let mut all: Vec<Record> = (0..50_000).map(one).collect();
+    for (n, name) in ["", "\u{1b}[2J", "a\nb", "\u{202e}evil", "x"].into_iter().enumerate() {
+        let mut record = one(100_000 + n as u64);
+        record.host.name = Some(name.repeat(300));
+        record.host.kernel = Some(name.repeat(1000));
+        record.process.unit = Some(name.to_owned());
+        all.push(record);
+    }
+    all.push(Record { realtime_ns: Some(u64::MAX), ..one(200_000) });
+    all.push(Record { realtime_ns: None, ..one(200_001) });
+    all.push(Record::default());
+    all
+}
+
+#[test]
+fn whatever_records_say_a_study_ends_in_words_and_accuses_nobody_of_nothing() {
+    let mut gather = Gather::new(UNTIL - 28 * DAY, UNTIL);
+    for record in hostile() {
+        gather.crash(&record);
+    }
+    let census = |since: u64, bt: u64, n: u32| Exposure {
+        realtime_ns: Some(UNTIL - 5),
+        since_ns: Some(since),
+        boottime_ns: Some(bt),
+        host: Host { name: Some("one".into()), ..Host::default() },
+        running: vec![Running { unit: Some("u".into()), n, ..Running::default() }],
+        ..Exposure::default()
+    };
+    for exposure in
+        [census(5, 1, 1), census(0, u64::MAX, u32::MAX), census(u64::MAX, 0, 0), Exposure::default()]
+    {
+        gather.census(&exposure);
+    }
+    let (population, directory, heard) = gather.done();
+    assert!(heard.outside >= 2 && heard.nameless >= 1, "{heard:?}");
+    let found = study(&population, &directory, heard, UNTIL);
+    let text = serde_json::to_string(&found).expect("JSON");
+    assert!(!text.contains("NaN") && found.machines.iter().all(|machine| machine.posterior.is_finite()));
+    assert!(found.machines.iter().all(|machine| machine.verdict == Verdict::Look), "{:?}", found.machines);
+    assert!(found.limits.iter().any(|limit| limit.contains("too few")), "{:?}", found.limits);
+    let shown =
+        epicore::report::study::study(&found, true, epicore::report::Paint::Plain, &jiff::tz::TimeZone::UTC);
+    assert!(!shown.contains('\u{1b}') && !shown.contains('\u{202e}'));
+}
+
+#[test]
+fn nothing_at_all_is_studied_as_well() {
+    let (population, directory, heard) = Gather::new(0, 0).done();
+    let found = study(&population, &directory, heard, 0);
+    assert!(found.machines.is_empty() && found.bugs.is_empty() && !found.limits.is_empty());
+}
