@@ -15,7 +15,7 @@ use epicore::wire::Said;
 use epicore::wire::api::{AuditRow, Purge};
 use support::*;
 
-const NEWEST: i32 = 6;
+const NEWEST: i32 = 7;
 
 fn version(place: &Place) -> i32 {
     place.look("PRAGMA user_version")[0]
@@ -44,7 +44,7 @@ fn a_store_of_a_newer_program_is_refused_and_left_alone() {
     drop(place.open());
     rusqlite::Connection::open(&place.path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let refused = Sqlite::open(&place.path, Options::default()).unwrap_err().to_string();
-    assert!(refused.contains("newer epicore-collector (version 99, this one knows 6)"), "{refused}");
+    assert!(refused.contains("newer epicore-collector (version 99, this one knows 7)"), "{refused}");
     assert_eq!(version(&place), 99);
 }
 

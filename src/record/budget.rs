@@ -203,7 +203,7 @@ fn classes(record: &mut Record, most: usize) -> u64 {
 }
 
 /// Removes modules without frames; the frames' indices follow.
-fn idle_modules(record: &mut Record) -> u64 {
+pub(super) fn idle_modules(record: &mut Record) -> u64 {
     let count = record.modules.len();
     let at = |frame: &Frame| frame.module.and_then(|index| usize::try_from(index).ok());
     let mut place: Vec<Option<u32>> = vec![None; count];

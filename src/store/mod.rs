@@ -22,12 +22,13 @@
 mod question;
 pub mod sqlite;
 
-pub use question::{Search, Window};
+pub use question::{Search, Walk, Window};
 
 use std::path::Path;
 
 use crate::wire::api::{
-    AttributeRow, AuditRow, ExposureRow, HostRow, One, Page, Purge, Purged, Signature, StudyInput,
+    AttributeRow, AuditRow, ExposureRow, HostRow, One, Page, Portion, Purge, Purged, Signature, StudyInput,
+    Verdict,
 };
 use crate::wire::{ItemKind, Outcome};
 
@@ -94,6 +95,17 @@ pub struct Amounts {
     pub bytes: u64,
 }
 
+/// Whom a verdict is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// Nobody: no host of this name was ever heard of. Nothing was written.
+    NoHost,
+    /// The host has no crash of this signature. Nothing was written.
+    NoCrash,
+    /// So many crashes; it was written.
+    Crashes(u64),
+}
+
 /// How long things are kept; 0 = for ever.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Keep {
@@ -125,6 +137,15 @@ pub trait Store: Send + Sync {
     fn exposure(&self, window: &Window) -> Result<Vec<ExposureRow>, StoreError>;
     /// All aggregates that a study begins with.
     fn study(&self, window: &Window) -> Result<StudyInput, StoreError>;
+    /// What a study is made of, item by item: one page.
+    fn portion(&self, walk: &Walk) -> Result<Portion, StoreError>;
+    /// Writes a verdict and its audit line in one transaction, when there is
+    /// somebody whom it is about.
+    fn judge(&self, verdict: &Verdict) -> Result<Subject, StoreError>;
+    /// Verdicts, the newest first.
+    fn verdicts(&self, most: u32) -> Result<Vec<Verdict>, StoreError>;
+    /// Names of hosts that were heard of, some of them when there are very many.
+    fn host_names(&self) -> Result<Vec<String>, StoreError>;
     /// Removes records, writes the audit line in the same transaction.
     fn purge(&self, purge: &Purge, who: &str) -> Result<Purged, StoreError>;
     /// One line into the audit log.

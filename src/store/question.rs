@@ -45,3 +45,21 @@ pub struct Search {
     /// Records at most, 1 to 1,000; 0 = 100.
     pub most: u32,
 }
+
+/// What a study reads, one page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Walk {
+    /// By the hosts' clocks, from here.
+    pub since: u64,
+    /// To here.
+    pub until: u64,
+    /// Only what came after this position.
+    pub after: Option<u64>,
+    /// Records of privileged processes too.
+    pub private: bool,
+    /// Items at most; 0: none, only where the end is.
+    pub most: u32,
+    /// The collector's clock: what tells a later time by more than a day is not
+    /// the newest.
+    pub now: u64,
+}

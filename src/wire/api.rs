@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ItemKind;
 use crate::record::{Hex, Id, Record};
 
 /// One page of crashes.
@@ -210,6 +211,88 @@ pub struct CrashCells {
     pub build: Vec<u32>,
     /// Crashes.
     pub n: Vec<u32>,
+}
+
+/// One page of what a study is made of: crashes without what only people look
+/// at, and exposure reports, in the order of arrival.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Portion {
+    /// In the order of `seq`.
+    pub items: Vec<PortionItem>,
+    /// Give this as `after` to go on; absent at the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<u64>,
+    /// Position of what came last.
+    pub last: u64,
+    /// The newest time that an item tells; a clock that is a day ahead is not
+    /// believed. Only where no items were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latest: Option<u64>,
+    /// Crashes on this page that were left out because they are private.
+    pub private: u64,
+    /// Left out because their bodies are gone, damaged, or of a newer schema.
+    pub unread: u64,
+}
+
+/// One item of a [`Portion`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PortionItem {
+    /// Position in the order of arrival.
+    pub seq: u64,
+    /// Crash or exposure.
+    pub kind: ItemKind,
+    /// It was a privileged process.
+    pub private: bool,
+    /// The item's id.
+    pub id: Id,
+    /// MessagePack of the record (docs/record-format.md) or exposure report.
+    pub body: Id,
+}
+
+/// What somebody found out about a host.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Judgement {
+    /// Host name, whole.
+    pub host: String,
+    /// Only crashes of this signature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<Hex>,
+    /// It was hardware; else it was not.
+    pub confirmed: bool,
+    /// How that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// A judgement, by whom and when. It is about crashes up to then.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Verdict {
+    /// When.
+    pub at: u64,
+    /// Who: the subject of the token, or a user of a host.
+    pub who: String,
+    /// Host name.
+    pub host: String,
+    /// Only crashes of this signature.
+    pub signature: Option<Hex>,
+    /// It was hardware; else it was not.
+    pub confirmed: bool,
+    /// How that is known.
+    pub note: Option<String>,
+}
+
+/// A judgement that was written down.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Judged {
+    /// As it stands there now.
+    pub verdict: Verdict,
+    /// Crashes that it is about.
+    pub crashes: u64,
 }
 
 /// One line of the audit log.

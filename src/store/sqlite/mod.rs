@@ -31,6 +31,7 @@ mod ledger;
 mod number;
 mod open;
 mod part;
+mod portion;
 mod prepare;
 mod rates;
 mod remove;
@@ -40,6 +41,7 @@ mod signatures;
 mod slices;
 mod study;
 mod sweep;
+mod verdict;
 mod writer;
 
 use std::path::{Path, PathBuf};
@@ -50,10 +52,11 @@ use std::time::Duration;
 use crossbeam_channel::{Sender, bounded};
 use rusqlite::Connection;
 
-use super::{Amounts, Incoming, Keep, Origin, Search, Store, StoreError, Window};
+use super::{Amounts, Incoming, Keep, Origin, Search, Store, StoreError, Subject, Walk, Window};
 use crate::wire::Outcome;
 use crate::wire::api::{
-    AttributeRow, AuditRow, ExposureRow, HostRow, One, Page, Purge, Purged, Signature, StudyInput,
+    AttributeRow, AuditRow, ExposureRow, HostRow, One, Page, Portion, Purge, Purged, Signature, StudyInput,
+    Verdict,
 };
 use checkpoint::Checkpoints;
 use fault::sort;
@@ -269,6 +272,23 @@ impl Store for Sqlite {
 
     fn study(&self, window: &Window) -> Result<StudyInput, StoreError> {
         self.read(|connection| study::input(connection, window).map_err(sort))
+    }
+
+    fn portion(&self, walk: &Walk) -> Result<Portion, StoreError> {
+        self.read(|connection| portion::portion(connection, walk))
+    }
+
+    fn judge(&self, verdict: &Verdict) -> Result<Subject, StoreError> {
+        let verdict = verdict.clone();
+        self.write(move |writer| writer.transaction(|_, connection| verdict::judge(connection, &verdict)))
+    }
+
+    fn verdicts(&self, most: u32) -> Result<Vec<Verdict>, StoreError> {
+        self.read(|connection| verdict::list(connection, most).map_err(sort))
+    }
+
+    fn host_names(&self) -> Result<Vec<String>, StoreError> {
+        self.read(|connection| verdict::names(connection).map_err(sort))
     }
 
     fn purge(&self, purge: &Purge, who: &str) -> Result<Purged, StoreError> {

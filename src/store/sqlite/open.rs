@@ -20,13 +20,14 @@ use crate::store::StoreError;
 const APPLICATION: i32 = 0x4550_4943;
 
 /// What made each version out of the one before.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("migrations/0001-crashes.sql"),
     include_str!("migrations/0002-exposure.sql"),
     include_str!("migrations/0003-audit.sql"),
     include_str!("migrations/0004-named.sql"),
     include_str!("migrations/0005-horizon.sql"),
     include_str!("migrations/0006-rare.sql"),
+    include_str!("migrations/0007-verdict.sql"),
 ];
 
 /// Statements that a connection keeps prepared: all there are.
