@@ -23,6 +23,7 @@
 //! change something make an error of it. Limits: limits::CONFIG_BYTES a file, 64 drop-ins.
 
 mod keys;
+mod near;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -33,7 +34,9 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use crate::limits;
+
 pub use keys::{Entry, Value as Setting};
+pub use near::near;
 
 /// The configuration file.
 pub const DEFAULT_FILE: &str = "/etc/epicore/epicore.toml";

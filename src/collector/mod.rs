@@ -47,6 +47,7 @@ mod ingest;
 mod log;
 mod metrics;
 mod parameters;
+mod population;
 mod rate;
 mod reading;
 mod removal;
@@ -58,6 +59,7 @@ mod tail;
 mod tls;
 mod token;
 mod unpack;
+mod verdicts;
 
 pub use arguments::{command, run};
 pub use server::{Server, Stop};

@@ -18,6 +18,7 @@ use super::ingest::now;
 use super::parameters::Parameters;
 use super::tail;
 use super::token::Role;
+use crate::record::Id;
 use crate::store::{Store, StoreError, Window};
 use crate::wire::api::{AuditRow, One, Page, Summary};
 
@@ -26,14 +27,14 @@ const READ_PRIVATE: &str = "read-private";
 /// Rows of the audit log, at most.
 const AUDIT: u32 = 10_000;
 /// The longest part of an id.
-const ID: usize = 64;
+const DIGITS: usize = 64;
 
 /// Somebody who asks, and how the answer is written.
 pub(super) struct Asker {
-    desk: Arc<Desk>,
-    caller: Caller,
-    format: Format,
-    uri: Uri,
+    pub(super) desk: Arc<Desk>,
+    pub(super) caller: Caller,
+    pub(super) format: Format,
+    pub(super) uri: Uri,
 }
 
 impl<S: Send + Sync> axum::extract::FromRequestParts<S> for Asker
@@ -60,7 +61,7 @@ where
 }
 
 impl Asker {
-    fn is_admin(&self) -> bool {
+    pub(super) fn is_admin(&self) -> bool {
         self.caller.role == Role::Admin
     }
 
@@ -74,9 +75,14 @@ impl Asker {
         self.desk.answer(self.format, move |store| question(store, &window)).await
     }
 
-    /// Writes into the audit log that private records were shown.
+    /// What the audit log is to say of a page of records.
     fn audit<'a>(&self, shown: impl Iterator<Item = &'a Summary>) -> Option<AuditRow> {
-        let ids: Vec<String> = shown.filter(|s| s.private).map(|s| s.id.hex()).collect();
+        self.audit_private(shown.filter(|summary| summary.private).map(|summary| &summary.id))
+    }
+
+    /// What the audit log is to say of private records that are shown.
+    pub(super) fn audit_private<'a>(&self, ids: impl Iterator<Item = &'a Id>) -> Option<AuditRow> {
+        let ids: Vec<String> = ids.map(Id::hex).collect();
         let first = ids.first()?;
         let what = match ids.len() {
             1 => format!("record {first}"),
@@ -87,7 +93,7 @@ impl Asker {
     }
 
     /// Sends what was written, behind its line in the audit log.
-    async fn send(
+    pub(super) async fn send(
         &self,
         row: Option<AuditRow>,
         bytes: Vec<u8>,
@@ -135,7 +141,7 @@ pub(super) async fn records(asker: Asker) -> Result<Response, Trouble> {
     asker.send_page(&page, turn).await
 }
 
-fn only_admin() -> Trouble {
+pub(super) fn only_admin() -> Trouble {
     Trouble::new(StatusCode::FORBIDDEN, "records of privileged processes are for the role admin")
         .next("`epicore-collector token admin NAME` on the collector makes a token; each reading is audited")
 }
@@ -144,7 +150,7 @@ fn only_admin() -> Trouble {
 pub(super) async fn record(asker: Asker, Path(id): Path<String>) -> Result<Response, Trouble> {
     Parameters::of(&asker.uri, &[])?;
     let digits: String = id.chars().filter(|c| *c != '-').collect::<String>().to_ascii_lowercase();
-    if digits.is_empty() || digits.len() > ID || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+    if digits.is_empty() || digits.len() > DIGITS || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err(Trouble::malformed("an id is hexadecimal"));
     }
     let admin = asker.is_admin();
@@ -172,7 +178,7 @@ enum Found {
 fn find(store: &dyn Store, digits: &str, admin: bool) -> Result<Found, Trouble> {
     let missing =
         || Trouble::new(StatusCode::NOT_FOUND, "there is no such record").next("GET /v1/records lists them");
-    let whole = crate::record::Id::from_hex(digits).and_then(|id| <[u8; 16]>::try_from(id.0.as_slice()).ok());
+    let whole = Id::from_hex(digits).and_then(|id| <[u8; 16]>::try_from(id.0.as_slice()).ok());
     if let Some(id) = whole {
         return store.one(&id)?.map(|one| Found::One(Box::new(one))).ok_or_else(missing);
     }

@@ -14,7 +14,7 @@ use axum::routing::{get, post};
 use super::answer::{Format, Trouble};
 use super::auth::Peer;
 use super::desk::Desk;
-use super::{health, ingest, reading, removal};
+use super::{health, ingest, population, reading, removal, verdicts};
 
 /// The router. docs/openapi.json has the same routes, held by a test.
 pub(super) fn router(desk: Arc<Desk>) -> Router {
@@ -27,6 +27,9 @@ pub(super) fn router(desk: Arc<Desk>) -> Router {
         .route("/v1/attributes", get(reading::attributes))
         .route("/v1/exposure", get(reading::exposure))
         .route("/v1/study", get(reading::study))
+        .route("/v1/population", get(population::population))
+        .route("/v1/verdicts", get(verdicts::list))
+        .route("/v1/verdicts", post(verdicts::judge))
         .route("/v1/audit", get(reading::audit))
         .route("/v1/purge", post(removal::purge))
         .route("/v1/openapi.json", get(reading::openapi))

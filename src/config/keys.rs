@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use toml::Value as Toml;
 
+use super::near::distance;
 use super::{Config, CoreLimitZero, ForwardRegisters, Sparse};
 
 /// The longest name or text of a label.
@@ -104,26 +105,6 @@ pub(super) fn nearest(wrong: &str) -> Option<String> {
     let known = Config::default().entries().into_iter().map(|entry| entry.key);
     let near = known.map(|key| (distance(&key, wrong).min(distance(&last(&key), &last(wrong))), key));
     near.min().filter(|(distance, _)| *distance <= 2).map(|(_, key)| key)
-}
-
-/// Letters to put in, take out or change (Levenshtein 1966), of short keys.
-fn distance(a: &str, b: &str) -> usize {
-    const KEY: usize = 64;
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(KEY).collect(), b.chars().take(KEY).collect());
-    let mut above: Vec<usize> = (0..=b.len()).collect();
-    for (row, x) in a.iter().enumerate() {
-        let mut diagonal = row;
-        let mut left = row + 1;
-        for (over, y) in above.iter_mut().skip(1).zip(&b) {
-            let least = (diagonal + usize::from(x != y)).min(left + 1).min(*over + 1);
-            diagonal = std::mem::replace(over, least);
-            left = least;
-        }
-        if let Some(first) = above.first_mut() {
-            *first = row + 1;
-        }
-    }
-    above.last().copied().unwrap_or(0)
 }
 
 /// The whole table of keys. An error is what was expected, or "" for a key
