@@ -6,11 +6,14 @@
 //! crashes are software's. So the corpus is the prior, worth a share of its
 //! innocents ([`PRIOR`]), and the fleet's rare crashes are counted on top, each by
 //! the probability that it was software's. What neither has seen has happened half
-//! a time (Jeffreys), and no ratio goes beyond (n + 1) / 3 of its innocents.
+//! a time (Jeffreys), and no ratio goes beyond (n + 1) / 3 of its innocents. Crashes
+//! that people confirmed to be hardware's are counted on the other side, upon what was
+//! measured (see [`verdict`](super::verdict)), within the same bounds.
 
 use std::sync::OnceLock;
 
 use super::evidence::{Counts, GROUPS, Group, NONE, Shown};
+use super::verdict;
 
 /// What an innocent of the corpus is worth, in crashes of one's own: its programs
 /// are few, and others'.
@@ -67,21 +70,46 @@ fn measured() -> &'static (Table, Table, [f64; GROUPS.len()]) {
     })
 }
 
+/// Crashes by group and outcome, and how many of each group looked.
+fn count(crashes: impl IntoIterator<Item = (Shown, f64)>) -> (Table, [f64; GROUPS.len()]) {
+    let mut counts: Table = [[0.0; OUTCOMES]; GROUPS.len()];
+    let mut looked = [0.0; GROUPS.len()];
+    for (shown, weight) in crashes {
+        for ((row, looked), outcome) in counts.iter_mut().zip(looked.iter_mut()).zip(shown.0) {
+            if let Some(cell) = row.get_mut(usize::from(outcome)).filter(|_| outcome > 0) {
+                *cell += weight;
+                *looked += weight;
+            }
+        }
+    }
+    (counts, looked)
+}
+
+/// P(outcome | hardware) by the corpus and by confirmed crashes.
+fn with_confirmed(mut hardware: Table, confirmed: &[Shown]) -> Table {
+    let (counts, _) = count(confirmed.iter().map(|shown| (*shown, 1.0)));
+    for ((row, counts), (group, _)) in hardware.iter_mut().zip(&counts).zip(&GROUPS) {
+        // The first is "not looked", the last ones are of no code.
+        let codes = 1..names(*group).count().saturating_add(1);
+        if let (Some(row), Some(counts)) = (row.get_mut(codes.clone()), counts.get(codes)) {
+            verdict::update(row, counts);
+        }
+    }
+    hardware
+}
+
 impl Likelihood {
     /// From the corpus, and from crashes with the probability that each was
     /// software's.
     pub fn fit(crashes: impl IntoIterator<Item = (Shown, f64)>) -> Likelihood {
+        Likelihood::fit_knowing(crashes, &[])
+    }
+
+    /// The same, with crashes that are known to be hardware's.
+    pub fn fit_knowing(crashes: impl IntoIterator<Item = (Shown, f64)>, confirmed: &[Shown]) -> Likelihood {
         let (hardware, prior, innocents) = measured();
-        let mut counts: Table = [[0.0; OUTCOMES]; GROUPS.len()];
-        let mut looked = [0.0; GROUPS.len()];
-        for (shown, weight) in crashes {
-            for ((row, looked), outcome) in counts.iter_mut().zip(looked.iter_mut()).zip(shown.0) {
-                if let Some(cell) = row.get_mut(usize::from(outcome)).filter(|_| outcome > 0) {
-                    *cell += weight;
-                    *looked += weight;
-                }
-            }
-        }
+        let hardware = &with_confirmed(*hardware, confirmed);
+        let (counts, looked) = count(crashes);
         let (mut software, mut ln) = (*prior, [[0.0; OUTCOMES]; GROUPS.len()]);
         let rows = software.iter_mut().zip(ln.iter_mut()).zip(hardware).zip(&counts);
         for ((((software, ln), hardware), counts), (looked, innocents)) in

@@ -7,6 +7,7 @@
 //! evidence     how much a crash's codes say, by counts that were measured
 //! likelihood   the same in this fleet, whose software has its own habits
 //! exposure     how many crashes that nobody else shows were to be expected
+//! verdict      what people found out, as truth among what is estimated
 //! suspicion    is it the machine? host by host, core by core
 //! localise     or all machines of a kind?
 //!
@@ -55,3 +56,4 @@ pub mod split;
 pub mod suspicion;
 mod tally;
 pub mod trigger;
+pub mod verdict;

@@ -27,6 +27,7 @@ use super::likelihood::Likelihood;
 use super::localise::{self, Locus};
 use super::math::{ln_add, ln_negative_binomial, ln_poisson, ln_sum};
 use super::population::{Population, UNKNOWN};
+use super::verdict::Known;
 
 /// P(H1) before anything was seen, and how many hosts that is worth: a fleet of
 /// tens of thousands has a share of its own.
@@ -118,6 +119,8 @@ pub struct Judge {
     noisy: f64,
     /// Evidence of hosts of an erratum: what is usual among them.
     apart: HashMap<u32, Likelihood>,
+    /// What people found out.
+    known: Known,
 }
 
 /// One rare signature on a host: its first episode, and cores of its repetitions
@@ -147,16 +150,27 @@ pub struct Machines {
 /// Judges every host. `kind` are the attributes that a revision of a processor is
 /// made of: CPU model and microcode.
 pub fn suspects(population: &Population, background: &mut Background, kind: &[usize]) -> Machines {
+    suspects_knowing(population, background, kind, Known::default())
+}
+
+/// The same, where some of the truth is known.
+pub fn suspects_knowing(
+    population: &Population,
+    background: &mut Background,
+    kind: &[usize],
+    known: Known,
+) -> Machines {
     let shown = |own: &Vec<Episode>, weight: f64| -> Vec<_> {
         firsts(own).into_iter().map(|episode| (episode.first.shown, weight)).collect()
     };
-    let all = background.rare.values().flat_map(|own| shown(own, 1.0));
+    let all = background.rare.iter().flat_map(|(host, own)| shown(own, known.usual(*host)));
+    let all = all.chain(known.software.iter().map(|shown| (*shown, 1.0)));
     let noisy = population.hosts.iter().filter(|host| host.corrected > 0).count();
     let noisy = (noisy as f64 + 0.5) / (population.hosts.len() as f64 + 1.0);
     let wild = WILD.map(|_| 1.0 / WILD.len() as f64);
-    let likelihood = Likelihood::fit(all);
-    let mut judge =
-        Judge { defects: PRIOR, shares: (SPRAY, OTHER), wild, likelihood, noisy, apart: HashMap::new() };
+    let likelihood = Likelihood::fit_knowing(all, &known.hardware);
+    let shares = (SPRAY, OTHER);
+    let mut judge = Judge { defects: PRIOR, shares, wild, likelihood, noisy, apart: HashMap::new(), known };
     let errata = localise::errata(population, background, &judge.likelihood, kind);
     for locus in &errata {
         judge.set_apart(background, locus);
@@ -167,13 +181,17 @@ pub fn suspects(population: &Population, background: &mut Background, kind: &[us
             .rare
             .iter()
             .filter_map(|(host, own)| judge.weigh(population, background, *host, own))
+            .map(|suspicion| judge.settle(suspicion))
             .collect::<Vec<Suspicion>>();
         if round < ROUNDS {
             let usual = judge.learn(population, background, &suspicions);
             background.fit(&usual);
         }
     }
-    suspicions.sort_by(|a, b| b.ln_odds.total_cmp(&a.ln_odds).then(a.host.cmp(&b.host)));
+    let known = |suspicion: &Suspicion| judge.known.confirmed.contains(&suspicion.host);
+    suspicions.sort_by(|a, b| {
+        known(b).cmp(&known(a)).then(b.ln_odds.total_cmp(&a.ln_odds)).then(a.host.cmp(&b.host))
+    });
     Machines { hosts: suspicions, errata, judge }
 }
 
@@ -187,8 +205,9 @@ impl Judge {
     /// Hosts of an erratum are judged by each other.
     fn set_apart(&mut self, background: &mut Background, locus: &Locus) {
         let own = || locus.hosts.iter().filter_map(|host| background.rare.get(host));
-        let shown = own().flat_map(|own| firsts(own)).map(|episode| (episode.first.shown, 1.0));
-        let likelihood = Likelihood::fit(shown.collect::<Vec<_>>());
+        let firsts = own().flat_map(|own| firsts(own)).map(|episode| &episode.first);
+        let shown = firsts.map(|crash| (crash.shown, self.known.usual(crash.host)));
+        let likelihood = Likelihood::fit_knowing(shown.collect::<Vec<_>>(), &self.known.hardware);
         let seen: f64 = locus.hosts.iter().map(|host| f64::from(background.observed(*host))).sum();
         let all: f64 = locus.hosts.iter().map(|host| background.mean(*host)).sum();
         let scale = ((seen + 0.5) / (all + 0.5)).max(1.0);
@@ -196,6 +215,14 @@ impl Judge {
             background.scale.insert(*host, scale);
             self.apart.insert(*host, likelihood.clone());
         }
+    }
+
+    /// What people confirmed is not weighed any more.
+    fn settle(&self, mut suspicion: Suspicion) -> Suspicion {
+        if self.known.confirmed.contains(&suspicion.host) {
+            (suspicion.posterior, suspicion.held) = (1.0, false);
+        }
+        suspicion
     }
 
     fn likelihood_of(&self, host: u32) -> &Likelihood {
@@ -209,7 +236,7 @@ impl Judge {
         background: &Background,
         suspicions: &[Suspicion],
     ) -> BTreeMap<u32, f64> {
-        let (mut defects, mut spray, mut other) = (0.0, 0.0, 0.0);
+        let (mut defects, mut spray, mut other) = (self.known.silent(background), 0.0, 0.0);
         let mut wild = [WILD_PRIOR / WILD.len() as f64; WILD.len()];
         let mut weights: BTreeMap<u32, f64> = BTreeMap::new();
         for suspicion in suspicions {
@@ -217,7 +244,7 @@ impl Judge {
             let two = self.shares.0.ln() + suspicion.spray;
             let three = self.shares.1.ln() + suspicion.other;
             let rest = ln_sum([usual, two, three]);
-            let innocent = 1.0 - sigmoid(suspicion.ln_odds);
+            let innocent = (1.0 - sigmoid(suspicion.ln_odds)) * self.known.usual(suspicion.host);
             defects += suspicion.posterior;
             spray += innocent * (two - rest).exp();
             other += innocent * (three - rest).exp();
@@ -237,7 +264,8 @@ impl Judge {
             let weight = weights.get(host).copied().unwrap_or(1.0);
             firsts(own).into_iter().map(move |episode| (episode.first.shown, weight))
         });
-        self.likelihood = Likelihood::fit(crashes);
+        let crashes = crashes.chain(self.known.software.iter().map(|shown| (*shown, 1.0)));
+        self.likelihood = Likelihood::fit_knowing(crashes, &self.known.hardware);
         weights
     }
 
