@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use super::failure::{self, Failure, Outcome};
 use super::{
     audit, config as configuration, demo, doctor, enable, list, purge, replay, show, simulate, status, study,
-    tail,
+    tail, verdict,
 };
 use crate::config::{self, Config, Warning};
 
@@ -39,7 +39,7 @@ pub(super) struct Common {
     #[arg(long, value_name = "FILE", global = true, help_heading = "Common options")]
     pub(super) config: Option<PathBuf>,
     /// Ask the collector at URL instead of this host's spool (list, show, tail,
-    /// purge, audit)
+    /// study, verdict, purge, audit)
     #[arg(
         long,
         value_name = "URL",
@@ -84,7 +84,7 @@ pub(super) enum Command {
     Status(status::Arguments),
     /// Remove records of a user, a unit or a time, and write down who did
     Purge(purge::Arguments),
-    /// Who purged, and who read records of privileged processes
+    /// Who purged, who read records of privileged processes, who judged a machine
     Audit(audit::Arguments),
     /// What is configured, and what is wrong with it
     Config(configuration::Arguments),
@@ -92,6 +92,8 @@ pub(super) enum Command {
     Replay(replay::Arguments),
     /// Which machine, which build, which kernel, and how sure
     Study(study::Arguments),
+    /// Say what was found out about a machine, or list what was said
+    Verdict(verdict::Arguments),
     /// A fleet that never was, with the truth beside it
     Simulate(simulate::Arguments),
     /// Crash five small programs and look at the records
@@ -111,8 +113,7 @@ impl Command {
             Command::Status(_) => Some("status"),
             Command::Config(_) => Some("config"),
             Command::Replay(_) => Some("replay"),
-            Command::Simulate(_) => None,
-            Command::Study(_) => Some("study"),
+            Command::Simulate(_) | Command::Study(_) | Command::Verdict(_) => None,
             Command::Demo(_) => Some("demo"),
         }
     }
@@ -129,7 +130,7 @@ impl Epicore {
         let Some(command) = self.command.of_this_host() else { return Ok(()) };
         Err(Failure::usage(
             format!("{asked}: `{command}` is about this host alone"),
-            format!("Leave {asked} out; list, show, tail, purge and audit take it."),
+            format!("Leave {asked} out; list, show, tail, study, verdict, purge and audit take it."),
         ))
     }
 }

@@ -1,5 +1,5 @@
-//! `epicore audit` — who purged records, and who read those of privileged
-//! processes.
+//! `epicore audit` — who purged records, who read those of privileged
+//! processes, and who said what about a machine.
 //!
 //! ```console
 //! # epicore audit
@@ -16,7 +16,7 @@ use super::failure::{Failure, Outcome};
 use super::output::Output;
 use super::remote::Remote;
 use crate::owner::user;
-use crate::report::escape::{clean, columns};
+use crate::report::escape::clean;
 use crate::report::time;
 use crate::spool::Reader;
 use crate::wire::api::AuditRow;
@@ -41,7 +41,8 @@ pub(super) fn run(arguments: &Arguments, common: &Common, out: &mut Output) -> O
         return rows.iter().try_for_each(|row| out.json_line(row));
     }
     if rows.is_empty() {
-        return out.line("Nothing was purged, and no record of a privileged process was read.");
+        return out
+            .line("Nothing was purged, no record of a privileged process was read, no verdict was given.");
     }
     let cells: Vec<[String; 5]> = rows
         .iter()
@@ -51,19 +52,7 @@ pub(super) fn run(arguments: &Arguments, common: &Common, out: &mut Output) -> O
             [at, clean(&who), clean(&row.action), clean(&row.what), row.count.to_string()]
         })
         .collect();
-    let heading = ["TIME", "WHO", "ACTION", "WHAT", "RECORDS"].map(str::to_owned);
-    let width = |index: usize| {
-        cells.iter().chain([&heading]).map(|row| columns(&row[index])).max().unwrap_or_default()
-    };
-    let widths: [usize; 5] = std::array::from_fn(width);
-    for row in [&heading].into_iter().chain(&cells) {
-        let padded = row.iter().zip(widths).map(|(cell, width)| {
-            let pad = " ".repeat(width.saturating_sub(columns(cell)));
-            format!("{cell}{pad}")
-        });
-        out.line(padded.collect::<Vec<_>>().join("  ").trim_end())?;
-    }
-    Ok(())
+    out.table(["TIME", "WHO", "ACTION", "WHAT", "RECORDS"], &cells)
 }
 
 /// A uid with the user's name, where it has one.

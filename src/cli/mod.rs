@@ -16,6 +16,8 @@ mod filter;
 mod list;
 mod names;
 mod output;
+mod pile;
+mod population;
 mod purge;
 mod readable;
 mod records;
@@ -27,6 +29,8 @@ mod status;
 mod study;
 mod symbols;
 mod tail;
+mod verdict;
+mod verdicts;
 mod when;
 
 use std::process::ExitCode;
@@ -60,6 +64,7 @@ fn dispatch(typed: arguments::Epicore) -> Outcome {
         Command::Replay(arguments) => replay::run(&arguments, common, &mut out),
         Command::Config(arguments) => config::run(&arguments, common, &mut out),
         Command::Study(arguments) => study::run(&arguments, common, &mut out),
+        Command::Verdict(arguments) => verdict::run(&arguments, common, &mut out),
         Command::Simulate(arguments) => simulate::run(&arguments, common, &mut out),
         Command::Demo(arguments) => demo::run(&arguments, &mut out),
     }?;

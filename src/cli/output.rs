@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 
 use super::failure::Outcome;
 use crate::report::Paint;
+use crate::report::escape::columns as wide;
 
 /// Standard output of one command.
 #[derive(Debug)]
@@ -44,6 +45,23 @@ impl Output {
     /// One line.
     pub(super) fn line(&mut self, text: &str) -> Outcome {
         Ok(writeln!(self.to, "{text}")?)
+    }
+
+    /// Rows below a heading, aligned; cells are clean already.
+    pub(super) fn table<const N: usize>(&mut self, heading: [&str; N], rows: &[[String; N]]) -> Outcome {
+        let heading = heading.map(str::to_owned);
+        let mut widths = [0usize; N];
+        for row in rows.iter().chain([&heading]) {
+            widths.iter_mut().zip(row).for_each(|(width, cell)| *width = (*width).max(wide(cell)));
+        }
+        for row in [&heading].into_iter().chain(rows) {
+            let padded = row.iter().zip(widths).map(|(cell, width)| {
+                let pad = " ".repeat(width.saturating_sub(wide(cell)));
+                format!("{cell}{pad}")
+            });
+            self.line(padded.collect::<Vec<_>>().join("  ").trim_end())?;
+        }
+        Ok(())
     }
 
     /// One JSON document on one line.

@@ -20,6 +20,9 @@ use crate::wire::api::{One, Page};
 /// Longer than the collector holds an answer back for `tail`.
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// How long a collector that is busy is left alone, first.
+const BUSY: Duration = Duration::from_millis(500);
+
 /// Whose token is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Token {
@@ -118,6 +121,45 @@ impl Remote {
         query: &[(&str, String)],
     ) -> Result<T, Failure> {
         self.api.get(path, query).map_err(|error| self.failed(&error))
+    }
+
+    /// One of many answers: a collector that is busy is asked again, and one that
+    /// does not know the question is too old.
+    pub(super) fn page<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+    ) -> Result<T, Failure> {
+        let mut wait = BUSY;
+        loop {
+            match self.api.get(path, query) {
+                Err(error) if matches!(error.status(), Some(429 | 503)) && wait <= BUSY * 16 => {
+                    std::thread::sleep(wait);
+                    wait *= 2;
+                }
+                answer => return answer.map_err(|error| self.too_old(path, &error)),
+            }
+        }
+    }
+
+    /// Orders what a collector may be too old for.
+    pub(super) fn post_new<B: Serialize, T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &B,
+    ) -> Result<T, Failure> {
+        self.api.post(path, body).map_err(|error| self.too_old(path, &error))
+    }
+
+    fn too_old(&self, path: &str, error: &ApiError) -> Failure {
+        if error.status() != Some(404) || error.cause().is_some() {
+            return self.failed(error);
+        }
+        let what = format!("{}: the collector is older than this epicore and has no {path}", self.url);
+        Failure::new(
+            what,
+            "Upgrade it (before the hosts, docs/collector.md); until then `epicore study DIR` reads records here.",
+        )
     }
 
     /// The one record that an id or a part of one names, else the candidates.

@@ -4,32 +4,31 @@
 //! $ epicore study --spool /var/spool/epicore
 //! $ epicore study records/ --days 14
 //! $ epicore study fleet.batches --json
+//! $ epicore study --remote https://collector.example:7464
 //! $ epicore study --scenario bad-core.toml --hosts 10000
 //! ```
 //!
 //! Reads records and censuses of any number of hosts: a spool, a directory of
-//! files in the spool's format, or a file that `epicore simulate` wrote; or
-//! simulates a fleet. Says what cannot be concluded as plainly as what can.
+//! files in the spool's format, a file that `epicore simulate` wrote, or a
+//! collector (`--remote`, `--fleet`; a token of the role read); or simulates a
+//! fleet. What people found out (`epicore verdict`) counts as known. Says what
+//! cannot be concluded as plainly as what can.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::arguments::Common;
-use super::failure::{Failure, Outcome, warn};
+use super::failure::{Failure, Outcome};
 use super::output::Output;
+use super::pile::{self, Piece};
 use super::records::now_ns;
+use super::remote::Remote;
 use super::simulate::scenario;
-use crate::record::{self, Exposure, Record};
+use super::{population, verdicts};
 use crate::report;
 use crate::simulate::Simulation;
-use crate::spool::{RecordStatus, read_file};
-use crate::study::{Directory, Gather, Heard, Study, study};
-use crate::wire::{Batch, ItemKind};
+use crate::study::{Directory, Gather, Heard, Study, Told, study, study_knowing};
 
 const DAY_NS: u64 = 86_400_000_000_000;
-/// Files of a directory, at most; deeper than this nothing is looked for.
-const FILES: usize = 20_000_000;
-const DEPTH: usize = 8;
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -48,6 +47,9 @@ pub(super) struct Arguments {
     /// Seed of the simulated fleet
     #[arg(long, value_name = "S", default_value_t = 1, requires = "scenario")]
     seed: u64,
+    /// Crashes of privileged processes too, of a collector (role admin; each reading is audited)
+    #[arg(long)]
+    private: bool,
     /// Everything, however long
     #[arg(long)]
     full: bool,
@@ -55,15 +57,20 @@ pub(super) struct Arguments {
 
 /// Gathers, studies, prints.
 pub(super) fn run(arguments: &Arguments, common: &Common, out: &mut Output) -> Outcome {
-    let found = match &arguments.scenario {
-        Some(path) => simulated(path, arguments)?,
-        None => {
-            let path = match &arguments.path {
-                Some(path) => path.clone(),
-                None => common.settings()?.spool_directory().to_owned(),
-            };
-            recorded(&path, arguments.days)?
+    let remote = Remote::of(common)?;
+    let found = match (&arguments.scenario, &arguments.path, &remote) {
+        (Some(_), _, Some(_)) | (_, Some(_), Some(_)) => {
+            let next = "Leave --remote and --fleet out, or the path and --scenario.";
+            return Err(Failure::usage("a collector, or records from elsewhere?", next));
         }
+        (_, _, None) if arguments.private => {
+            let next = "Of a spool, whoever may read the private part gets it without asking.";
+            return Err(Failure::usage("--private: it is about a collector", next));
+        }
+        (Some(path), ..) => simulated(path, arguments)?,
+        (_, _, Some(remote)) => population::gather(remote, arguments.days, arguments.private)?.study(),
+        (_, Some(path), _) => recorded(path, arguments.days)?.study(),
+        _ => recorded(common.settings()?.spool_directory(), arguments.days)?.study(),
     };
     if out.json {
         return out.json_pretty(&found);
@@ -88,129 +95,49 @@ fn hours_ns(hours: f64) -> u64 {
     (hours * 3.6e12).clamp(0.0, 1e18) as u64
 }
 
-/// What is read, before it is known which window it is of.
-#[derive(Default)]
-struct Pile {
-    records: Vec<Record>,
-    exposures: Vec<Exposure>,
-    damaged: u64,
-    first_damage: Option<String>,
+/// Records on their way into a study.
+pub(super) struct Material {
+    pub(super) gather: Gather,
+    /// The end of the window.
+    pub(super) until: u64,
+    /// What people found out.
+    pub(super) told: Vec<Told>,
 }
 
-impl Pile {
-    fn damage(&mut self, path: &Path, why: &str) {
-        self.damaged = self.damaged.saturating_add(1);
-        if self.first_damage.is_none() {
-            self.first_damage = Some(format!("{}: {why}", path.display()));
-        }
-    }
-
-    fn item(&mut self, path: &Path, kind: ItemKind, body: &[u8]) {
-        let error = match kind {
-            ItemKind::Crash => match record::decode(body) {
-                Ok(record) => {
-                    self.records.push(slim(record));
-                    return;
-                }
-                Err(error) => error.to_string(),
-            },
-            ItemKind::Exposure => match record::decode_exposure(body) {
-                Ok(exposure) => {
-                    self.exposures.push(exposure);
-                    return;
-                }
-                Err(error) => error.to_string(),
-            },
-        };
-        self.damage(path, &error);
-    }
-
-    /// Batches, one behind the other.
-    fn batches(&mut self, path: &Path, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            let batch: Result<Batch, _> = rmp_serde::from_read(&mut bytes);
-            let Ok(batch) = batch else {
-                self.damage(path, "not a batch, or cut off");
-                return;
-            };
-            for item in batch.items {
-                self.item(path, item.kind, &item.body);
-            }
-        }
-    }
-
-    fn directory(&mut self, directory: &Path, depth: usize) -> std::io::Result<()> {
-        for entry in std::fs::read_dir(directory)?.take(FILES).flatten() {
-            let Ok(kind) = entry.file_type() else { continue };
-            let path = entry.path();
-            if kind.is_dir() && depth < DEPTH {
-                // The private part may be closed: its records are nobody's business.
-                let _ = self.directory(&path, depth.saturating_add(1));
-                continue;
-            }
-            let name = entry.file_name();
-            let Some(kind) = name.to_str().and_then(kind_of).filter(|_| kind.is_file()) else { continue };
-            match read_file(&path) {
-                RecordStatus::Valid { payload, .. } => self.item(&path, kind, &payload),
-                RecordStatus::Gone => {}
-                RecordStatus::Corrupted(damage) => self.damage(&path, &damage.to_string()),
-                RecordStatus::Refused(why) => self.damage(&path, &why.to_string()),
-                RecordStatus::Unreadable(errno) => self.damage(&path, errno.desc()),
-            }
-        }
-        Ok(())
+impl Material {
+    fn study(self) -> Study {
+        let (population, directory, heard) = self.gather.done();
+        study_knowing(&population, &directory, heard, self.until, &self.told)
     }
 }
 
-/// By the spool's names: `ID.rec`, `ID.rec.sent`, `ID.exp` …
-fn kind_of(name: &str) -> Option<ItemKind> {
-    match name.split('.').nth(1)? {
-        "rec" => Some(ItemKind::Crash),
-        "exp" => Some(ItemKind::Exposure),
-        _ => None,
-    }
-}
-
-/// A study needs no stacks.
-fn slim(mut record: Record) -> Record {
-    record.stacks = Vec::new();
-    record.modules = Vec::new();
-    record.registers = Vec::new();
-    record.threads = record::Threads::default();
-    record.fault.window = record::Window::default();
-    record
-}
-
-fn recorded(path: &Path, days: f64) -> Result<Study, Failure> {
-    let next = "Give a directory of records, a file of `epicore simulate`, or --spool DIR.";
-    let failed = |error: std::io::Error| Failure::new(format!("{}: {error}", path.display()), next);
-    let mut pile = Pile::default();
-    if path.is_dir() {
-        pile.directory(path, 0).map_err(failed)?;
-    } else {
-        let file = std::fs::File::open(path).map_err(failed)?;
-        let mut bytes = Vec::new();
-        zstd::Decoder::new(file).and_then(|mut plain| plain.read_to_end(&mut bytes)).map_err(failed)?;
-        pile.batches(path, &bytes);
-    }
-    if let Some(first) = &pile.first_damage {
-        let count = report::amount::of(pile.damaged, "file or record");
-        warn(&format!("{count} could not be read (the first: {first})"));
-    }
-    let times = pile.records.iter().filter_map(|r| r.realtime_ns);
-    let newest = times.chain(pile.exposures.iter().filter_map(|e| e.realtime_ns)).filter(|at| *at <= ahead());
+fn recorded(path: &Path, days: f64) -> Result<Material, Failure> {
+    // Which window it is of is known at the end.
+    let mut pieces = Vec::new();
+    let damage = pile::each(path, &mut |piece| pieces.push(piece))?;
+    damage.tell();
+    let newest = pieces.iter().filter_map(Piece::at).filter(|at| *at <= ahead());
     let Some(until) = newest.max() else {
-        return Err(Failure::new(format!("no records in {}", path.display()), next));
+        return Err(Failure::new(format!("no records in {}", path.display()), pile::NEXT));
     };
-    let since = until.saturating_sub(hours_ns(days.clamp(0.04, 3660.0) * 24.0));
-    let mut gather = Gather::new(since, until);
-    pile.exposures.iter().for_each(|exposure| gather.census(exposure));
-    pile.records.iter().for_each(|record| gather.crash(record));
-    let (population, directory, heard) = gather.done();
-    Ok(study(&population, &directory, heard, until))
+    let told = if path.is_dir() { population::told(verdicts::read(path)?) } else { Vec::new() };
+    let mut gather = Gather::new(window(until, days), until);
+    for piece in &pieces {
+        match piece {
+            Piece::Crash(record) => gather.crash(record),
+            Piece::Census(report) => gather.census(report),
+        }
+    }
+    gather.missed(damage.count, 0);
+    Ok(Material { gather, until, told })
+}
+
+/// The beginning of a window.
+pub(super) fn window(until: u64, days: f64) -> u64 {
+    until.saturating_sub(hours_ns(days.clamp(0.04, 3660.0) * 24.0))
 }
 
 /// A clock that is further ahead does not say when the window ends.
-fn ahead() -> u64 {
+pub(super) fn ahead() -> u64 {
     now_ns().saturating_add(DAY_NS)
 }

@@ -94,7 +94,7 @@ fn write(store: &dyn Store, verdict: Verdict) -> Result<Judged, Trouble> {
         Subject::NoCrash => {
             let key = verdict.signature.map_or(0, |key| key.0);
             let error = format!("{host} has no crash of signature {key:016x}");
-            Err(Trouble::new(StatusCode::NOT_FOUND, error)
+            Err(Trouble::new(StatusCode::UNPROCESSABLE_ENTITY, error)
                 .next("a whole key, as `epicore study` and GET /v1/signatures print it"))
         }
         Subject::NoHost => {
@@ -104,7 +104,8 @@ fn write(store: &dyn Store, verdict: Verdict) -> Result<Judged, Trouble> {
                 true => "a whole host name, as GET /v1/hosts lists them".to_owned(),
                 false => format!("did you mean {}?", clean(&near.join(", "))),
             };
-            Err(Trouble::new(StatusCode::NOT_FOUND, format!("no host {host} was ever heard of")).next(next))
+            Err(Trouble::new(StatusCode::UNPROCESSABLE_ENTITY, format!("no host {host} was ever heard of"))
+                .next(next))
         }
     }
 }

@@ -9,7 +9,7 @@ use super::amount;
 use super::escape::clean;
 use super::paint::Paint;
 use super::time;
-use crate::study::{Bug, Erratum, Machine, Study, Trigger, Verdict};
+use crate::study::{Bug, Erratum, Machine, Ruling, Study, Trigger, Verdict};
 
 /// Bugs that are told without --full.
 const BUGS: usize = 10;
@@ -32,7 +32,8 @@ pub fn study(study: &Study, full: bool, paint: Paint, zone: &TimeZone) -> String
         day(study.since),
         day(study.until)
     );
-    machines(&mut out, study, full, paint);
+    machines(&mut out, study, full, paint, &day);
+    rulings(&mut out, study, paint, &day);
     errata(&mut out, &study.errata, paint);
     bugs(&mut out, study, full, paint, &day);
     if !study.limits.is_empty() {
@@ -44,7 +45,7 @@ pub fn study(study: &Study, full: bool, paint: Paint, zone: &TimeZone) -> String
     out
 }
 
-fn machines(out: &mut String, study: &Study, full: bool, paint: Paint) {
+fn machines(out: &mut String, study: &Study, full: bool, paint: Paint, day: &dyn Fn(u64) -> String) {
     let _ = writeln!(out, "\n{}", paint.bold("Machines"));
     if study.machines.is_empty() {
         let _ = writeln!(out, "  none stands out");
@@ -54,6 +55,9 @@ fn machines(out: &mut String, study: &Study, full: bool, paint: Paint) {
     for machine in study.machines.iter().take(most) {
         let _ = writeln!(out, "  {}", sentence(machine, paint));
         let _ = writeln!(out, "      {}", paint.dim(&support(machine)));
+        if let Some(ruling) = &machine.ruling {
+            let _ = writeln!(out, "      {}", said(ruling, day));
+        }
         let _ = writeln!(out, "      {}", next(machine));
     }
     let hidden = study.machines.len().saturating_sub(most);
@@ -69,6 +73,32 @@ fn machines(out: &mut String, study: &Study, full: bool, paint: Paint) {
             study.declared_fdr * accused as f64
         );
     }
+}
+
+/// What people found out of hosts that are not told above.
+fn rulings(out: &mut String, study: &Study, paint: Paint, day: &dyn Fn(u64) -> String) {
+    let told =
+        |ruling: &&Ruling| !study.machines.iter().any(|machine| machine.ruling.as_ref() == Some(ruling));
+    let mut rest = study.rulings.iter().filter(told).peekable();
+    if rest.peek().is_none() {
+        return;
+    }
+    let _ = writeln!(out, "\n{}", paint.bold("Verdicts"));
+    for ruling in rest {
+        let _ = writeln!(out, "  {}  {}", paint.bold(&clean(&ruling.host)), said(ruling, day));
+    }
+}
+
+/// Who found out what, and what it decides.
+fn said(ruling: &Ruling, day: &dyn Fn(u64) -> String) -> String {
+    let (verdict, whose) =
+        if ruling.confirmed { ("confirmed", "the machine's") } else { ("refuted", "software's") };
+    let of = ruling.signature.as_ref().map_or(String::new(), |key| format!(" of signature {}", clean(key)));
+    let how = ruling.note.as_ref().map_or(String::new(), |note| format!(" ({})", clean(note)));
+    let decided = crashes(u64::from(ruling.crashes));
+    let verb = if ruling.crashes == 1 { "is" } else { "are" };
+    let who = clean(&ruling.who);
+    format!("{verdict} on {} by {who}{how}: {decided}{of} {verb} {whose}", day(ruling.at))
 }
 
 /// Probabilities near 1 in a form that tells them apart.
@@ -91,6 +121,8 @@ fn core(core: (u32, u32)) -> String {
 fn sentence(machine: &Machine, paint: Paint) -> String {
     let host = paint.bold(&clean(&machine.host));
     let p = probability("P", machine.posterior);
+    let is_known = machine.ruling.as_ref().is_some_and(|ruling| ruling.confirmed);
+    let p = if is_known { "confirmed".to_owned() } else { p };
     let what = match (machine.core, machine.verdict) {
         (Some(place), _) => format!("{} computes wrongly", core(place)),
         (None, _) if machine.elsewhere > 0.5 => {
@@ -144,6 +176,15 @@ fn support(machine: &Machine) -> String {
 fn next(machine: &Machine) -> String {
     let host = clean(&machine.host);
     let test = machine.core.map_or(String::new(), |place| format!(" {}", core(place)));
+    if let Some(ruling) = machine.ruling.as_ref().filter(|ruling| ruling.confirmed) {
+        return match ruling.since {
+            0 => format!("Next: repair {host}, if nobody did: it has shown nothing of the kind since."),
+            n => format!(
+                "Next: drain {host}: {} since the verdict, so it was not repaired, or not of this.",
+                amount::of(u64::from(n), "such signature")
+            ),
+        };
+    }
     match machine.verdict {
         Verdict::Accuse | Verdict::Drain if machine.core.is_none() && machine.elsewhere > 0.5 => {
             format!("Next: drain {host} and run a memory test.")
@@ -290,5 +331,30 @@ mod tests {
         let text = study(&value, true, Paint::Plain, &TimeZone::UTC);
         assert!(!text.contains('\x1b') && text.contains("core 3 computes wrongly, P = 0.9950"), "{text}");
         assert!(text.contains("drain \\x1b[2Jhost core 3"), "{text}");
+    }
+
+    #[test]
+    fn a_verdict_is_told_with_who_when_and_what_it_decides() {
+        let ruling = Ruling {
+            host: "web-1".into(),
+            confirmed: true,
+            at: 1_795_356_309_000_000_000,
+            who: "mia".into(),
+            note: Some("memtest: DIMM A2\x1b[2J".into()),
+            crashes: 5,
+            since: 2,
+            ..Ruling::default()
+        };
+        let refuted = Ruling { host: "web-2".into(), confirmed: false, crashes: 1, ..ruling.clone() };
+        let known = Some(ruling.clone());
+        let machine = Machine { host: "web-1".into(), posterior: 1.0, ruling: known, ..Machine::default() };
+        let (machines, rulings) = (vec![machine], vec![ruling, refuted]);
+        let value = Study { machines, rulings, ..Study::default() };
+        let text = study(&value, false, Paint::Plain, &TimeZone::UTC);
+        let by = "on 2026-11-22 by mia (memtest: DIMM A2\\x1b[2J)";
+        assert!(text.contains(&format!("confirmed {by}: 5 crashes are the machine's")), "{text}");
+        assert!(text.contains("2 such signatures since the verdict"), "{text}");
+        assert!(text.contains(&format!("web-2  refuted {by}: 1 crash is software's")), "{text}");
+        assert_eq!(text.matches("confirmed on").count(), 1, "{text}");
     }
 }

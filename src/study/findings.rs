@@ -30,6 +30,9 @@ pub struct Study {
     pub heard: Heard,
     /// Machines that may compute wrongly, the most suspect first.
     pub machines: Vec<Machine>,
+    /// What people found out, as far as it is about crashes of this window, the
+    /// newest first.
+    pub rulings: Vec<Ruling>,
     /// Kinds of machines that do.
     pub errata: Vec<Erratum>,
     /// Bugs of software, the most widespread first.
@@ -51,6 +54,27 @@ pub enum Verdict {
     Drain,
     /// P > 0.99.
     Accuse,
+}
+
+/// What people found out about a host, and which crashes that decides.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Ruling {
+    /// Host name.
+    pub host: String,
+    /// Only crashes of this signature.
+    pub signature: Option<String>,
+    /// It was hardware; else it was not.
+    pub confirmed: bool,
+    /// When, nanoseconds since the epoch. It is about crashes up to then.
+    pub at: u64,
+    /// Who said it, and how it is known.
+    pub who: String,
+    /// See `who`.
+    pub note: Option<String>,
+    /// Crashes that it decides.
+    pub crashes: u32,
+    /// Signatures that hardly any other host shows and this one has shown since.
+    pub since: u32,
 }
 
 /// A machine that may compute wrongly.
@@ -87,6 +111,8 @@ pub struct Machine {
     pub held: bool,
     /// The evidence does not tell hardware from what runs there.
     pub undecidable: bool,
+    /// What people found out about it; confirmed, P is 1.
+    pub ruling: Option<Ruling>,
     /// When its first and last of these crashes were.
     pub first: u64,
     /// See `first`.

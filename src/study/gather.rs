@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::names::Names;
+use super::order::canonical;
 use crate::epidemiology::evidence::{Group, Shown};
 use crate::epidemiology::population::{Crash, Host, Population, Run, UNKNOWN};
 use crate::epidemiology::trigger::Attribute;
@@ -35,6 +36,11 @@ pub struct Heard {
     pub nameless: u64,
     /// Without a time, or outside the window.
     pub outside: u64,
+    /// That could not be read: damaged, of a newer version, or only their columns
+    /// are kept.
+    pub unread: u64,
+    /// Of privileged processes, which were not asked for.
+    pub private: u64,
     /// Without any key of a place: a minimal record, no stack.
     pub keyless: u64,
     /// Without a known core, or without the cores that the process might use.
@@ -279,6 +285,12 @@ impl Gather {
         reports.push(Report { span: coverage::claim((ms(since), ms(end))), running });
     }
 
+    /// What never came this far.
+    pub fn missed(&mut self, unread: u64, private: u64) {
+        self.heard.unread = self.heard.unread.saturating_add(unread);
+        self.heard.private = self.heard.private.saturating_add(private);
+    }
+
     /// The population, its signatures' names, and what was not there.
     pub fn done(mut self) -> (Population, Directory, Heard) {
         let waiting = std::mem::take(&mut self.waiting);
@@ -289,8 +301,7 @@ impl Gather {
             }
             self.crashes.push(crash);
         }
-        self.crashes.sort_by(|a, b| a.at.total_cmp(&b.at));
-        let exposures = exposures(std::mem::take(&mut self.spans));
+        let exposures = exposures(std::mem::take(&mut self.spans), self.boots.list());
         let count = self.values.len();
         let mut hosts = Vec::with_capacity(self.facts.len());
         for (index, (facts, name)) in (0u32..).zip(self.facts.iter().zip(self.hosts.list())) {
@@ -320,18 +331,19 @@ impl Gather {
             .zip(&self.values)
             .map(|((name, parent), values)| Attribute { name, parent, values: values.list().to_vec() })
             .collect();
-        let population = Population {
+        let mut population = Population {
             hours: self.until.saturating_sub(self.since) as f64 / HOUR_NS,
             hosts,
             units: self.units.list().to_vec(),
             attributes,
             crashes: self.crashes,
         };
-        let directory = Directory {
+        let mut directory = Directory {
             since: self.since,
             signatures: self.signatures.list().to_vec(),
             builds: self.builds.list().to_vec(),
         };
+        canonical(&mut population, &mut directory, FIXED.len());
         (population, directory, self.heard)
     }
 }
@@ -372,10 +384,12 @@ fn facts_of(facts: &mut [Facts], host: u32) -> Option<&mut Facts> {
 type Ran = (f64, BTreeMap<(u32, u32), f64>);
 
 /// Hours of each host, and process-hours of what ran there.
-fn exposures(spans: HashMap<(u32, u32), Vec<Report>>) -> HashMap<u32, (f64, Vec<Run>)> {
+fn exposures(spans: HashMap<(u32, u32), Vec<Report>>, names: &[String]) -> HashMap<u32, (f64, Vec<Run>)> {
     let mut all: HashMap<u32, Ran> = HashMap::new();
     let mut boots: Vec<((u32, u32), Vec<Report>)> = spans.into_iter().collect();
-    boots.sort_by_key(|(key, _)| *key);
+    // By name: hours are then added in one order, whatever was read first.
+    let name = |boot: u32| usize::try_from(boot).ok().and_then(|boot| names.get(boot));
+    boots.sort_by_key(|((host, boot), _)| (*host, name(*boot)));
     for ((host, _), mut reports) in boots {
         reports.sort_by_key(|report| report.span);
         let entry = all.entry(host).or_default();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::findings::{Erratum, Machine, Verdict};
+use super::findings::{Erratum, Machine, Ruling, Verdict};
 use super::gather::{Directory, KIND};
 use crate::epidemiology::exposure::Background;
 use crate::epidemiology::population::Population;
@@ -19,11 +19,16 @@ pub(super) fn machines(
     background: &Background,
     machines: &Machines,
     directory: &Directory,
+    rulings: &[Ruling],
 ) -> Vec<Machine> {
     let suspects = machines.hosts.iter().filter(|suspicion| suspicion.posterior > LOOK);
     suspects
         .take(MOST)
         .filter_map(|suspicion| machine(population, background, machines, suspicion, directory))
+        .map(|mut machine| {
+            machine.ruling = rulings.iter().find(|ruling| ruling.host == machine.host).cloned();
+            machine
+        })
         .collect()
 }
 
@@ -77,6 +82,7 @@ fn machine(
         undecidable: verdict != Verdict::Accuse && against.2 < RULED_OUT,
         first: directory.moment(times().fold(f64::INFINITY, f64::min)),
         last: directory.moment(times().fold(0.0, f64::max)),
+        ruling: None,
     })
 }
 

@@ -4,6 +4,8 @@
 //! ```text
 //! gather     records and censuses → population, and what was missing
 //! names      strings → small numbers
+//! order      … which do not depend on what was read first
+//! rulings    what people said of hosts
 //! run        population → study, on one screen
 //! machines   what it says of machines
 //! bugs       what it says of software
@@ -27,8 +29,11 @@ mod findings;
 mod gather;
 mod machines;
 mod names;
+mod order;
+mod rulings;
 mod run;
 
-pub use findings::{Apart, Bug, Erratum, Machine, Since, Study, Trigger, Verdict};
+pub use findings::{Apart, Bug, Erratum, Machine, Ruling, Since, Study, Trigger, Verdict};
 pub use gather::{Directory, Gather, Heard, KIND, shown};
-pub use run::{study, study_signature};
+pub use rulings::Told;
+pub use run::{study, study_knowing, study_signature};

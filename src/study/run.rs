@@ -2,23 +2,40 @@
 
 use super::findings::{Bug, Study, VERSION, Verdict};
 use super::gather::{Directory, Heard};
+use super::rulings::{self, Told};
 use super::{bugs, machines};
 use crate::epidemiology::episode::{self, Chain};
 use crate::epidemiology::exposure::Background;
 use crate::epidemiology::fdr;
 use crate::epidemiology::population::Population;
 use crate::epidemiology::suspicion;
+use crate::epidemiology::verdict::{self, Known};
 
 /// Below so many hosts no host can stand out from the others.
 const FEW_HOSTS: usize = 20;
 
 /// Everything that can be said of this population.
 pub fn study(population: &Population, directory: &Directory, heard: Heard, until: u64) -> Study {
+    study_knowing(population, directory, heard, until, &[])
+}
+
+/// The same, with what people found out.
+pub fn study_knowing(
+    population: &Population,
+    directory: &Directory,
+    heard: Heard,
+    until: u64,
+    told: &[Told],
+) -> Study {
     let episodes = episode::episodes(population, Chain::default());
     let mut background = Background::of(population, &episodes);
     let kind = machines::kind(population);
-    let judged = suspicion::suspects(population, &mut background, &kind);
-    let found = machines::machines(population, &background, &judged, directory);
+    let told = rulings::understood(told, population, directory);
+    let verdicts: Vec<verdict::Verdict> = told.iter().map(|(verdict, _)| *verdict).collect();
+    let known = Known::of(&verdicts, &episodes, &mut background);
+    let rulings = rulings::rulings(&told, &known.crashes, &background);
+    let judged = suspicion::suspects_knowing(population, &mut background, &kind, known);
+    let found = machines::machines(population, &background, &judged, directory, &rulings);
     let accused: Vec<f64> = found
         .iter()
         .filter(|machine| machine.verdict == Verdict::Accuse)
@@ -34,6 +51,7 @@ pub fn study(population: &Population, directory: &Directory, heard: Heard, until
         episodes: episodes.len() as u64,
         signatures: directory.signatures.len() as u64,
         machines: found,
+        rulings,
         errata: machines::errata(population, &judged),
         bugs: bugs::bugs(population, &episodes, &judged.judge.likelihood, directory, None),
         declared_fdr: fdr::declared(&accused),
@@ -88,6 +106,19 @@ fn limits(population: &Population, heard: &Heard, background: &Background) -> Ve
             "{} records or censuses are outside the window, or have no time: they are left out. A clock that \
              is off by hours looks like this.",
             heard.outside
+        ));
+    }
+    if heard.unread > 0 {
+        say(format!(
+            "{} records could not be read (damaged, of a newer version, or the collector keeps only their \
+             columns any more): they are left out.",
+            heard.unread
+        ));
+    }
+    if heard.private > 0 {
+        say(format!(
+            "{} crashes of privileged processes are left out: --private, with a token of the role admin.",
+            heard.private
         ));
     }
     if heard.nameless > 0 {

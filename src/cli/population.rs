@@ -1,0 +1,148 @@
+//! A fleet's records out of its collector, page by page into a study.
+//!
+//! Nothing is kept but what a study needs of each: the pages come in the order of
+//! arrival and end where the collector's records ended when this began, so that
+//! crashes that come meanwhile neither prolong it nor come twice. What a collector
+//! says is not believed further than that: positions must rise.
+
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use super::failure::Failure;
+use super::pile::{Damage, FILES, Piece};
+use super::remote::Remote;
+use super::study::{Material, ahead, window};
+use crate::report::amount;
+use crate::study::{Gather, Told};
+use crate::wire::api::{Portion, Verdict};
+
+/// Items that are asked for at once; a page may have fewer.
+const PAGE: &str = "4000";
+const ROUTE: &str = "/v1/population";
+
+/// Everything of the last `days` before the newest record.
+pub(super) fn gather(remote: &Remote, days: f64, private: bool) -> Result<Material, Failure> {
+    let head: Portion = remote.page(ROUTE, &[("limit", "0".to_owned())])?;
+    let Some(until) = head.latest.filter(|latest| *latest <= ahead()) else {
+        let next = "`epicore status` on a host says whether it forwards.";
+        return Err(Failure::new(format!("{}: no records", remote.url), next));
+    };
+    let told = told(remote.page("/v1/verdicts", &[])?);
+    let since = window(until, days);
+    let mut reading =
+        Reading { gather: Gather::new(since, until), damage: Damage::default(), seen: None, items: 0 };
+    let mut progress = Progress::new();
+    let (mut after, mut private_left, mut unread) = (None, 0u64, 0u64);
+    loop {
+        let mut query =
+            vec![("since", since.to_string()), ("until", until.to_string()), ("limit", PAGE.to_owned())];
+        query.extend(after.map(|after: u64| ("after", after.to_string())));
+        query.extend(private.then(|| ("private", "true".to_owned())));
+        let page: Portion = remote.page(ROUTE, &query)?;
+        private_left = private_left.saturating_add(page.private);
+        unread = unread.saturating_add(page.unread);
+        let next = page.next;
+        reading.page(page, head.last).map_err(|what| garbage(remote, what))?;
+        let Some(next) = next.filter(|next| *next < head.last) else { break };
+        if after.is_some_and(|after| next <= after) {
+            return Err(garbage(remote, "its pages do not go on"));
+        }
+        after = Some(next);
+        progress.tell(reading.items, next, head.last);
+    }
+    progress.end();
+    reading.damage.tell();
+    let mut gather = reading.gather;
+    gather.missed(unread.saturating_add(reading.damage.count), private_left);
+    Ok(Material { gather, until, told })
+}
+
+fn garbage(remote: &Remote, what: &str) -> Failure {
+    Failure::new(
+        format!("{}: {what}", remote.url),
+        "This is no answer of a collector: see its log, and what stands between.",
+    )
+}
+
+/// What a study needs to know of verdicts.
+pub(super) fn told(verdicts: Vec<Verdict>) -> Vec<Told> {
+    let told = |verdict: Verdict| Told {
+        host: verdict.host,
+        signature: verdict.signature.map(|key| key.0),
+        confirmed: verdict.confirmed,
+        at: verdict.at,
+        who: verdict.who,
+        note: verdict.note,
+    };
+    verdicts.into_iter().map(told).collect()
+}
+
+struct Reading {
+    gather: Gather,
+    damage: Damage,
+    /// Position of the last item.
+    seen: Option<u64>,
+    items: usize,
+}
+
+impl Reading {
+    fn page(&mut self, page: Portion, last: u64) -> Result<(), &'static str> {
+        for item in page.items {
+            if self.seen.is_some_and(|seen| item.seq <= seen) {
+                return Err("its pages have the same items twice");
+            }
+            self.seen = Some(item.seq);
+            if item.seq > last {
+                continue;
+            }
+            self.items = self.items.saturating_add(1);
+            if self.items > FILES {
+                return Err("more records than a study takes: ask for fewer --days");
+            }
+            match Piece::of(item.kind, &item.body.0) {
+                Ok(Piece::Crash(record)) => self.gather.crash(&record),
+                Ok(Piece::Census(report)) => self.gather.census(&report),
+                Err(why) => self.damage.add(&item.id.hex(), &why),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How far it is, on a terminal, when it takes long.
+struct Progress {
+    begun: Instant,
+    told: Option<Instant>,
+    first: Option<u64>,
+    is_terminal: bool,
+}
+
+impl Progress {
+    /// Before this nobody asks.
+    const QUIET: Duration = Duration::from_secs(2);
+    const PAUSE: Duration = Duration::from_millis(250);
+
+    fn new() -> Progress {
+        let is_terminal = std::io::stderr().is_terminal();
+        Progress { begun: Instant::now(), told: None, first: None, is_terminal }
+    }
+
+    fn tell(&mut self, items: usize, position: u64, last: u64) {
+        let first = *self.first.get_or_insert(position);
+        let early = self.begun.elapsed() < Progress::QUIET;
+        let again = self.told.is_some_and(|told| told.elapsed() < Progress::PAUSE);
+        if !self.is_terminal || early || again {
+            return;
+        }
+        self.told = Some(Instant::now());
+        let done = position.saturating_sub(first) as f64 / last.saturating_sub(first).max(1) as f64;
+        let count = amount::count(items as u64);
+        let _ = write!(std::io::stderr(), "\r{count} records and censuses, {:.0} %\x1b[K", 100.0 * done);
+    }
+
+    fn end(&self) {
+        if self.told.is_some() {
+            let _ = write!(std::io::stderr(), "\r\x1b[K");
+        }
+    }
+}
