@@ -297,8 +297,15 @@ fn every_answer_has_the_keys_that_openapi_gives_it() {
     let posted: Value =
         serde_json::from_str(&request.body(collector::pack(&sent)).send().unwrap().text().unwrap()).unwrap();
     agrees(&posted, answer(&all, "/v1/batches", "post", 200), &all, "batches");
+    let judge = collector.client().post(format!("{}/v1/verdicts", collector.url)).bearer_auth(&admin);
+    let judgement = "{\"host\":\"web-17\",\"confirmed\":true}";
+    let judged: Value = serde_json::from_str(&judge.body(judgement).send().unwrap().text().unwrap()).unwrap();
+    agrees(&judged, answer(&all, "/v1/verdicts", "post", 200), &all, "verdicts");
     let id = format!("/v1/records/{}", secret.id.hex());
     for (path, route) in [
+        ("/v1/population?limit=2", "/v1/population"),
+        ("/v1/population?limit=0", "/v1/population"),
+        ("/v1/verdicts", "/v1/verdicts"),
         ("/v1/records?private=true", "/v1/records"),
         (id.as_str(), "/v1/records/{id}"),
         ("/v1/signatures", "/v1/signatures"),

@@ -48,25 +48,39 @@ fn names(group: Group) -> impl Iterator<Item = &'static str> {
     std::iter::once(NONE).chain(group.codes().iter().copied())
 }
 
+/// What the corpus says.
+struct Measured {
+    /// The software's side times the ratio: of what was never seen, and where the
+    /// ratio is bounded, that is no share.
+    hardware: Table,
+    software: Table,
+    /// Shares among crashes of hardware.
+    shares: Table,
+    innocents: [f64; GROUPS.len()],
+}
+
 /// The corpus alone.
-fn measured() -> &'static (Table, Table, [f64; GROUPS.len()]) {
-    static MEASURED: OnceLock<(Table, Table, [f64; GROUPS.len()])> = OnceLock::new();
+fn measured() -> &'static Measured {
+    static MEASURED: OnceLock<Measured> = OnceLock::new();
     MEASURED.get_or_init(|| {
         let counts = Counts::measured();
-        let (mut hardware, mut software) = ([[1.0; OUTCOMES]; GROUPS.len()], [[1.0; OUTCOMES]; GROUPS.len()]);
+        let ones = [[1.0; OUTCOMES]; GROUPS.len()];
         let mut innocents = [0.0; GROUPS.len()];
-        let rows = hardware.iter_mut().zip(software.iter_mut()).zip(innocents.iter_mut());
-        for (((hardware, software), innocents), (group, _)) in rows.zip(&GROUPS) {
+        let (mut hardware, mut software, mut shares) = (ones, ones, ones);
+        let rows = hardware.iter_mut().zip(software.iter_mut()).zip(shares.iter_mut());
+        for ((((hardware, software), shares), innocents), (group, _)) in
+            rows.zip(innocents.iter_mut()).zip(&GROUPS)
+        {
             *innocents = counts.innocents(*group) as f64;
-            let cells = hardware.iter_mut().zip(software.iter_mut()).skip(1);
-            for ((hardware, software), outcome) in cells.zip(names(*group)) {
+            let cells = hardware.iter_mut().zip(software.iter_mut()).zip(shares.iter_mut()).skip(1);
+            for (((hardware, software), share), outcome) in cells.zip(names(*group)) {
                 let Some(ratio) = counts.ratio(*group, outcome) else { continue };
-                *software = ratio.software;
+                (*software, *share) = (ratio.software, ratio.hardware);
                 // Starting values and bounds are of the ratio.
                 *hardware = ratio.software * 10f64.powf(ratio.log10);
             }
         }
-        (hardware, software, innocents)
+        Measured { hardware, software, shares, innocents }
     })
 }
 
@@ -85,14 +99,14 @@ fn count(crashes: impl IntoIterator<Item = (Shown, f64)>) -> (Table, [f64; GROUP
     (counts, looked)
 }
 
-/// P(outcome | hardware) by the corpus and by confirmed crashes.
-fn with_confirmed(mut hardware: Table, confirmed: &[Shown]) -> Table {
-    let (counts, _) = count(confirmed.iter().map(|shown| (*shown, 1.0)));
-    for ((row, counts), (group, _)) in hardware.iter_mut().zip(&counts).zip(&GROUPS) {
-        // The first is "not looked", the last ones are of no code.
-        let codes = 1..names(*group).count().saturating_add(1);
-        if let (Some(row), Some(counts)) = (row.get_mut(codes.clone()), counts.get(codes)) {
-            verdict::update(row, counts);
+/// The hardware's side by the corpus and by confirmed crashes.
+fn with_confirmed(mut hardware: Table, shares: &Table, confirmed: &[Shown]) -> Table {
+    let (counts, looked) = count(confirmed.iter().map(|shown| (*shown, 1.0)));
+    let rows = hardware.iter_mut().zip(shares).zip(counts.iter().zip(looked));
+    for ((hardware, shares), (counts, looked)) in rows {
+        // The first is "not looked".
+        for ((hardware, share), count) in hardware.iter_mut().zip(shares).zip(counts).skip(1) {
+            *hardware *= verdict::update(*share, *count, looked);
         }
     }
     hardware
@@ -107,8 +121,8 @@ impl Likelihood {
 
     /// The same, with crashes that are known to be hardware's.
     pub fn fit_knowing(crashes: impl IntoIterator<Item = (Shown, f64)>, confirmed: &[Shown]) -> Likelihood {
-        let (hardware, prior, innocents) = measured();
-        let hardware = &with_confirmed(*hardware, confirmed);
+        let Measured { hardware, software: prior, shares, innocents } = measured();
+        let hardware = &with_confirmed(*hardware, shares, confirmed);
         let (counts, looked) = count(crashes);
         let (mut software, mut ln) = (*prior, [[0.0; OUTCOMES]; GROUPS.len()]);
         let rows = software.iter_mut().zip(ln.iter_mut()).zip(hardware).zip(&counts);
@@ -189,5 +203,33 @@ impl Likelihood {
     /// P(outcome | hardware), by group and outcome, for tests and tables.
     pub fn hardware(&self, group: usize, outcome: usize) -> f64 {
         self.hardware.get(group).and_then(|row| row.get(outcome)).copied().unwrap_or(0.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What was never seen has a starting value of its ratio, and that is no share:
+    /// taken for one, confirmed crashes without any code made "none" speak against
+    /// everybody.
+    #[test]
+    fn what_confirmed_crashes_do_not_show_becomes_no_evidence_and_bounds_hold() {
+        let plain = Shown([1; GROUPS.len()]);
+        let fleet = || (0..2000).map(|_| (plain, 1.0));
+        let before = Likelihood::fit(fleet());
+        let after = Likelihood::fit_knowing(fleet(), &[plain; 400]);
+        for (group, _) in GROUPS.iter().enumerate() {
+            let of = |likelihood: &Likelihood, outcome: usize| likelihood.ln[group][outcome];
+            assert!(of(&after, 1) >= of(&before, 1) - 1e-9 && of(&after, 1) < 0.35, "{group}");
+            for outcome in 2..OUTCOMES {
+                assert!(of(&after, outcome) <= of(&before, outcome) + 1e-9, "{group} {outcome}");
+            }
+        }
+        // Thousands that all show one code end at the bound.
+        let flip = Shown::of(&["E-BITFLIP-NEAR"].into(), &[Group::Pointer]);
+        let sure = Likelihood::fit_knowing(fleet(), &[flip; 100_000]);
+        let bound = ((2000.0 + measured().innocents[Likelihood::pointer()] + 1.0) / 3.0f64).ln();
+        assert!(sure.ln_hardware(flip) > before.ln_hardware(flip) && sure.ln_hardware(flip) <= bound + 1e-9);
     }
 }

@@ -108,14 +108,12 @@ impl Known {
     }
 }
 
-/// P(outcome | hardware) of one group of codes: Dirichlet's mean, whose prior is what
-/// was measured, worth [`WORTH`] crashes. The sum stays what it was.
-pub fn update(measured: &mut [f64], counts: &[f64]) {
-    let seen: f64 = counts.iter().take(measured.len()).sum();
-    let sum: f64 = measured.iter().sum();
-    for (share, count) in measured.iter_mut().zip(counts) {
-        *share = (WORTH * *share + sum * count) / (WORTH + seen);
-    }
+/// How many times more often than was measured hardware shows an outcome: the mean of
+/// Dirichlet's distribution, whose prior is the measured share, worth [`WORTH`] crashes,
+/// after `count` of `looked` confirmed crashes, over that share.
+pub fn update(share: f64, count: f64, looked: f64) -> f64 {
+    let measured = share.max(f64::MIN_POSITIVE);
+    (WORTH * measured + count) / (WORTH + looked) / measured
 }
 
 #[cfg(test)]
@@ -186,14 +184,21 @@ mod tests {
 
     #[test]
     fn confirmed_crashes_move_what_was_measured_and_two_hundred_move_it_half_way() {
-        let mut shares = [0.7, 0.2, 0.06];
-        update(&mut shares, &[0.0, 0.0, 0.0]);
-        assert_eq!(shares, [0.7, 0.2, 0.06]);
-        let sum: f64 = shares.iter().sum();
-        update(&mut shares, &[0.0, 200.0, 0.0]);
-        assert!((shares[0] - 0.35).abs() < 1e-12 && (shares[1] - (0.1 + sum / 2.0)).abs() < 1e-12);
-        assert!((shares.iter().sum::<f64>() - sum).abs() < 1e-12);
-        update(&mut shares, &[f64::MAX / 1e6; 3]);
-        assert!(shares.iter().all(|share| share.is_finite() && *share <= sum));
+        let shares = [0.74, 0.2, 0.06];
+        let after = |counts: [f64; 3]| -> [f64; 3] {
+            let looked = counts.iter().sum();
+            std::array::from_fn(|n| shares[n] * update(shares[n], counts[n], looked))
+        };
+        let near = |a: [f64; 3], b: [f64; 3]| {
+            assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-12), "{a:?} {b:?}");
+        };
+        near(after([0.0; 3]), shares);
+        near(after([74.0, 20.0, 6.0]), shares);
+        near(after([0.0, 200.0, 0.0]), [0.37, 0.6, 0.03]);
+        for counts in [[1e300, 0.0, 0.0], [0.0, 1e-300, 5.0]] {
+            let sum: f64 = after(counts).iter().sum();
+            assert!((sum - 1.0).abs() < 1e-9, "{sum}");
+        }
+        assert!(update(0.0, 0.0, 0.0).is_finite());
     }
 }
