@@ -266,7 +266,7 @@ fn a_command_about_this_host_refuses_to_be_asked_of_a_collector() {
             assert_eq!((said.status.code(), out(&said)), (Some(2), String::new()), "{words:?} {asked:?}");
             let text = err(&said);
             assert!(text.starts_with(&format!("epicore: {option}: `{}` is about", words[0])), "{text}");
-            assert!(text.contains("list, show, tail, purge and audit"), "{text}");
+            assert!(text.contains("list, show, tail, study, verdict, purge and audit"), "{text}");
         }
     }
 }

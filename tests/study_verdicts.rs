@@ -58,7 +58,7 @@ fn a_host_that_was_confirmed_is_accused_first_and_says_by_whom() {
     let ruling = first.ruling.as_ref().unwrap();
     assert_eq!((ruling.confirmed, ruling.who.as_str(), ruling.since), (true, "mia", 0));
     assert!(ruling.crashes >= 3, "{ruling:?}");
-    assert_eq!(after.rulings, [ruling.clone()]);
+    assert_eq!(after.rulings, std::slice::from_ref(ruling));
 }
 
 #[test]

@@ -23,7 +23,7 @@ const ROUTE: &str = "/v1/population";
 /// Everything of the last `days` before the newest record.
 pub(super) fn gather(remote: &Remote, days: f64, private: bool) -> Result<Material, Failure> {
     let head: Portion = remote.page(ROUTE, &[("limit", "0".to_owned())])?;
-    let Some(until) = head.latest.filter(|latest| *latest <= ahead()) else {
+    let Some(until) = head.latest.map(|latest| latest.min(ahead())) else {
         let next = "`epicore status` on a host says whether it forwards.";
         return Err(Failure::new(format!("{}: no records", remote.url), next));
     };

@@ -46,8 +46,8 @@ pub(super) struct Arguments {
     /// Host, or HOST/SIGNATURE; without one, what was said is listed
     #[arg(value_name = "SUBJECT", requires = "verdict")]
     subject: Option<String>,
-    /// What was found out
-    #[arg(value_name = "VERDICT")]
+    /// "confirmed": it was the machine; "refuted": it was not
+    #[arg(value_name = "VERDICT", hide_possible_values = true)]
     verdict: Option<Said>,
     /// How that is known: a test, a part that was replaced
     #[arg(long, value_name = "TEXT", requires = "subject")]

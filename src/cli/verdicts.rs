@@ -13,9 +13,9 @@
 //! directory, and puts a whole file in the place of the old one: a reader sees one
 //! or the other, also after a power cut.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -59,9 +59,7 @@ struct Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Said {
-    /// It was the machine
     Confirmed,
-    /// It was not: its crashes are software's
     Refuted,
 }
 
@@ -157,8 +155,10 @@ fn replace(place: &File, path: &Path, text: &str) -> io::Result<()> {
     // One of a writer that died: nobody else writes while the lock is held.
     let _ = std::fs::remove_file(&beside);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&beside)?;
+    let owner = place.metadata()?;
     let done = file
         .write_all(text.as_bytes())
+        .and_then(|()| belongs(&file, &owner))
         .and_then(|()| file.sync_all())
         .and_then(|()| std::fs::rename(&beside, path))
         .and_then(|()| place.sync_all());
@@ -166,6 +166,14 @@ fn replace(place: &File, path: &Path, text: &str) -> io::Result<()> {
         let _ = std::fs::remove_file(&beside);
     }
     done
+}
+
+/// A file that root writes is the directory's owner's, as all of a spool.
+fn belongs(file: &File, owner: &Metadata) -> io::Result<()> {
+    match file.metadata()?.uid() {
+        0 => fchown(file, Some(owner.uid()), Some(owner.gid())),
+        _ => Ok(()),
+    }
 }
 
 fn written(verdict: &Verdict) -> String {

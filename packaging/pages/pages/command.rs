@@ -117,7 +117,11 @@ fn files(name: &str) -> String {
              | `/proc/sys/kernel/core_pattern`, `core_pipe_limit` | what it writes, see core(5) |"
         }
         "status" => "\n| `/run/epicored/epicored.sock` | where epicored answers |",
-        "list" | "show" | "tail" | "purge" | "audit" => {
+        "verdict" => {
+            "\n| `/var/spool/epicore/verdicts.toml` | what was found out, where no collector keeps it |\n\
+             | `~/.config/epicore/token` | the token of who asks a collector |"
+        }
+        "list" | "show" | "tail" | "study" | "purge" | "audit" => {
             "\n| `~/.config/epicore/token` | the token of who asks a collector |"
         }
         _ => "",
