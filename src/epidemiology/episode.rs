@@ -128,12 +128,12 @@ mod tests {
         let crashes = vec![on(7, 2, 0.0), on(1, 2, 1.0), on(1, 5, 2.0), on(7, 2, 5.0), on(7, 2, 5.1)];
         let population = Population { crashes, ..Population::default() };
         let episodes = episodes(&population, Chain::default());
-        let seen: Vec<(u32, usize, Vec<(u32, f64)>)> = clusters(&episodes)
-            .map(|one| {
-                let own = one.episodes.iter().map(|episode| (episode.first.host, episode.first.at));
-                (one.signature, one.hosts, own.collect())
-            })
-            .collect();
+        let mut seen = Vec::new();
+        for one in clusters(&episodes) {
+            let own: Vec<(u32, f64)> =
+                one.episodes.iter().map(|own| (own.first.host, own.first.at)).collect();
+            seen.push((one.signature, one.hosts, own));
+        }
         assert_eq!(seen, [(2, 2, vec![(1, 1.0), (7, 0.0), (7, 5.0)]), (5, 1, vec![(1, 2.0)])]);
     }
 }

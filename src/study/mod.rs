@@ -7,6 +7,8 @@
 //! run        population → study, on one screen
 //! machines   what it says of machines
 //! bugs       what it says of software
+//! changed    which bugs are new, which are gone
+//! map        hosts by signatures, for the eye
 //! findings   the values that are printed
 //! ```
 #![cfg_attr(
@@ -23,12 +25,14 @@
 )]
 
 mod bugs;
+mod changed;
 mod findings;
 mod gather;
 mod machines;
+mod map;
 mod names;
 mod run;
 
-pub use findings::{Apart, Bug, Erratum, Machine, Since, Study, Trigger, Verdict};
+pub use findings::{Apart, Bug, Change, Changed, Erratum, Machine, Map, Since, Study, Trigger, Verdict};
 pub use gather::{Directory, Gather, Heard, KIND, shown};
 pub use run::{study, study_signature};

@@ -2,7 +2,7 @@
 
 use super::findings::{Bug, Study, VERSION, Verdict};
 use super::gather::{Directory, Heard};
-use super::{bugs, machines};
+use super::{bugs, changed, machines, map};
 use crate::epidemiology::episode::{self, Chain};
 use crate::epidemiology::exposure::Background;
 use crate::epidemiology::fdr;
@@ -25,6 +25,8 @@ pub fn study(population: &Population, directory: &Directory, heard: Heard, until
         .map(|machine| machine.posterior)
         .collect();
     let limits = limits(population, &heard, &background);
+    let bugs = bugs::bugs(population, &episodes, &judged.judge.likelihood, directory, None);
+    let map = map::map(population, &episodes, directory, (&found, &bugs));
     Study {
         v: VERSION,
         since: directory.since,
@@ -35,7 +37,9 @@ pub fn study(population: &Population, directory: &Directory, heard: Heard, until
         signatures: directory.signatures.len() as u64,
         machines: found,
         errata: machines::errata(population, &judged),
-        bugs: bugs::bugs(population, &episodes, &judged.judge.likelihood, directory, None),
+        changed: changed::changed(&bugs, until, population.hours / 24.0),
+        bugs,
+        map,
         declared_fdr: fdr::declared(&accused),
         limits,
         heard,
