@@ -295,4 +295,23 @@ pub(crate) fn errata(seeds: u64, table: &mut Table) {
     }
     let seen = format!("{}; other kinds named: {wrong}; single hosts accused: {hosts}", share(named, seeds));
     table.promise("an erratum is named as one: CPU model and microcode", &seen, named * 10 >= seeds * 9);
+    let (mut fleets, mut false_ones) = (0u64, 0u64);
+    for (innocents, count) in [(true, HOSTS), (true, 2_000), (false, HOSTS), (false, 2_000)] {
+        let mut named = 0u64;
+        for seed in 0..seeds {
+            let scenario = Scenario { innocents, ..Scenario::default() };
+            let (population, _) = Simulation::new(&scenario, count, 71_000 + seed).population(28.0);
+            named += u64::from(!judge(&population).errata.is_empty());
+        }
+        let kind = if innocents { "every innocent" } else { "no innocents" };
+        table.line(&format!("- {count} hosts without an erratum, {kind}: named in {}", share(named, seeds)));
+        fleets += seeds;
+        false_ones += named;
+    }
+    let seen = share(false_ones, fleets);
+    table.promise(
+        "no erratum is named where there is none (1 % of fleets)",
+        &seen,
+        false_ones * 100 <= fleets,
+    );
 }

@@ -1,14 +1,12 @@
 //! How long a study takes, and how that grows.
 
-use std::time::Instant;
-
 use epicore::simulate::{Scenario, Simulation};
 use epicore::study::{Directory, Heard, study};
 
 use super::table::Table;
 
 pub(crate) fn pace(_: u64, table: &mut Table) {
-    table.line("| crashes | episodes | hosts | whole study | resident at most |");
+    table.line("| crashes | episodes | hosts | processor time of a study | resident at most |");
     table.line("|---:|---:|---:|---:|---:|");
     let mut holds = true;
     // 0.03 a day and host are about 10,000 in a window of 10,000 hosts.
@@ -18,9 +16,9 @@ pub(crate) fn pace(_: u64, table: &mut Table) {
         let (population, signatures) = simulation.population(28.0);
         drop(simulation);
         let directory = Directory { signatures, ..Directory::default() };
-        let began = Instant::now();
+        let began = processor();
         let found = study(&population, &directory, Heard::default(), 0);
-        let seconds = began.elapsed().as_secs_f64();
+        let seconds = processor() - began;
         let resident = peak_mib();
         table.line(&format!(
             "| {} | {} | {} | {seconds:.2} s | {resident} MiB |",
@@ -34,6 +32,13 @@ pub(crate) fn pace(_: u64, table: &mut Table) {
     }
     table.line("");
     table.promise("1,000,000 episodes of 10,000 hosts: at most 5 s on one core, 1 GB", "table above", holds);
+}
+
+/// Seconds that this thread had of a processor: another program beside it would make
+/// a clock on the wall useless.
+fn processor() -> f64 {
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    told.split_whitespace().next().and_then(|ns| ns.parse::<f64>().ok()).unwrap_or(f64::NAN) / 1e9
 }
 
 fn peak_mib() -> u64 {

@@ -11,9 +11,9 @@
 //! dispersion r, both fitted without the highest one in [`TRIM`] of the hosts, among
 //! which the bad ones are.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::episode::Episode;
+use super::episode::{Episode, clusters};
 use super::math::ln_negative_binomial;
 use super::population::Population;
 
@@ -151,40 +151,38 @@ fn distinct(own: &[Episode]) -> usize {
 
 /// Units that enough hosts run.
 fn common_units(population: &Population, episodes: &[Episode], uniform: bool) -> HashSet<u32> {
-    let mut hosts: HashMap<u32, HashSet<u32>> = HashMap::new();
+    // Hosts of each unit; those that come one behind the other count once.
+    let mut hosts: HashMap<u32, (u32, u32)> = HashMap::new();
+    let mut ran = |unit: u32, host: u32| {
+        let (count, last) = hosts.entry(unit).or_insert((0, u32::MAX));
+        *count = count.saturating_add(u32::from(*last != host));
+        *last = host;
+    };
     if uniform {
-        for episode in episodes {
-            hosts.entry(episode.first.unit).or_default().insert(episode.first.host);
-        }
+        let pairs: BTreeSet<(u32, u32)> =
+            episodes.iter().map(|one| (one.first.unit, one.first.host)).collect();
+        pairs.into_iter().for_each(|(unit, host)| ran(unit, host));
     } else {
         for (index, host) in (0u32..).zip(&population.hosts) {
-            for run in &host.runs {
-                hosts.entry(run.unit).or_default().insert(index);
-            }
+            host.runs.iter().for_each(|run| ran(run.unit, index));
         }
     }
     let share = population.hosts.len() as f64 * LEAST_SHARE;
     // Of a small fleet most units run everywhere, and 20 hosts are not to be had.
     let least = (LEAST_HOSTS as f64).max(share).min((population.hosts.len() as f64 * 0.5).max(5.0));
-    hosts.retain(|_, ran| ran.len() as f64 >= least);
+    hosts.retain(|_, (count, _)| f64::from(*count) >= least);
     hosts.into_keys().collect()
 }
 
 fn rare(episodes: &[Episode], common: &HashSet<u32>) -> BTreeMap<u32, Vec<Episode>> {
-    let mut hosts: HashMap<u32, Vec<u32>> = HashMap::new();
-    for episode in episodes {
-        let shown = hosts.entry(episode.first.signature).or_default();
-        if shown.len() <= RARE_HOSTS && !shown.contains(&episode.first.host) {
-            shown.push(episode.first.host);
+    let mut rare: BTreeMap<u32, Vec<Episode>> = BTreeMap::new();
+    for cluster in clusters(episodes).filter(|cluster| cluster.hosts <= RARE_HOSTS) {
+        for episode in cluster.episodes.into_iter().filter(|one| common.contains(&one.first.unit)) {
+            rare.entry(episode.first.host).or_default().push(*episode);
         }
     }
-    let is_rare = |episode: &&Episode| {
-        common.contains(&episode.first.unit)
-            && hosts.get(&episode.first.signature).is_some_and(|shown| shown.len() <= RARE_HOSTS)
-    };
-    let mut rare: BTreeMap<u32, Vec<Episode>> = BTreeMap::new();
-    for episode in episodes.iter().filter(is_rare) {
-        rare.entry(episode.first.host).or_default().push(*episode);
+    for own in rare.values_mut() {
+        own.sort_by(|a, b| a.first.at.total_cmp(&b.first.at));
     }
     rare
 }

@@ -15,9 +15,9 @@ use super::population::{Population, UNKNOWN};
 
 /// Cases, at least.
 const HOSTS: u32 = 5;
-/// The gain that a whole group of machines needs beyond ln(#groups): it is a
+/// The gain that a whole group of machines needs beyond ln(#groups), ln 1000: it is a
 /// heavier word than one host.
-const BELIEVED: f64 = 4.605_170_185_988_091; // ln 100
+const BELIEVED: f64 = 6.907_755_278_982_137;
 
 /// A group of machines of one kind that shows more than its share.
 #[derive(Clone, Debug, PartialEq)]

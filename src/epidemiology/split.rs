@@ -140,11 +140,12 @@ pub fn split(cases: &[Case], fleet: &Fleet) -> Option<Split> {
     let tried = table.candidates();
     let weighed = tried.iter().map(|host| (host, host.parts()));
     let (best, parts) = weighed.max_by(|a, b| a.1.sum().total_cmp(&b.1.sum()))?;
+    let several = table.by_host.values().filter(|own| own.len() >= 2).count().min(MOST_HOSTS);
     // The search among symptoms costs what they carry, at most.
     let searched = parts.symptom.clamp(0.0, (table.symptoms.len() as f64).ln());
     let threshold = table.hosts.ln() + searched + ODDS.ln();
     let measured = if best.measured { 0.0 } else { ODDS_UNMEASURED.ln() };
-    let gate = (tried.len() as f64).ln() + measured;
+    let gate = (several as f64).ln() + measured;
     let ln_bayes = parts.sum();
     if !(ln_bayes > threshold && parts.beside_count() > gate) {
         return None;
@@ -177,9 +178,6 @@ impl Table {
             by_host.entry(case.host).or_default().push(*case);
             *symptoms.entry(case.symptom).or_insert(0.0) += 1.0;
         }
-        if !by_host.values().any(|own| own.len() >= 2) {
-            return None;
-        }
         let hosts = (fleet.share.len().max(by_host.len()) as f64).max(f64::from(fleet.hosts));
         let valid = |share: &f64| (*share > 0.0 && share.is_finite()).then(|| share.min(1e200));
         let known: Vec<f64> = fleet.share.iter().filter_map(valid).collect();
@@ -188,6 +186,9 @@ impl Table {
         let share = fleet.share.iter().map(|share| valid(share).map(|share| share / total)).collect();
         let n = cases.len() as f64;
         let mut table = Table { by_host, symptoms, n, hosts, mean: 1.0 / hosts, share, shapes: Vec::new() };
+        if table.promising().is_empty() {
+            return None;
+        }
         let given = if fleet.dispersion.is_finite() { fleet.dispersion } else { 1.0 };
         let given = 1.0 / given.clamp(LEAST_DISPERSION, MOST_DISPERSION);
         let others: Vec<f64> = SHAPES.iter().copied().filter(|shape| *shape < given).collect();
@@ -219,18 +220,33 @@ impl Table {
         ln_negative_binomial(count, self.n * self.share(host).0, shape)
     }
 
-    /// Hosts with at least two cases.
-    fn candidates(&self) -> Vec<Candidate> {
-        let several = self.by_host.iter().filter(|(_, own)| own.len() >= 2);
-        let promise = |host: u32, own: &[Case]| {
+    /// Hosts with at least two cases for which two populations could be named, those
+    /// with most for them first. Most have no chance, and a bound is cheap: the count
+    /// at its best, all evidence, the rarest symptoms, one core for all.
+    fn promising(&self) -> Vec<(u32, &Vec<Case>)> {
+        let least = self.hosts.ln() + ODDS.ln();
+        let kinds = self.symptoms.len() as f64;
+        let bound = |host: u32, own: &[Case]| {
             let count = own.len() as f64;
-            let bits: f64 = own.iter().map(|case| bits(case).max(0.0)).sum();
-            count * (count / (self.n * self.share(host).0)).ln().max(0.0) + bits
+            let beside: f64 = own
+                .iter()
+                .map(|case| {
+                    let same = self.symptoms.get(&case.symptom).copied().unwrap_or(1.0);
+                    bits(case).max(0.0) + ((self.n + kinds) / same).ln() + f64::from(case.allowed.max(1)).ln()
+                })
+                .sum();
+            count * (count / (self.n * self.share(host).0)).ln().max(0.0) + beside
         };
-        let mut all: Vec<_> = several.map(|(host, own)| (promise(*host, own), *host, own)).collect();
+        let several = self.by_host.iter().filter(|(_, own)| own.len() >= 2);
+        let mut all: Vec<_> = several.map(|(host, own)| (bound(*host, own), *host, own)).collect();
+        all.retain(|(bound, ..)| *bound > least);
         all.sort_by(|a, b| b.0.total_cmp(&a.0));
         all.truncate(MOST_HOSTS);
-        all.into_iter().map(|(_, host, own)| self.candidate(host, own)).collect()
+        all.into_iter().map(|(_, host, own)| (host, own)).collect()
+    }
+
+    fn candidates(&self) -> Vec<Candidate> {
+        self.promising().into_iter().map(|(host, own)| self.candidate(host, own)).collect()
     }
 
     fn candidate(&self, host: u32, own: &[Case]) -> Candidate {

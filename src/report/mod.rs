@@ -18,6 +18,7 @@ mod fault;
 pub mod frames;
 pub mod gaps;
 pub mod machine;
+mod map;
 pub mod modules;
 pub mod names;
 pub mod paint;

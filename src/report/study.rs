@@ -7,9 +7,10 @@ use jiff::tz::TimeZone;
 
 use super::amount;
 use super::escape::clean;
+use super::map;
 use super::paint::Paint;
 use super::time;
-use crate::study::{Bug, Erratum, Machine, Ruling, Study, Trigger, Verdict};
+use crate::study::{Bug, Change, Erratum, Machine, Ruling, Study, Trigger, Verdict};
 
 /// Bugs that are told without --full.
 const BUGS: usize = 10;
@@ -32,8 +33,13 @@ pub fn study(study: &Study, full: bool, paint: Paint, zone: &TimeZone) -> String
         day(study.since),
         day(study.until)
     );
+    changed(&mut out, study, paint, &day);
     machines(&mut out, study, full, paint, &day);
     rulings(&mut out, study, paint, &day);
+    let picture = map::map(&study.map, &study.machines, paint);
+    if !picture.is_empty() && (full || !study.machines.is_empty()) {
+        let _ = write!(out, "\n{picture}");
+    }
     errata(&mut out, &study.errata, paint);
     bugs(&mut out, study, full, paint, &day);
     if !study.limits.is_empty() {
@@ -43,6 +49,27 @@ pub fn study(study: &Study, full: bool, paint: Paint, zone: &TimeZone) -> String
         }
     }
     out
+}
+
+fn changed(out: &mut String, study: &Study, paint: Paint, day: &dyn Fn(u64) -> String) {
+    if study.changed.is_empty() {
+        return;
+    }
+    let _ = writeln!(out, "\n{}", paint.bold("What changed"));
+    for changed in &study.changed {
+        let (what, when) = match changed.what {
+            Change::New => ("new", "since"),
+            Change::Gone => ("gone", "last seen"),
+        };
+        let _ = writeln!(
+            out,
+            "  {what:4}  {}  {}  {when} {}: {}",
+            clean(&changed.signature),
+            clean(&changed.unit),
+            day(changed.at),
+            amount::of(u64::from(changed.hosts), "host")
+        );
+    }
 }
 
 fn machines(out: &mut String, study: &Study, full: bool, paint: Paint, day: &dyn Fn(u64) -> String) {
@@ -234,7 +261,8 @@ fn bugs(out: &mut String, study: &Study, full: bool, paint: Paint, day: &dyn Fn(
     for bug in order.iter().take(most) {
         let _ = writeln!(
             out,
-            "  {}  {}  {}, {}, {} to {}  {}",
+            "  {} {}  {}  {}, {}, {} to {}  {}",
+            map::letter(&study.map, &bug.signature).unwrap_or(' '),
             paint.bold(&clean(&bug.signature)),
             clean(&bug.unit),
             amount::of(u64::from(bug.hosts), "host"),

@@ -1,11 +1,12 @@
 //! What a study says of software: for each widespread signature what it needs,
 //! since when it is there, and whether one host of it is another story.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::findings::{Apart, Bug, Since, Trigger};
 use super::gather::Directory;
-use crate::epidemiology::episode::Episode;
+use crate::epidemiology::episode::{Cluster, Episode, clusters};
 use crate::epidemiology::history::{Bin, Prior};
 use crate::epidemiology::likelihood::Likelihood;
 use crate::epidemiology::localise::kulldorff;
@@ -44,35 +45,31 @@ pub(super) fn bugs(
     directory: &Directory,
     only: Option<u32>,
 ) -> Vec<Bug> {
-    let mut clusters: BTreeMap<u32, Vec<&Episode>> = BTreeMap::new();
-    for episode in episodes.iter().filter(|e| only.is_none_or(|only| e.first.signature == only)) {
-        clusters.entry(episode.first.signature).or_default().push(episode);
-    }
-    let hosts = |own: &[&Episode]| own.iter().map(|e| e.first.host).collect::<HashSet<u32>>().len();
-    let mut ranked: Vec<(usize, u32, Vec<&Episode>)> = clusters
-        .into_iter()
-        .map(|(signature, own)| (hosts(&own), signature, own))
-        .filter(|(hosts, ..)| *hosts >= HOSTS)
-        .collect();
-    ranked.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| b.2.len().cmp(&a.2.len())).then(a.1.cmp(&b.1)));
+    let clusters = clusters(episodes).filter(|one| only.is_none_or(|only| one.signature == only));
+    let mut ranked: Vec<Cluster<'_>> = clusters.filter(|cluster| cluster.hosts >= HOSTS).collect();
+    let widest = |one: &Cluster<'_>| (Reverse(one.hosts), Reverse(one.episodes.len()), one.signature);
+    ranked.sort_by_key(widest);
     ranked.truncate(MOST);
+    for cluster in &mut ranked {
+        cluster.episodes.sort_by(|a, b| a.first.at.total_cmp(&b.first.at));
+    }
     let days = (population.hours / 24.0).max(1.0 / 24.0);
     let prior =
-        Prior::fit(&ranked.iter().map(|(_, _, own)| (count(own.len()), days)).collect::<Vec<(u32, f64)>>());
+        Prior::fit(&ranked.iter().map(|one| (count(one.episodes.len()), days)).collect::<Vec<(u32, f64)>>());
     let mut units: HashMap<u32, Unit> = HashMap::new();
     let strata = strata(population);
     let mut looked: Vec<(f64, usize)> = Vec::new();
-    for (place, (_, _, own)) in ranked.iter().enumerate() {
-        let unit = most_common(own.iter().map(|episode| episode.first.unit));
+    for (place, cluster) in ranked.iter().enumerate() {
+        let unit = most_common(cluster.episodes.iter().map(|episode| episode.first.unit));
         let unit = units.entry(unit).or_insert_with(|| Unit::of(population, unit));
-        looked.push((unit.difference(population, own), place));
+        looked.push((unit.difference(population, &cluster.episodes), place));
     }
     looked.sort_by(|a, b| b.0.total_cmp(&a.0));
     let searched: HashSet<usize> = looked.into_iter().take(SEARCHED).map(|(_, place)| place).collect();
     ranked
         .into_iter()
         .enumerate()
-        .map(|(place, (hosts, signature, own))| {
+        .map(|(place, Cluster { hosts, signature, episodes: own })| {
             let unit = most_common(own.iter().map(|episode| episode.first.unit));
             let Some(ran) = units.get(&unit).map(|unit| &unit.ran) else { return Bug::default() };
             let apart = (own.len() <= SPLIT).then(|| apart(population, &own, ran, likelihood)).flatten();
@@ -110,20 +107,31 @@ fn most_common(values: impl Iterator<Item = u32>) -> u32 {
 struct Unit {
     ran: Ran,
     /// Of each attribute, hours by value.
-    hours: Vec<HashMap<u32, f64>>,
+    hours: Vec<Vec<f64>>,
     all: f64,
+}
+
+/// A place for every value of every attribute.
+fn by_value<T: Clone>(population: &Population, empty: &T) -> Vec<Vec<T>> {
+    population.attributes.iter().map(|attribute| vec![empty.clone(); attribute.values.len()]).collect()
+}
+
+fn place<'a, T>(row: &'a mut [T], value: &u32) -> Option<&'a mut T> {
+    row.get_mut(usize::try_from(*value).ok()?)
 }
 
 impl Unit {
     fn of(population: &Population, unit: u32) -> Unit {
         let ran = ran_of(population, unit);
-        let mut hours: Vec<HashMap<u32, f64>> = vec![HashMap::new(); population.attributes.len()];
+        let mut hours = by_value(population, &0.0);
         let mut all = 0.0;
         for (host, (own, _)) in &ran {
             all += own;
             let values = population.host(*host).map_or(&[][..], |host| host.values.as_slice());
-            for (by_value, value) in hours.iter_mut().zip(values) {
-                *by_value.entry(*value).or_insert(0.0) += own;
+            for (row, value) in hours.iter_mut().zip(values) {
+                if let Some(sum) = place(row, value) {
+                    *sum += own;
+                }
             }
         }
         Unit { ran, hours, all }
@@ -132,22 +140,23 @@ impl Unit {
     /// How far the hosts of these episodes are from what exposure alone would make
     /// them: the largest log likelihood ratio of a single value.
     fn difference(&self, population: &Population, own: &[&Episode]) -> f64 {
-        let hosts: HashSet<u32> = own.iter().map(|episode| episode.first.host).collect();
-        let mut cases: Vec<HashMap<u32, u32>> = vec![HashMap::new(); self.hours.len()];
+        let mut hosts: Vec<u32> = own.iter().map(|episode| episode.first.host).collect();
+        hosts.sort_unstable();
+        hosts.dedup();
+        let mut cases = by_value(population, &0u32);
         for host in &hosts {
             let values = population.host(*host).map_or(&[][..], |host| host.values.as_slice());
-            for (by_value, value) in cases.iter_mut().zip(values) {
-                let count = by_value.entry(*value).or_insert(0);
-                *count = count.saturating_add(1);
+            for (row, value) in cases.iter_mut().zip(values) {
+                if let Some(count) = place(row, value) {
+                    *count = count.saturating_add(1);
+                }
             }
         }
         let n = count(hosts.len());
         let mut most = 0.0f64;
-        for (cases, hours) in cases.iter().zip(&self.hours) {
-            for (value, c) in cases.iter().filter(|(value, _)| **value != UNKNOWN) {
-                let share = hours.get(value).copied().unwrap_or(0.0) / self.all.max(1e-9);
-                most = most.max(kulldorff(*c, n, f64::from(n) * share));
-            }
+        for (cases, hours) in cases.iter().flatten().zip(self.hours.iter().flatten()).filter(|(c, _)| **c > 0)
+        {
+            most = most.max(kulldorff(*cases, n, f64::from(n) * hours / self.all.max(1e-9)));
         }
         most
     }

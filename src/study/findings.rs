@@ -37,6 +37,10 @@ pub struct Study {
     pub errata: Vec<Erratum>,
     /// Bugs of software, the most widespread first.
     pub bugs: Vec<Bug>,
+    /// Bugs that are new in the window, or gone.
+    pub changed: Vec<Changed>,
+    /// Hosts by signatures.
+    pub map: Map,
     /// Expected share of false accusations among the accused.
     pub declared_fdr: f64,
     /// What cannot be concluded, and why.
@@ -161,6 +165,47 @@ pub struct Bug {
     pub onset: Option<Since>,
     /// A host that shows it for another reason.
     pub split: Option<Apart>,
+}
+
+/// What became of a bug within the window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Change {
+    /// No host showed it before.
+    #[default]
+    New,
+    /// No host has shown it since.
+    Gone,
+}
+
+/// A bug that is new or gone.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Changed {
+    /// Location key.
+    pub signature: String,
+    /// The unit that shows it most.
+    pub unit: String,
+    /// Which.
+    pub what: Change,
+    /// Its first or its last crash, nanoseconds since the epoch.
+    pub at: u64,
+    /// Hosts that showed it.
+    pub hosts: u32,
+}
+
+/// Restart chains of some hosts by some signatures.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Map {
+    /// Rows: suspects, then hosts that crash most.
+    pub hosts: Vec<String>,
+    /// Columns.
+    pub signatures: Vec<String>,
+    /// So many of the columns, the first ones, are bugs; the others are the suspects' own.
+    pub bugs: usize,
+    /// By row and column.
+    pub cells: Vec<Vec<u32>>,
+    /// By row: of signatures that are no column.
+    pub others: Vec<u32>,
 }
 
 /// What a bug needs.

@@ -9,6 +9,8 @@
 //! run        population → study, on one screen
 //! machines   what it says of machines
 //! bugs       what it says of software
+//! changed    which bugs are new, which are gone
+//! map        hosts by signatures, for the eye
 //! findings   the values that are printed
 //! ```
 #![cfg_attr(
@@ -25,15 +27,19 @@
 )]
 
 mod bugs;
+mod changed;
 mod findings;
 mod gather;
 mod machines;
+mod map;
 mod names;
 mod order;
 mod rulings;
 mod run;
 
-pub use findings::{Apart, Bug, Erratum, Machine, Ruling, Since, Study, Trigger, Verdict};
+pub use findings::{
+    Apart, Bug, Change, Changed, Erratum, Machine, Map, Ruling, Since, Study, Trigger, Verdict,
+};
 pub use gather::{Directory, Gather, Heard, KIND, shown};
 pub use rulings::Told;
 pub use run::{study, study_knowing, study_signature};

@@ -3,7 +3,7 @@
 use super::findings::{Bug, Study, VERSION, Verdict};
 use super::gather::{Directory, Heard};
 use super::rulings::{self, Told};
-use super::{bugs, machines};
+use super::{bugs, changed, machines, map};
 use crate::epidemiology::episode::{self, Chain};
 use crate::epidemiology::exposure::Background;
 use crate::epidemiology::fdr;
@@ -42,6 +42,8 @@ pub fn study_knowing(
         .map(|machine| machine.posterior)
         .collect();
     let limits = limits(population, &heard, &background);
+    let bugs = bugs::bugs(population, &episodes, &judged.judge.likelihood, directory, None);
+    let map = map::map(population, &episodes, directory, (&found, &bugs));
     Study {
         v: VERSION,
         since: directory.since,
@@ -53,7 +55,9 @@ pub fn study_knowing(
         machines: found,
         rulings,
         errata: machines::errata(population, &judged),
-        bugs: bugs::bugs(population, &episodes, &judged.judge.likelihood, directory, None),
+        changed: changed::changed(&bugs, until, population.hours / 24.0),
+        bugs,
+        map,
         declared_fdr: fdr::declared(&accused),
         limits,
         heard,
