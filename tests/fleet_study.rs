@@ -12,7 +12,7 @@ use std::process::Output;
 
 use collector::{Collector, Options};
 use epicore::wire::Batch;
-use epicore::wire::api::Problem;
+use epicore::wire::api::{Portion, PortionItem, Problem};
 use records::{epicore, err, out};
 use serde_json::Value;
 
@@ -140,19 +140,45 @@ fn a_verdict_of_the_wrong_host_or_role_is_refused_with_what_to_do() {
     assert_eq!(out(&empty.run("read", &["verdict"])), "No verdict was given.\n");
 }
 
+/// Answers every page with the same one.
+fn in_circles(items: Vec<PortionItem>) -> String {
+    let page =
+        Portion { items, last: 100, next: Some(5), latest: Some(collector::now()), ..Portion::default() };
+    let page = rmp_serde::to_vec_named(&page).unwrap();
+    answering(200, move |asked| if asked.contains("/v1/verdicts") { vec![0x90] } else { page.clone() })
+}
+
+#[test]
+fn pages_that_do_not_go_on_are_not_followed() {
+    let item = PortionItem { seq: 5, body: epicore::record::Id(vec![0xc1]), ..PortionItem::default() };
+    for (items, told) in [(vec![item], "the same items twice"), (Vec::new(), "do not go on")] {
+        let said = epicore(&["study", "--remote", &in_circles(items)]);
+        assert_eq!(said.status.code(), Some(1), "{}", out(&said));
+        assert!(err(&said).contains(told), "{}", err(&said));
+    }
+}
+
 /// Answers every request as a collector does that knows none of the routes.
 fn of_yesterday() -> String {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
     let problem =
         Problem { error: "there is nothing here".into(), next: Some("see /v1/openapi.json".into()) };
     let body = rmp_serde::to_vec_named(&problem).unwrap();
+    answering(404, move |_| body.clone())
+}
+
+/// A server of few words; its address.
+fn answering(status: u16, body: impl Fn(&str) -> Vec<u8> + Send + 'static) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let Ok(mut stream) = stream else { continue };
-            let _ = stream.read(&mut [0; 8192]);
-            let head = "HTTP/1.1 404 Not Found\r\nContent-Type: application/msgpack\r\nConnection: close\r\n";
-            let _ = stream.write_all(format!("{head}Content-Length: {}\r\n\r\n", body.len()).as_bytes());
+            let mut asked = [0; 8192];
+            let length = stream.read(&mut asked).unwrap_or(0);
+            let body = body(&String::from_utf8_lossy(&asked[..length]));
+            let kind = "Content-Type: application/msgpack\r\nConnection: close";
+            let head = format!("HTTP/1.1 {status} X\r\n{kind}\r\nContent-Length: {}\r\n\r\n", body.len());
+            let _ = stream.write_all(head.as_bytes());
             let _ = stream.write_all(&body);
         }
     });

@@ -118,14 +118,17 @@ fn rulings(out: &mut String, study: &Study, paint: Paint, day: &dyn Fn(u64) -> S
 
 /// Who found out what, and what it decides.
 fn said(ruling: &Ruling, day: &dyn Fn(u64) -> String) -> String {
-    let (verdict, whose) =
-        if ruling.confirmed { ("confirmed", "the machine's") } else { ("refuted", "software's") };
+    let whose = if ruling.confirmed { "the machine's" } else { "software's" };
     let of = ruling.signature.as_ref().map_or(String::new(), |key| format!(" of signature {}", clean(key)));
     let how = ruling.note.as_ref().map_or(String::new(), |note| format!(" ({})", clean(note)));
     let decided = crashes(u64::from(ruling.crashes));
     let verb = if ruling.crashes == 1 { "is" } else { "are" };
     let who = clean(&ruling.who);
-    format!("{verdict} on {} by {who}{how}: {decided}{of} {verb} {whose}", day(ruling.at))
+    format!("{} on {} by {who}{how}: {decided}{of} {verb} {whose}", verdict(ruling), day(ruling.at))
+}
+
+fn verdict(ruling: &Ruling) -> &'static str {
+    if ruling.confirmed { "confirmed" } else { "refuted" }
 }
 
 /// Probabilities near 1 in a form that tells them apart.
@@ -273,12 +276,17 @@ fn bugs(out: &mut String, study: &Study, full: bool, paint: Paint, day: &dyn Fn(
         );
         if let Some(apart) = &bug.split {
             let place = apart.core.map_or(String::new(), |place| format!(", {}", core(place)));
+            let p = match &apart.ruling {
+                Some(ruling) if ruling.at >= bug.last => {
+                    format!("{} on {}", verdict(ruling), day(ruling.at))
+                }
+                _ => probability("P(machine)", apart.machine),
+            };
             let _ = writeln!(
                 out,
-                "      {} of its crashes are another story: those of {}{place} ({}); the rest below",
+                "      {} of its crashes are another story: those of {}{place} ({p}); the rest below",
                 apart.cases,
                 paint.red(&clean(&apart.host)),
-                probability("P(machine)", apart.machine)
             );
         }
         if let Some(since) = &bug.onset {

@@ -382,6 +382,7 @@ fn apart(
             threshold: found.threshold,
             core: core.map(|(core, _)| (core & 0xffff, core >> 16)),
             parts: (found.parts.count, found.parts.symptom, found.parts.evidence, found.parts.core),
+            ruling: None,
         },
     ))
 }

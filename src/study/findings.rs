@@ -263,4 +263,6 @@ pub struct Apart {
     pub core: Option<(u32, u32)>,
     /// What carried it: count, symptom, evidence, core (ln).
     pub parts: (f64, f64, f64, f64),
+    /// What people found out about this signature there.
+    pub ruling: Option<Ruling>,
 }

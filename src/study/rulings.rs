@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::findings::Ruling;
+use super::findings::{Bug, Ruling};
 use super::gather::Directory;
 use crate::epidemiology::exposure::Background;
 use crate::epidemiology::population::Population;
@@ -88,9 +88,48 @@ pub(super) fn rulings(
     rulings
 }
 
+/// A signature of two stories, one of which people know.
+pub(super) fn settle(bugs: &mut [Bug], rulings: &[Ruling]) {
+    for bug in bugs {
+        let Some(apart) = &mut bug.split else { continue };
+        let is_meant =
+            |ruling: &&Ruling| ruling.host == apart.host && ruling.signature.as_ref() == Some(&bug.signature);
+        let Some(ruling) = rulings.iter().find(is_meant) else { continue };
+        // Crashes that came later are not known.
+        if ruling.at >= bug.last {
+            apart.machine = if ruling.confirmed { 1.0 } else { 0.0 };
+        }
+        apart.ruling = Some(ruling.clone());
+    }
+}
+
 /// Rare signatures that the host has shown after the verdict.
 fn since(verdict: &Verdict, background: &Background) -> u32 {
     let own = background.rare.get(&verdict.host).into_iter().flatten();
     let later = own.filter(|episode| episode.last > verdict.at).map(|episode| episode.first.signature);
     u32::try_from(later.collect::<HashSet<u32>>().len()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::study::Apart;
+
+    #[test]
+    fn a_second_story_that_people_know_is_what_they_say_until_it_goes_on() {
+        let split = Apart { host: "web-1".into(), machine: 0.99, ..Apart::default() };
+        let bug = Bug { signature: "ab".into(), last: 50, split: Some(split), ..Bug::default() };
+        let ruling =
+            Ruling { host: "web-1".into(), signature: Some("ab".into()), at: 60, ..Ruling::default() };
+        let machine = |ruling: Ruling| {
+            let mut bugs = [bug.clone()];
+            settle(&mut bugs, &[ruling]);
+            bugs[0].split.clone().map(|apart| (apart.machine, apart.ruling.is_some()))
+        };
+        assert_eq!(machine(ruling.clone()), Some((0.0, true)));
+        assert_eq!(machine(Ruling { confirmed: true, ..ruling.clone() }), Some((1.0, true)));
+        assert_eq!(machine(Ruling { at: 40, ..ruling.clone() }), Some((0.99, true)));
+        assert_eq!(machine(Ruling { signature: None, ..ruling.clone() }), Some((0.99, false)));
+        assert_eq!(machine(Ruling { host: "web-2".into(), ..ruling }), Some((0.99, false)));
+    }
 }

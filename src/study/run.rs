@@ -42,7 +42,8 @@ pub fn study_knowing(
         .map(|machine| machine.posterior)
         .collect();
     let limits = limits(population, &heard, &background);
-    let bugs = bugs::bugs(population, &episodes, &judged.judge.likelihood, directory, None);
+    let mut bugs = bugs::bugs(population, &episodes, &judged.judge.likelihood, directory, None);
+    rulings::settle(&mut bugs, &rulings);
     let map = map::map(population, &episodes, directory, (&found, &bugs));
     Study {
         v: VERSION,
