@@ -100,6 +100,9 @@ stage() {
     for file in docs/*.md docs/openapi.json SECURITY.md LICENSE; do
         put 0644 "$file" "$root/usr/share/doc/epicore/$(basename "$file")"
     done
+    for file in docs/scenarios/*.toml; do
+        put 0644 "$file" "$root/usr/share/doc/epicore/scenarios/$(basename "$file")"
+    done
     for file in systemd/system-preset/*.preset; do
         put 0644 "$file" "$root/usr/lib/systemd/system-preset/$(basename "$file")"
     done

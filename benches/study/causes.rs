@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use epicore::epidemiology::population::Population;
+use epicore::epidemiology::rate::{Stratum, stratified};
 use epicore::simulate::{Bug, Level, Plant, Scenario, Simulation};
 use epicore::study::{self, Directory, Heard};
 
@@ -53,15 +55,16 @@ pub(crate) fn split(seeds: u64, table: &mut Table) {
                         ..Scenario::default()
                     };
                     let (simulation, bug) = studied(&scenario, 110_000 + seed);
-                    let host = simulation
-                        .planted()
-                        .into_iter()
-                        .find(|p| p.kind.is_defect())
-                        .map(|p| Simulation::host_name(p.host));
+                    let planted = simulation.planted().into_iter().find(|p| p.kind.is_defect());
+                    let host = planted.as_ref().map(|p| Simulation::host_name(p.host));
+                    let ours = planted.map_or(ours, |p| chains(&simulation, p.host));
                     let Some(bug) = bug else { continue };
                     let apart = bug.split.as_ref().filter(|apart| Some(&apart.host) == host.as_ref());
                     named += u64::from(apart.is_some());
                     perfect += u64::from(apart.is_some_and(|apart| apart.cases == ours));
+                    if std::env::var_os("STUDY_MISSES").is_some() && !apart.is_some_and(|a| a.cases == ours) {
+                        eprintln!("{race}+{ours} {same_symptom} {name} {seed}: {:?}", bug.split);
+                    }
                     triggered += u64::from(bug.triggers.first().is_some_and(|t| is_pair(&t.what)));
                 }
                 table.line(&format!(
@@ -81,6 +84,14 @@ pub(crate) fn split(seeds: u64, table: &mut Table) {
             }
         }
     }
+}
+
+/// Restart chains of a planted host's own crashes: two within an hour are one case.
+fn chains(simulation: &Simulation, host: u32) -> u32 {
+    let own = simulation.events.iter().filter(|event| event.host == host && event.cause.is_some());
+    let mut times: Vec<f64> = own.map(|event| event.at).collect();
+    times.sort_by(f64::total_cmp);
+    1 + times.windows(2).filter(|pair| pair[1] - pair[0] > 1.0).count() as u32
 }
 
 fn is_pair(what: &str) -> bool {
@@ -149,6 +160,7 @@ impl Simple {
 pub(crate) fn triggers(seeds: u64, table: &mut Table) {
     table.line("| planted, 20 hosts | top-1 | declared | others declared | Socorro-style | lift |");
     table.line("|---|---|---|---:|---|---|");
+    let (mut tops, mut told) = (Vec::new(), Vec::new());
     for (name, trigger, ratio, pairs) in [
         ("one kernel, rate ratio 20", vec![KERNEL.to_owned()], 20.0, false),
         ("kernel & CPU model, rate ratio 100", vec![KERNEL.to_owned(), MODEL.to_owned()], 100.0, true),
@@ -195,11 +207,17 @@ pub(crate) fn triggers(seeds: u64, table: &mut Table) {
             share(socorro, seeds),
             share(lift, seeds)
         ));
-        table.promise(&format!("{name}: top-1 at least 0.95"), &share(top, seeds), top * 100 >= seeds * 95);
-        let (low, high) = wilson(covered, intervals);
-        let seen = format!("{} of {intervals} intervals", share(covered, intervals));
-        table.promise("95 % intervals cover the true ratio: 95 ± 2 %", &seen, low <= 0.97 && high >= 0.93);
+        tops.push((name, top));
+        told.push(format!("{} ({name})", share(covered, intervals)));
     }
+    table.line(&format!(
+        "\nWhere the planted one was told, its interval covers the ratio in {}.\n",
+        told.join(", ")
+    ));
+    for (name, top) in tops {
+        table.promise(&format!("{name}: top-1 at least 0.95"), &share(top, seeds), top * 100 >= seeds * 95);
+    }
+    coverage(seeds, table);
     let (mut bugs, mut winners) = (0u64, 0u64);
     for seed in 0..seeds.div_ceil(4) {
         let simulation = Simulation::new(&Scenario::default(), HOSTS, 150_000 + seed);
@@ -216,6 +234,76 @@ pub(crate) fn triggers(seeds: u64, table: &mut Table) {
     }
     let seen = format!("{winners} of {bugs} signatures that were mined");
     table.promise("nothing wrong: no trigger is declared", &seen, winners == 0);
+}
+
+/// Of every planted kernel, found or not: does the interval within strata cover?
+/// With 20 cases and a ratio of 20 nearly all cases have it, and an interval that
+/// never fails is no surprise; so smaller ratios, too.
+fn coverage(seeds: u64, table: &mut Table) {
+    const CASES: u32 = 60;
+    let (mut covered, mut all) = (0u64, 0u64);
+    let mut each = Vec::new();
+    for ratio in [2.0, 4.0, 8.0, 20.0] {
+        let mut own = 0u64;
+        for seed in 0..seeds {
+            let scenario = Scenario {
+                bug: vec![Bug {
+                    unit: 1,
+                    crashes: CASES,
+                    trigger: vec![KERNEL.into()],
+                    ratio,
+                    ..Bug::default()
+                }],
+                lost: 0.0,
+                ..Scenario::default()
+            };
+            let simulation = Simulation::new(&scenario, HOSTS, 140_000 + seed);
+            let (population, signatures) = simulation.population(scenario.days);
+            own +=
+                u64::from(interval(&population, &signatures).is_some_and(|i| i.0 <= ratio && ratio <= i.1));
+        }
+        each.push(format!("{ratio:.0}: {}", share(own, seeds)));
+        covered += own;
+        all += seeds;
+    }
+    let (low, high) = wilson(covered, all);
+    let seen = format!("{} ({})", share(covered, all), each.join("; "));
+    table.promise(
+        "95 % intervals of rate ratios 2 to 20 cover in 95 ± 2 %",
+        &seen,
+        low <= 0.97 && high >= 0.93,
+    );
+}
+
+/// The interval that a study gives the planted kernel's ratio: cases are hosts, strata
+/// region and role.
+fn interval(population: &Population, signatures: &[String]) -> Option<(f64, f64)> {
+    let place = |name: &str| population.attributes.iter().position(|a| a.name == name);
+    let (kernel, region, role) = (place("kernel")?, place("region")?, place("role")?);
+    let value = KERNEL.split_once('=')?.1;
+    let newer = population.attributes[kernel].values.iter().position(|v| v == value)? as u32;
+    let name = format!("{:016x}", Simulation::bug_signature(1));
+    let signature = signatures.iter().position(|own| *own == name)? as u32;
+    let cases: HashSet<u32> =
+        population.crashes.iter().filter(|c| c.signature == signature).map(|c| c.host).collect();
+    let unit = population.crashes.iter().find(|c| c.signature == signature)?.unit;
+    let mut strata: std::collections::BTreeMap<(u32, u32), (u32, u32, f64, f64)> = Default::default();
+    for (index, host) in (0u32..).zip(&population.hosts) {
+        let hours: f64 = host.runs.iter().filter(|run| run.unit == unit).map(|run| run.hours).sum();
+        if hours <= 0.0 || host.values[kernel] == u32::MAX {
+            continue;
+        }
+        let own = strata.entry((host.values[region], host.values[role])).or_default();
+        let (case, has) = (u32::from(cases.contains(&index)), host.values[kernel] == newer);
+        own.0 += case * u32::from(has);
+        own.1 += case;
+        own.2 += if has { hours } else { 0.0 };
+        own.3 += hours;
+    }
+    let strata: Vec<Stratum> =
+        strata.values().map(|s| Stratum { exposed: s.0, cases: s.1, share: s.2 / s.3 }).collect();
+    let ratio = stratified(&strata);
+    Some((ratio.low, ratio.high))
 }
 
 pub(crate) fn onset(seeds: u64, table: &mut Table) {

@@ -1,7 +1,11 @@
 //! How long a study takes, and how that grows.
 
-use epicore::simulate::{Scenario, Simulation};
-use epicore::study::{Directory, Heard, study};
+use std::collections::BTreeMap;
+
+use epicore::record;
+use epicore::simulate::{Event, Scenario, Simulation};
+use epicore::study::{Directory, Gather, Heard, study};
+use epicore::wire::ItemKind;
 
 use super::table::Table;
 
@@ -32,6 +36,40 @@ pub(crate) fn pace(_: u64, table: &mut Table) {
     }
     table.line("");
     table.promise("1,000,000 episodes of 10,000 hosts: at most 5 s on one core, 1 GB", "table above", holds);
+    one_more(table);
+}
+
+/// What one more record costs: decoding it, and adding it to what is known.
+fn one_more(table: &mut Table) {
+    const HOSTS: u32 = 2_000;
+    let until = 1_800_000_000_000_000_000;
+    let scenario = Scenario { rate: 1.0, ..Scenario::default() };
+    let simulation = Simulation::new(&scenario, HOSTS, 2);
+    let mut by_host: BTreeMap<u32, Vec<Event>> = BTreeMap::new();
+    for event in &simulation.events {
+        by_host.entry(event.host).or_default().push(*event);
+    }
+    let mut gather = Gather::new(0, u64::MAX);
+    let (mut records, mut decoding, mut adding) = (0u32, 0.0, 0.0);
+    for host in 0..HOSTS {
+        let batch = simulation.batch(host, by_host.get(&host).map_or(&[][..], Vec::as_slice), until);
+        let bodies: Vec<_> = batch.items.iter().filter(|item| item.kind == ItemKind::Crash).collect();
+        let began = processor();
+        let decoded: Vec<_> = bodies.iter().filter_map(|item| record::decode(&item.body).ok()).collect();
+        let between = processor();
+        decoded.iter().for_each(|record| gather.crash(record));
+        adding += processor() - between;
+        decoding += between - began;
+        records += decoded.len() as u32;
+    }
+    let each = |seconds: f64| 1e6 * seconds / f64::from(records);
+    let seen = format!(
+        "{:.1} µs to decode, {:.1} µs to add, {records} records of {HOSTS} hosts",
+        each(decoding),
+        each(adding)
+    );
+    let holds = records >= 30_000 && each(decoding + adding) <= 20.0;
+    table.promise("one more record: at most 20 µs of processor time", &seen, holds);
 }
 
 /// Seconds that this thread had of a processor: another program beside it would make

@@ -34,12 +34,6 @@ const MIN_SHUFFLES: usize = 19;
 /// evidence is "not worth more than a bare mention" (Kass and Raftery 1995).
 const PAIR_GAIN: f64 = 1.098_612_288_668_109_8; // ln 3
 
-/// What it costs to name one of the items.
-pub(super) fn penalty(fleet: &Fleet, pair: bool) -> f64 {
-    let one = (fleet.singles() as f64).ln();
-    if pair { 2.0 * one } else { one }
-}
-
 /// An item on its way to a finding.
 struct Candidate {
     item: Item,
@@ -90,9 +84,7 @@ pub(super) fn look(fleet: &Fleet, question: &Question<'_>, round: u32) -> (Vec<F
 /// The items with the best scores, with p and q. A pair that does not beat its better
 /// value is none.
 fn shortlist(fleet: &Fleet, items: impl Iterator<Item = (Item, Cell, Cell)>, tests: usize) -> Vec<Candidate> {
-    let score = |item: Item, cell: &Cell, known: &Cell| {
-        llr(cell, known) - penalty(fleet, matches!(item, Item::Pair(..)))
-    };
+    let score = |item: Item, cell: &Cell, known: &Cell| llr(cell, known) - fleet.cost(item);
     let better = |item: Item| {
         let one = |value: Value| {
             let single = Item::One(value);
@@ -123,7 +115,11 @@ fn shortlist(fleet: &Fleet, items: impl Iterator<Item = (Item, Cell, Cell)>, tes
             strata,
         })
         .collect();
-    let p: Vec<f64> = candidates.iter().map(|candidate| candidate.p).collect();
+    // Weighted by what naming costs (Genovese, Roeder and Wasserman, Biometrika 2006):
+    // the weights' mean is 1.
+    let weight = |item: Item| tests.max(1) as f64 * (-fleet.cost(item)).exp();
+    let p: Vec<f64> =
+        candidates.iter().map(|candidate| candidate.p / weight(candidate.item).max(1e-300)).collect();
     for (candidate, q) in candidates.iter_mut().zip(benjamini_yekutieli(&p, tests)) {
         candidate.q = q;
     }
@@ -132,7 +128,6 @@ fn shortlist(fleet: &Fleet, items: impl Iterator<Item = (Item, Cell, Cell)>, tes
 
 /// The more general item that is preferred to this one, and its score.
 fn ancestor(fleet: &Fleet, attributes: &[Attribute], candidate: &Candidate) -> Option<(Item, f64)> {
-    let mine = llr(&candidate.cell, &candidate.known);
     let mut best: Option<(Item, f64)> = None;
     for value in candidate.item.values() {
         let parent = |attribute: &usize| attributes.get(*attribute).and_then(|one| one.parent);
@@ -143,9 +138,9 @@ fn ancestor(fleet: &Fleet, attributes: &[Attribute], candidate: &Candidate) -> O
             let Some(item) = candidate.item.with(value, general) else { continue };
             let Some((cell, known)) = fleet.cell(item) else { continue };
             let theirs = llr(&cell, &known);
-            let score = theirs - penalty(fleet, matches!(item, Item::Pair(..)));
+            let score = theirs - fleet.cost(item);
             if theirs > 0.0
-                && mine - theirs <= siblings.ln() + DESCENT
+                && gain(fleet, candidate.item, item) <= siblings.ln() + DESCENT
                 && best.is_none_or(|(_, most)| score > most)
             {
                 best = Some((item, score));
@@ -153,6 +148,26 @@ fn ancestor(fleet: &Fleet, attributes: &[Attribute], candidate: &Candidate) -> O
         }
     }
     best
+}
+
+/// How much more of the cases of a general item a special one has than its share of
+/// each stratum: log likelihood ratio. Not by shares of the fleet: where a region has
+/// the new kernel it has the new microcode, too.
+fn gain(fleet: &Fleet, special: Item, general: Item) -> f64 {
+    let (special, general) = (fleet.finder(special), fleet.finder(general));
+    let mut strata = vec![(0.0, 0.0, 0.0); fleet.strata];
+    let (mut cases, mut of) = (0u32, 0u32);
+    for host in fleet.hosts.iter().filter(|host| general.has(host) == Some(true)) {
+        let Some(has) = special.has(host) else { continue };
+        let Some((own, weight, all)) = strata.get_mut(host.stratum) else { continue };
+        *all += host.weight;
+        *weight += if has { host.weight } else { 0.0 };
+        *own += f64::from(u8::from(host.case));
+        of = of.saturating_add(u32::from(host.case));
+        cases = cases.saturating_add(u32::from(host.case && has));
+    }
+    let expected = strata.iter().filter(|(.., all)| *all > 0.0).map(|(own, weight, all)| own * weight / all);
+    kulldorff(cases, of, expected.sum())
 }
 
 /// The ancestor's value that most case hosts of a value have, and how many values of
@@ -174,7 +189,7 @@ fn lift(fleet: &Fleet, value: Value, above: usize) -> Option<(Value, f64)> {
 
 fn finding(fleet: &Fleet, candidate: &Candidate, chance: &[f64], shrinkage: &Shrinkage) -> Finding {
     let Candidate { item, cell, known, score, .. } = candidate;
-    let penalty = penalty(fleet, matches!(item, Item::Pair(..)));
+    let penalty = fleet.cost(*item);
     // What the strata let expect, as the shuffles are scored.
     let by_strata =
         if known.within > 0.0 { f64::from(known.cases) * cell.within / known.within } else { 0.0 };

@@ -7,7 +7,6 @@
 //! each other (Westfall and Young 1993).
 
 use super::localise::kulldorff;
-use super::mining::penalty;
 use super::tally::{Cell, Fleet, Host};
 
 /// Steps over all shuffles, about 0.15 s: with thousands of cases fewer are made.
@@ -51,8 +50,7 @@ pub(super) fn best_of_chance(fleet: &Fleet, wanted: u32, seed: u64) -> Vec<f64> 
     let most = MAX_WORK.checked_div(work).unwrap_or(0);
     let count = usize::try_from(wanted).unwrap_or(usize::MAX).min(most);
     let mut tally = Tally {
-        singles: fleet.singles(),
-        penalties: (penalty(fleet, false), penalty(fleet, true)),
+        costs: fleet.costs(),
         counts: vec![0; cells.len()],
         of: vec![0; known.len()],
         touched: Vec::new(),
@@ -112,19 +110,18 @@ fn draw<'a>(urn: &Urn<'a>, taken: &mut [usize], shuffle: usize, random: &mut Spl
     None
 }
 
-struct Tally {
-    /// Places below are singles, the others pairs.
-    singles: usize,
+struct Tally<'a> {
+    /// By place of what is known.
+    costs: &'a [f64],
     cells: Vec<Cell>,
     known: Vec<Cell>,
     counts: Vec<u32>,
     of: Vec<u32>,
     /// Cells with a case, and the place of what is known of them.
     touched: Vec<(usize, usize)>,
-    penalties: (f64, f64),
 }
 
-impl Tally {
+impl Tally<'_> {
     fn add(&mut self, known: usize, cell: Option<usize>) {
         if let Some(of) = self.of.get_mut(known) {
             *of = of.saturating_add(1);
@@ -153,8 +150,8 @@ impl Tally {
                 continue;
             }
             let expected = f64::from(*of) * cell.within / all.within;
-            let penalty = if place < self.singles { self.penalties.0 } else { self.penalties.1 };
-            best = best.max(kulldorff(c, *of, expected) - penalty);
+            let cost = self.costs.get(known).copied().unwrap_or(f64::INFINITY);
+            best = best.max(kulldorff(c, *of, expected) - cost);
         }
         self.of.fill(0);
         best

@@ -101,6 +101,7 @@ pub(super) struct Fleet {
     blocks: Vec<Block>,
     pairs: Vec<Cell>,
     known_pairs: Vec<Cell>,
+    costs: Vec<f64>,
 }
 
 impl Fleet {
@@ -157,6 +158,7 @@ impl Fleet {
             known: vec![Cell::default(); look.len()],
             pairs: Vec::new(),
             known_pairs: vec![Cell::default(); blocks.len()],
+            costs: costs(&items, look.len(), &blocks),
             items,
             blocks,
         };
@@ -176,6 +178,26 @@ impl Fleet {
     /// How many singles there are, at least one.
     pub(super) fn singles(&self) -> usize {
         self.items.len().max(1)
+    }
+
+    /// What it costs to name an item, ln: which attribute (or two) among those that
+    /// tell hosts apart, and which of its values. Σ exp(−cost) is 1 for the singles and 1
+    /// for the pairs, so that an attribute of a thousand values (racks) does not make
+    /// one of two values expensive.
+    pub(super) fn cost(&self, item: Item) -> f64 {
+        let place = match item {
+            Item::One(value) => Some(value.attribute),
+            Item::Pair(one, two) => {
+                let of = |block: &Block| block.one == one.attribute && block.two == two.attribute;
+                self.blocks.iter().position(of).map(|at| self.known.len().saturating_add(at))
+            }
+        };
+        place.and_then(|place| self.costs.get(place)).copied().unwrap_or(f64::INFINITY)
+    }
+
+    /// The cost of the items of each attribute, then of each two.
+    pub(super) fn costs(&self) -> &[f64] {
+        &self.costs
     }
 
     /// How many pairs of two attributes' values there are, at least one.
@@ -440,6 +462,20 @@ fn items(attributes: &[Attribute], rows: &[&Row]) -> Vec<Value> {
         items.extend(seen.into_iter().map(|(_, value)| Value { attribute, value }));
     }
     items
+}
+
+fn costs(items: &[Value], attributes: usize, blocks: &[Block]) -> Vec<f64> {
+    let values: Vec<usize> =
+        (0..attributes).map(|at| items.iter().filter(|item| item.attribute == at).count()).collect();
+    let of = |attribute: usize| values.get(attribute).copied().unwrap_or(0);
+    let tell = values.iter().filter(|count| **count > 1).count().max(1);
+    let both = blocks.iter().filter(|block| of(block.one) > 1 && of(block.two) > 1).count().max(1);
+    let singles = values.iter().map(|count| (tell as f64).ln() + (*count as f64).max(1.0).ln());
+    let pairs = blocks.iter().map(|block| {
+        let cells = of(block.one).saturating_mul(of(block.two));
+        (both as f64).ln() + (cells as f64).max(1.0).ln()
+    });
+    singles.chain(pairs).collect()
 }
 
 /// The tables of pairs that fit, and how many pairs of attributes do not.
