@@ -26,7 +26,8 @@ pub(super) fn judge(connection: &Connection, verdict: &Verdict) -> rusqlite::Res
             .prepare_cached("SELECT count(*) FROM crash WHERE name = ?1")?
             .query_row([host], |row| row.get(0))?,
         Some(signature) => connection
-            .prepare_cached("SELECT count(*) FROM crash WHERE name = ?1 AND signature = ?2")?
+            // A bug's signature has more crashes than any host: its index is kept out.
+            .prepare_cached("SELECT count(*) FROM crash WHERE name = ?1 AND +signature = ?2")?
             .query_row([host, signature], |row| row.get(0))?,
     };
     if signature.is_some() && crashes == 0 {
