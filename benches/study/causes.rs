@@ -62,7 +62,7 @@ pub(crate) fn split(seeds: u64, table: &mut Table) {
                     let apart = bug.split.as_ref().filter(|apart| Some(&apart.host) == host.as_ref());
                     named += u64::from(apart.is_some());
                     perfect += u64::from(apart.is_some_and(|apart| apart.cases == ours));
-                    if std::env::var_os("STUDY_MISSES").is_some() && !apart.is_some_and(|a| a.cases == ours) {
+                    if std::env::var_os("STUDY_MISSES").is_some() && apart.is_none_or(|a| a.cases != ours) {
                         eprintln!("{race}+{ours} {same_symptom} {name} {seed}: {:?}", bug.split);
                     }
                     triggered += u64::from(bug.triggers.first().is_some_and(|t| is_pair(&t.what)));
