@@ -23,7 +23,7 @@ use crate::record::{self, Exposure, Record};
 use crate::report;
 use crate::simulate::Simulation;
 use crate::spool::{RecordStatus, read_file};
-use crate::study::{Directory, Gather, Heard, Study, study};
+use crate::study::{Directory, Gather, Heard, Slim, Study, study};
 use crate::wire::{Batch, ItemKind};
 
 const DAY_NS: u64 = 86_400_000_000_000;
@@ -93,6 +93,7 @@ fn hours_ns(hours: f64) -> u64 {
 struct Pile {
     records: Vec<Record>,
     exposures: Vec<Exposure>,
+    slim: Slim,
     damaged: u64,
     first_damage: Option<String>,
 }
@@ -109,7 +110,7 @@ impl Pile {
         let error = match kind {
             ItemKind::Crash => match record::decode(body) {
                 Ok(record) => {
-                    self.records.push(slim(record));
+                    self.records.push(self.slim.of(record));
                     return;
                 }
                 Err(error) => error.to_string(),
@@ -169,16 +170,6 @@ fn kind_of(name: &str) -> Option<ItemKind> {
         "exp" => Some(ItemKind::Exposure),
         _ => None,
     }
-}
-
-/// A study needs no stacks.
-fn slim(mut record: Record) -> Record {
-    record.stacks = Vec::new();
-    record.modules = Vec::new();
-    record.registers = Vec::new();
-    record.threads = record::Threads::default();
-    record.fault.window = record::Window::default();
-    record
 }
 
 fn recorded(path: &Path, days: f64) -> Result<Study, Failure> {

@@ -3,6 +3,9 @@
 //! ```text
 //! population   hosts, what ran on them, what crashed: where all of it begins
 //! episode      a crash loop is one misfortune
+//! signature    one bug's location keys, joined
+//! candidates   which pairs of stacks to compare
+//! alignment    how alike two stacks are
 //!
 //! evidence     how much a crash's codes say, by counts that were measured
 //! likelihood   the same in this fleet, whose software has its own habits
@@ -10,6 +13,7 @@
 //! suspicion    is it the machine? host by host, core by core
 //! localise     or all machines of a kind?
 //!
+//! contrast     what its hosts are compared with: hours, controls, other crashes
 //! trigger      what a bug needs: one attribute, or two together
 //! mining       items, their scores, the best of them
 //! tally        counting cases and exposure by item
@@ -34,6 +38,9 @@
     )
 )]
 
+mod alignment;
+mod candidates;
+pub mod contrast;
 mod deconfound;
 pub mod episode;
 pub mod evidence;
@@ -51,6 +58,7 @@ pub mod power;
 pub mod rate;
 pub mod rollout;
 mod shuffle;
+pub mod signature;
 pub mod split;
 pub mod suspicion;
 mod tally;

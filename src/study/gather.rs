@@ -6,9 +6,10 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::frames::Frames;
 use super::names::Names;
 use crate::epidemiology::evidence::{Group, Shown};
-use crate::epidemiology::population::{Crash, Host, Population, Run, UNKNOWN};
+use crate::epidemiology::population::{Control, Crash, Host, Population, Run, UNKNOWN};
 use crate::epidemiology::trigger::Attribute;
 use crate::record::{Exposure, Hardware, Id, Kind, Record, coverage, workload};
 
@@ -23,6 +24,8 @@ pub const KIND: [usize; 2] = [1, 2];
 const LABELS: usize = 24;
 /// Hosts of a study, at most.
 const HOSTS: usize = 1 << 20;
+/// Controls that are kept, at most (12 bytes each); more tell no more of a fleet.
+const CONTROLS: usize = 1 << 18;
 
 /// What was there, and what was not.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -66,6 +69,9 @@ pub struct Gather {
     images: HashMap<(u32, String), String>,
     waiting: Vec<(Crash, Option<String>)>,
     spans: HashMap<(u32, u32), Vec<Report>>,
+    frames: Frames,
+    controls: Vec<Control>,
+    drawn: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -123,6 +129,9 @@ impl Gather {
             images: HashMap::new(),
             waiting: Vec::new(),
             spans: HashMap::new(),
+            frames: Frames::default(),
+            controls: Vec::new(),
+            drawn: 0,
         }
     }
 
@@ -208,12 +217,14 @@ impl Gather {
         }
         let boot = record.host.boot.as_ref().map_or(String::new(), Id::hex);
         let symptom = record.fault.symptom.map_or(0, |symptom| symptom.0);
+        let signature = self.signatures.number(&format!("{:016x}", key.0));
+        self.frames.learn(signature, record);
         self.heard.crashes = self.heard.crashes.saturating_add(1);
         let crash = Crash {
             host,
             unit,
             build,
-            signature: self.signatures.number(&format!("{:016x}", key.0)),
+            signature,
             symptom: self.symptoms.number(&format!("{symptom:016x}")),
             at: (at.saturating_sub(self.since)) as f64 / HOUR_NS,
             boot: self.boots.number(&boot),
@@ -261,6 +272,7 @@ impl Gather {
         for (container, image) in &exposure.images {
             self.images.insert((host, container.clone()), image.clone());
         }
+        self.control(host, exposure);
         let (Some(since), Some(end)) = (exposure.since_ns, exposure.boottime_ns) else { return };
         let ms = |ns: u64| i64::try_from(ns / 1_000_000).unwrap_or(i64::MAX);
         let running = exposure
@@ -277,6 +289,31 @@ impl Gather {
         let boot = self.boots.number(&exposure.host.boot.as_ref().map_or(String::new(), Id::hex));
         let reports = self.spans.entry((host, boot)).or_default();
         reports.push(Report { span: coverage::claim((ms(since), ms(end))), running });
+    }
+
+    /// The living process that a census drew.
+    fn control(&mut self, host: u32, exposure: &Exposure) {
+        let Some(process) = exposure.control.as_ref().map(|control| &control.process) else { return };
+        let image = process.container.as_ref().and_then(|own| {
+            exposure.images.iter().find(|(container, _)| container == own).map(|(_, image)| image.as_str())
+        });
+        let Some(named) = workload::of(image, process.unit.as_deref(), process.exe.as_deref()) else {
+            return;
+        };
+        let build = process.build_id.as_ref().map_or(UNKNOWN, |build| self.builds.number(&build.hex()));
+        let control = Control { host, unit: self.units.number(&named), build };
+        self.drawn = self.drawn.saturating_add(1);
+        if self.controls.len() < CONTROLS {
+            self.controls.push(control);
+            return;
+        }
+        // A reservoir (Vitter 1985, algorithm R): every one stays with the same chance,
+        // and the census's own id, which is random, says which gives way.
+        let low = exposure.id.0.iter().rev().take(8).fold(0u64, |low, byte| low << 8 | u64::from(*byte));
+        let place = low.checked_rem(self.drawn).and_then(|place| usize::try_from(place).ok());
+        if let Some(kept) = place.and_then(|place| self.controls.get_mut(place)) {
+            *kept = control;
+        }
     }
 
     /// The population, its signatures' names, and what was not there.
@@ -320,12 +357,17 @@ impl Gather {
             .zip(&self.values)
             .map(|((name, parent), values)| Attribute { name, parent, values: values.list().to_vec() })
             .collect();
+        let (stacks, frames, files) = self.frames.done(self.signatures.list().len());
         let population = Population {
             hours: self.until.saturating_sub(self.since) as f64 / HOUR_NS,
             hosts,
             units: self.units.list().to_vec(),
             attributes,
             crashes: self.crashes,
+            stacks,
+            frames,
+            files,
+            controls: self.controls,
         };
         let directory = Directory {
             since: self.since,

@@ -7,6 +7,7 @@ use crate::epidemiology::episode::{self, Chain};
 use crate::epidemiology::exposure::Background;
 use crate::epidemiology::fdr;
 use crate::epidemiology::population::Population;
+use crate::epidemiology::signature::Merged;
 use crate::epidemiology::suspicion;
 
 /// Below so many hosts no host can stand out from the others.
@@ -14,7 +15,8 @@ const FEW_HOSTS: usize = 20;
 
 /// Everything that can be said of this population.
 pub fn study(population: &Population, directory: &Directory, heard: Heard, until: u64) -> Study {
-    let episodes = episode::episodes(population, Chain::default());
+    let merged = Merged::of(population);
+    let episodes = merged.rename(episode::episodes(population, Chain::default()));
     let mut background = Background::of(population, &episodes);
     let kind = machines::kind(population);
     let judged = suspicion::suspects(population, &mut background, &kind);
@@ -33,9 +35,10 @@ pub fn study(population: &Population, directory: &Directory, heard: Heard, until
         crashes: heard.crashes,
         episodes: episodes.len() as u64,
         signatures: directory.signatures.len() as u64,
+        merged: merged.merges.len() as u64,
         machines: found,
         errata: machines::errata(population, &judged),
-        bugs: bugs::bugs(population, &episodes, &judged.judge.likelihood, directory, None),
+        bugs: bugs::bugs(population, &episodes, &judged.judge.likelihood, directory, &merged, None),
         declared_fdr: fdr::declared(&accused),
         limits,
         heard,
@@ -45,11 +48,12 @@ pub fn study(population: &Population, directory: &Directory, heard: Heard, until
 /// What can be said of one signature.
 pub fn study_signature(population: &Population, directory: &Directory, signature: &str) -> Option<Bug> {
     let number = directory.signatures.iter().position(|own| own == signature)?;
-    let episodes = episode::episodes(population, Chain::default());
+    let merged = Merged::of(population);
+    let episodes = merged.rename(episode::episodes(population, Chain::default()));
     let mut background = Background::of(population, &episodes);
     let judged = suspicion::suspects(population, &mut background, &machines::kind(population));
-    let only = u32::try_from(number).ok();
-    bugs::bugs(population, &episodes, &judged.judge.likelihood, directory, only).pop()
+    let only = u32::try_from(number).ok().map(|number| merged.name(number));
+    bugs::bugs(population, &episodes, &judged.judge.likelihood, directory, &merged, only).pop()
 }
 
 /// What cannot be concluded.
@@ -58,9 +62,12 @@ fn limits(population: &Population, heard: &Heard, background: &Background) -> Ve
     let mut say = |text: String| limits.push(text);
     let hosts = population.hosts.len();
     if background.uniform {
-        say("no census: how long anything ran is unknown. Every host counts the same, and no rate can be \
-             given; let epicore-census.timer run, and the next study has denominators."
-            .to_owned());
+        say(
+            "no census: how long anything ran is unknown. Every host counts the same, no rate can be given, \
+             and what a bug needs is looked for among other crashes, not among what ran; let \
+             epicore-census.timer run, and the next study has denominators."
+                .to_owned(),
+        );
     } else if heard.unobserved > 0 {
         say(format!(
             "{} of {hosts} hosts sent no census: their crashes count, their hours do not.",
