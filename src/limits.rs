@@ -136,6 +136,9 @@ pub const SYMBOL_NAME: usize = 4096;
 pub const FUNCTION_BYTES: usize = 16 << 10;
 /// Frames that make a location key.
 pub const KEY_FRAMES: usize = 6;
+/// Frames whose functions' identities are in a record: what of a stack tells one bug
+/// from another. 9 bytes each.
+pub const KEY_IDENTITIES: usize = 8;
 
 /// A record is never larger than this (raw MessagePack).
 pub const RECORD_BYTES: usize = 256 << 10;

@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use epicore::epidemiology::population::Control;
 use epicore::record::{Exposure, Hex, Host, Id, Keys, Process, Record, Running, decode, decode_exposure};
-use epicore::simulate::{Kind, Level, Plant, Scenario, Simulation};
-use epicore::study::{Directory, Gather, Heard, Study, Verdict, study};
+use epicore::simulate::{Bug, Kind, Level, Plant, Scenario, Simulation};
+use epicore::study::{Directory, Gather, Heard, Study, Verdict, With, study};
 use epicore::wire::ItemKind;
 
 const UNTIL: u64 = 1_795_356_309_000_000_000;
@@ -122,6 +123,123 @@ fn without_a_census_a_study_says_what_is_missing_and_still_names_the_core() {
     }
 }
 
+const KERNEL: &str = "kernel=6.12.48+deb13-amd64";
+
+/// A bug of 20 hosts that one kernel has 20 times as often, and no hours of anything;
+/// with controls one living process of each host.
+fn without_hours(seed: u64, controls: bool) -> Study {
+    let bug = Bug { unit: 1, crashes: 20, trigger: vec![KERNEL.into()], ratio: 20.0, ..Bug::default() };
+    let scenario = Scenario { bug: vec![bug], lost: 0.0, ..Scenario::default() };
+    let simulation = Simulation::new(&scenario, 5000, seed);
+    let (mut population, signatures) = simulation.population(28.0);
+    for (host, facts) in (0u32..).zip(&mut population.hosts) {
+        let runs = std::mem::take(&mut facts.runs);
+        facts.hours = 0.0;
+        let drawn = runs.get(host as usize % runs.len().max(1));
+        if let Some(run) = drawn.filter(|_| controls) {
+            population.controls.push(Control { host, unit: run.unit, build: run.build });
+        }
+    }
+    study(&population, &Directory { signatures, ..Directory::default() }, Heard::default(), UNTIL)
+}
+
+#[test]
+fn without_hours_a_trigger_is_found_among_controls_or_other_crashes_and_the_words_say_which() {
+    for (controls, with, words) in [
+        (true, With::Controls, "controls of its unit"),
+        (false, With::Crashes, "other crashes of its unit, not with what ran"),
+    ] {
+        for seed in 0..3 {
+            let found = without_hours(seed, controls);
+            let key = format!("{:016x}", Simulation::bug_signature(1));
+            let bug = found.bugs.iter().find(|bug| bug.signature == key).expect("the bug");
+            let compared = bug.compared.as_ref().expect("a contrast");
+            assert!(
+                compared.with == with && compared.of == "unit" && compared.controls > 100,
+                "{compared:?}"
+            );
+            let first = &bug.triggers[0];
+            // Named first, with odds of more than 100 beyond what naming it costs.
+            assert!(first.what == KERNEL && first.score > 4.6 && first.ratio.1 > 1.0, "{:?}", bug.triggers);
+            let others = bug.triggers.iter().filter(|trigger| trigger.declared && trigger.what != KERNEL);
+            assert_eq!(others.count(), 0, "{:?}", bug.triggers);
+            let text = epicore::report::study::study(
+                &found,
+                true,
+                epicore::report::Paint::Plain,
+                &jiff::tz::TimeZone::UTC,
+            );
+            assert!(text.contains("odds ratio") && text.contains(words), "{text}");
+        }
+    }
+}
+
+#[test]
+fn other_crashes_as_controls_invent_no_trigger() {
+    let (mut mined, mut wrong) = (0, 0);
+    for seed in 0..3 {
+        let (_, found) = of(&Scenario { census: false, ..Scenario::default() }, 5000, 40 + seed);
+        mined += found.bugs.iter().filter(|bug| bug.compared.is_some()).count();
+        wrong += found.bugs.iter().filter(|bug| bug.triggers.iter().any(|trigger| trigger.declared)).count();
+    }
+    assert!(mined > 40 && wrong == 0, "{wrong} of {mined}");
+}
+
+#[test]
+fn where_nothing_can_be_compared_a_bug_says_why() {
+    let bug = Bug { unit: 1, crashes: 9, ..Bug::default() };
+    let scenario =
+        Scenario { bug: vec![bug], census: false, rate: 0.0, innocents: false, ..Scenario::default() };
+    let (_, found) = of(&scenario, 300, 1);
+    let why = found.bugs[0].no_trigger.as_deref().expect("a reason");
+    assert!(why.contains("no census tells where it ran") && found.bugs[0].compared.is_none(), "{why}");
+}
+
+#[test]
+fn a_census_without_hours_still_brings_its_living_process() {
+    let mut gather = Gather::new(UNTIL - 28 * DAY, UNTIL);
+    let process = Process { container: Some("c1".into()), exe: Some("/bin/x".into()), ..Process::default() };
+    gather.census(&Exposure {
+        realtime_ns: Some(UNTIL - 5),
+        host: Host { name: Some("one".into()), ..Host::default() },
+        images: vec![("c1".into(), "shop:7".into())],
+        control: Some(epicore::record::Control { process, ..Default::default() }),
+        ..Exposure::default()
+    });
+    let (population, ..) = gather.done();
+    assert_eq!((population.controls.len(), population.units[0].as_str()), (1, "shop:7"));
+}
+
+#[test]
+fn forms_of_a_bug_come_together_whichever_way_records_came() {
+    let bug = Bug { unit: 1, crashes: 60, variants: 0.5, ..Bug::default() };
+    let scenario = Scenario { bug: vec![bug], ..Scenario::default() };
+    let (simulation, found) = of(&scenario, 1000, 3);
+    let key = format!("{:016x}", Simulation::bug_signature(1));
+    let known = |bug: &&epicore::study::Bug| {
+        bug.signature == key || bug.variants.iter().any(|variant| variant.signature == key)
+    };
+    let own = found.bugs.iter().find(known).expect("the bug");
+    assert!(!own.variants.is_empty() && found.merged > 0 && own.hosts > 40, "{own:?}");
+    let forms = simulation.variants();
+    assert!(forms.len() >= 3, "{forms:?}");
+    let mut gather = Gather::new(UNTIL - 28 * DAY, UNTIL);
+    let mut slim = epicore::study::Slim::default();
+    for host in 0..simulation.hosts() {
+        let events: Vec<_> = simulation.events.iter().filter(|event| event.host == host).copied().collect();
+        for item in simulation.batch(host, &events, UNTIL).items {
+            if item.kind == ItemKind::Crash {
+                gather.crash(&slim.of(decode(&item.body).expect("a record")));
+            }
+        }
+    }
+    let (population, directory, heard) = gather.done();
+    let sent = study(&population, &directory, heard, UNTIL);
+    let right = |variant: &&epicore::study::Variant| forms.contains_key(&variant.signature);
+    let variants: Vec<_> = sent.bugs.iter().flat_map(|bug| &bug.variants).collect();
+    assert!(variants.iter().copied().filter(right).count() >= 2, "{variants:?} {forms:?}");
+}
+
 #[test]
 fn one_signature_of_two_causes_is_split_and_the_host_is_named() {
     for name in ["merged", "merged-alike"] {
@@ -177,12 +295,13 @@ fn every_key_of_the_json_is_documented() {
         bug.split = Some(Default::default());
         bug.onset = Some(Default::default());
         bug.triggers.push(Default::default());
+        bug.variants.push(Default::default());
+        bug.compared = Some(Default::default());
     }
     let mut all = Vec::new();
     keys(&serde_json::to_value(&found).expect("JSON"), &mut all);
     assert!(all.len() > 40);
     for key in all {
-        // Lists of objects are written with brackets.
         let told = page.contains(&format!("`{key}`")) || page.contains(&format!("`{key}[]`"));
         assert!(told, "docs/statistics.md says nothing of {key}");
     }

@@ -317,6 +317,7 @@ pub(crate) fn onset(seeds: u64, table: &mut Table) {
                 trigger: vec!["build=new".into()],
                 ratio: 10.0,
                 began: 10.0,
+                ..Bug::default()
             }],
             lost: 0.0,
             ..Scenario::default()

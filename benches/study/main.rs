@@ -11,8 +11,10 @@
 #![allow(missing_docs)]
 
 mod causes;
+mod contrast;
 mod machines;
 mod pace;
+mod signatures;
 mod table;
 
 use std::process::ExitCode;
@@ -46,7 +48,7 @@ fn options() -> Result<Options, String> {
 type Part = (&'static str, u64, fn(u64, &mut Table));
 
 /// Name, seeds, what runs.
-const PARTS: [Part; 10] = [
+const PARTS: [Part; 12] = [
     ("cores", 200, machines::cores),
     ("dimms", 200, machines::dimms),
     ("clean", 40, machines::clean),
@@ -56,6 +58,8 @@ const PARTS: [Part; 10] = [
     ("split", 200, causes::split),
     ("trigger", 200, causes::triggers),
     ("onset", 200, causes::onset),
+    ("contrast", 100, contrast::contrasts),
+    ("signature", 40, signatures::signatures),
     ("pace", 1, pace::pace),
 ];
 

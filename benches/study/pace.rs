@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use epicore::epidemiology::signature::Merged;
 use epicore::record;
 use epicore::simulate::{Event, Scenario, Simulation};
 use epicore::study::{Directory, Gather, Heard, study};
@@ -10,8 +11,10 @@ use epicore::wire::ItemKind;
 use super::table::Table;
 
 pub(crate) fn pace(_: u64, table: &mut Table) {
-    table.line("| crashes | episodes | hosts | processor time of a study | resident at most |");
-    table.line("|---:|---:|---:|---:|---:|");
+    table.line(
+        "| crashes | episodes | hosts | signatures | processor time of joining them | of the whole study | resident at most |",
+    );
+    table.line("|---:|---:|---:|---:|---:|---:|---:|");
     let mut holds = true;
     // 0.03 a day and host are about 10,000 in a window of 10,000 hosts.
     for rate in [0.3, 3.6, 36.0] {
@@ -21,14 +24,18 @@ pub(crate) fn pace(_: u64, table: &mut Table) {
         drop(simulation);
         let directory = Directory { signatures, ..Directory::default() };
         let began = processor();
+        drop(Merged::of(&population));
+        let joining = processor() - began;
+        let began = processor();
         let found = study(&population, &directory, Heard::default(), 0);
         let seconds = processor() - began;
         let resident = peak_mib();
         table.line(&format!(
-            "| {} | {} | {} | {seconds:.2} s | {resident} MiB |",
+            "| {} | {} | {} | {} | {joining:.2} s | {seconds:.2} s | {resident} MiB |",
             population.crashes.len(),
             found.episodes,
-            population.hosts.len()
+            population.hosts.len(),
+            found.signatures
         ));
         if (3.0..10.0).contains(&rate) {
             holds = found.episodes >= 1_000_000 && seconds <= 5.0 && resident <= 1024;

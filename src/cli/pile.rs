@@ -17,7 +17,7 @@ const DEPTH: usize = 8;
 pub(super) const NEXT: &str =
     "Give a directory of records, a file of `epicore simulate`, --spool DIR, or --remote URL.";
 
-/// One thing that was read; of a record what a study needs.
+/// One thing that was read.
 pub(super) enum Piece {
     Crash(Box<Record>),
     Census(Box<Exposure>),
@@ -27,9 +27,7 @@ impl Piece {
     /// From the bytes of an item.
     pub(super) fn of(kind: ItemKind, body: &[u8]) -> Result<Piece, String> {
         match kind {
-            ItemKind::Crash => {
-                record::decode(body).map(|record| Piece::Crash(Box::new(record::slim(record))))
-            }
+            ItemKind::Crash => record::decode(body).map(|record| Piece::Crash(Box::new(record))),
             ItemKind::Exposure => record::decode_exposure(body).map(|report| Piece::Census(Box::new(report))),
         }
         .map_err(|error| error.to_string())

@@ -58,6 +58,8 @@ struct Truth<'a> {
     seed: u64,
     crashes: usize,
     planted: Vec<PlantedHost>,
+    /// Location keys of other forms of a bug, with that of its ordinary form.
+    variants: BTreeMap<String, String>,
 }
 
 #[derive(Serialize)]
@@ -125,6 +127,7 @@ pub(super) fn run(arguments: &Arguments, common: &Common, out: &mut Output) -> O
         seed: arguments.seed,
         crashes: simulation.events.len(),
         planted,
+        variants: simulation.variants(),
     };
     if let Some(path) = &arguments.out {
         let beside = PathBuf::from(format!("{}.truth.json", path.display()));

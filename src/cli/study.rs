@@ -112,22 +112,21 @@ impl Material {
 }
 
 fn recorded(path: &Path, days: f64) -> Result<Material, Failure> {
-    // Which window it is of is known at the end.
-    let mut pieces = Vec::new();
-    let damage = pile::each(path, &mut |piece| pieces.push(piece))?;
-    damage.tell();
-    let newest = pieces.iter().filter_map(Piece::at).filter(|at| *at <= ahead());
-    let Some(until) = newest.max() else {
+    // Read twice: which window it is of is known at the end, and a million records do not
+    // have to fit into memory.
+    let mut newest: Option<u64> = None;
+    let damage = pile::each(path, &mut |piece| newest = newest.max(piece.at().filter(|at| *at <= ahead())))?;
+    let Some(until) = newest else {
+        damage.tell();
         return Err(Failure::new(format!("no records in {}", path.display()), pile::NEXT));
     };
     let told = if path.is_dir() { population::told(verdicts::read(path)?) } else { Vec::new() };
     let mut gather = Gather::new(window(until, days), until);
-    for piece in &pieces {
-        match piece {
-            Piece::Crash(record) => gather.crash(record),
-            Piece::Census(report) => gather.census(report),
-        }
-    }
+    let damage = pile::each(path, &mut |piece| match piece {
+        Piece::Crash(record) => gather.crash(&record),
+        Piece::Census(report) => gather.census(&report),
+    })?;
+    damage.tell();
     gather.missed(damage.count, 0);
     Ok(Material { gather, until, told })
 }

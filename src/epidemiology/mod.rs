@@ -3,6 +3,9 @@
 //! ```text
 //! population   hosts, what ran on them, what crashed: where all of it begins
 //! episode      a crash loop is one misfortune
+//! signature    one bug's location keys, joined
+//! candidates   which pairs of stacks to compare
+//! alignment    how alike two stacks are
 //!
 //! evidence     how much a crash's codes say, by counts that were measured
 //! likelihood   the same in this fleet, whose software has its own habits
@@ -11,6 +14,7 @@
 //! suspicion    is it the machine? host by host, core by core
 //! localise     or all machines of a kind?
 //!
+//! contrast     what its hosts are compared with: hours, controls, other crashes
 //! trigger      what a bug needs: one attribute, or two together
 //! mining       items, their scores, the best of them
 //! tally        counting cases and exposure by item
@@ -35,6 +39,9 @@
     )
 )]
 
+mod alignment;
+mod candidates;
+pub mod contrast;
 mod deconfound;
 pub mod episode;
 pub mod evidence;
@@ -52,6 +59,7 @@ pub mod power;
 pub mod rate;
 pub mod rollout;
 mod shuffle;
+pub mod signature;
 pub mod split;
 pub mod suspicion;
 mod tally;

@@ -24,6 +24,41 @@ pub struct Population {
     pub attributes: Vec<Attribute>,
     /// In the order of time.
     pub crashes: Vec<Crash>,
+    /// Of each signature the innermost functions of one of its stacks, as numbers of
+    /// [`Population::frames`]; empty where none is known.
+    pub stacks: Vec<Vec<u32>>,
+    /// Functions.
+    pub frames: Vec<Frame>,
+    /// Names of the files that functions are in.
+    pub files: Vec<String>,
+    /// Living processes that censuses drew at random.
+    pub controls: Vec<Control>,
+}
+
+/// A function on stacks.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Frame {
+    /// Index of its file's name.
+    pub file: u32,
+    /// Where in one of the file's builds it begins.
+    pub at: u64,
+    /// The only build that it is known of: there is nothing that names it in others.
+    /// None where it is the same over builds.
+    pub build: Option<u32>,
+    /// Programs call it with their own arguments (memcpy): it stands above the function
+    /// that the crash is of.
+    pub library: bool,
+}
+
+/// A living process.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Control {
+    /// Index of the host.
+    pub host: u32,
+    /// Index of the unit.
+    pub unit: u32,
+    /// Index of the build, or [`UNKNOWN`].
+    pub build: u32,
 }
 
 /// A host.

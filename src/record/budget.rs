@@ -262,6 +262,7 @@ fn lists(record: &mut Record, most: usize) -> u64 {
         shorten(&mut record.process.limits, most),
         shorten(&mut record.capture.unconfined, most),
         shorten(&mut record.keys.frames, most),
+        shorten(&mut record.keys.identities, most),
         shorten(&mut record.serials.ppin, most),
     ]
     .into_iter()

@@ -142,18 +142,31 @@ impl FrameKey<'_> {
         self.symbol.is_some_and(|symbol| CARRIERS.contains(&symbol) || rust(symbol))
     }
 
-    /// The file name without what changes from version to version:
-    /// `libfoo.so.1.2.3` and `libfoo-1.2.so` are `libfoo`.
     fn stem(&self) -> &[u8] {
-        let name = self.file_name().unwrap_or(b"");
-        let end = name.windows(3).position(|three| three == b".so").unwrap_or(name.len());
-        let stem = name.get(..end).unwrap_or(name);
-        let versioned = end < name.len();
-        let version = stem.iter().rposition(|byte| !byte.is_ascii_digit() && *byte != b'.');
-        match version {
-            Some(dash) if versioned && stem.get(dash) == Some(&b'-') => stem.get(..dash).unwrap_or(stem),
-            _ => stem,
-        }
+        module_stem(self.module.unwrap_or(b""))
+    }
+
+    /// What the function is over builds; 0 unknown.
+    fn portable(&self) -> u64 {
+        let Some(identity) = self.identity.filter(|_| self.module.is_some()) else { return 0 };
+        let mut hasher = hasher(b"function");
+        add(&mut hasher, self.stem());
+        add_number(&mut hasher, Some(identity));
+        hasher.finish()
+    }
+}
+
+/// A module's file name without what changes from version to version:
+/// `libfoo.so.1.2.3` and `libfoo-1.2.so` are `libfoo`.
+pub fn module_stem(path: &[u8]) -> &[u8] {
+    let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(b"");
+    let end = name.windows(3).position(|three| three == b".so").unwrap_or(name.len());
+    let stem = name.get(..end).unwrap_or(name);
+    let versioned = end < name.len();
+    let version = stem.iter().rposition(|byte| !byte.is_ascii_digit() && *byte != b'.');
+    match version {
+        Some(dash) if versioned && stem.get(dash) == Some(&b'-') => stem.get(..dash).unwrap_or(stem),
+        _ => stem,
     }
 }
 
@@ -230,11 +243,17 @@ pub fn location_keys(frames: &[FrameKey<'_>], aborted: bool) -> Keys {
     // A key of nothing but module names would join what does not belong
     // together.
     let portable = telling.iter().any(|frame| frame.identity.is_some());
+    let behind = frames.iter().skip_while(|frame| frame.index < leaf.index).take(limits::KEY_IDENTITIES);
+    let mut identities: Vec<Hex> = behind.map(|frame| Hex(frame.portable())).collect();
+    while identities.last() == Some(&Hex(0)) {
+        identities.pop();
+    }
     Keys {
         leaf: Some(Hex(l0.finish())),
         functions: Some(Hex(l1.finish())),
         portable: portable.then(|| Hex(l2.finish())),
         frames: telling.iter().map(|frame| frame.index).collect(),
+        identities,
     }
 }
 
@@ -368,6 +387,33 @@ mod tests {
         let hex = |key: Option<Hex>| key.map(|key| format!("{:x}", key.0));
         let all = [hex(keys.leaf), hex(keys.functions), hex(keys.portable)].map(Option::unwrap_or_default);
         assert_eq!(all, ["45742929787b3f33", "1975967b5acbac20", "a31ad9e357f3e16e"]);
+    }
+
+    #[test]
+    fn identities_begin_where_the_key_does_and_are_the_same_over_builds() {
+        let old = [
+            frame(0, LIBC, 1, None),
+            frame(1, LIBC, 2, Some("abort")),
+            frame(2, "/usr/lib/libx-1.2.so", 10, None),
+            FrameKey { identity: None, ..frame(3, "/bin/app", 11, None) },
+            FrameKey { module: None, ..frame(4, "", 12, None) },
+            frame(5, "/bin/app", 13, None),
+        ];
+        let mut new = old;
+        new[2] = FrameKey {
+            module: Some(b"/opt/libx-1.3.so"),
+            build_id: Some(b"b"),
+            function: Some(99),
+            ..old[2]
+        };
+        let (old, new) = (location_keys(&old, true), location_keys(&new, true));
+        assert_eq!((old.frames.first(), old.identities.len()), (Some(&2), 4));
+        assert_eq!(old.identities, new.identities);
+        assert!(old.identities[1..3].iter().all(|unknown| unknown.0 == 0), "{old:?}");
+        assert_ne!(old.identities[0], old.identities[3]);
+        let deep: Vec<_> =
+            (0..30).map(|index| frame(index, "/bin/app", u64::from(index) + 1, None)).collect();
+        assert_eq!(location_keys(&deep, false).identities.len(), limits::KEY_IDENTITIES);
     }
 
     #[test]

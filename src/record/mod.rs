@@ -40,7 +40,7 @@ pub use exposure::*;
 pub use exposure_budget::fit_exposure;
 pub use fault::{CodePage, Fault, Residue, Window};
 pub use id::new_id;
-pub use keys::{FrameKey, group, location_keys, symptom_key};
+pub use keys::{FrameKey, group, location_keys, module_stem, symptom_key};
 pub use schema::*;
 pub use slim::slim;
 pub use strip::{Stripped, strip};

@@ -515,6 +515,11 @@ pub struct Keys {
     /// Frame indices of the first stack that L1 and L2 are made of.
     #[serde(rename = "fr", skip_serializing_if = "Vec::is_empty")]
     pub frames: Vec<u32>,
+    /// What the functions of the first of these frames and of those behind it are over
+    /// builds, at most eight: hash of (module name, dynamic symbol or hash of masked
+    /// code); 0 unknown.
+    #[serde(rename = "id", skip_serializing_if = "Vec::is_empty")]
+    pub identities: Vec<Hex>,
 }
 
 /// The machine under the crash.

@@ -10,7 +10,7 @@ use super::escape::clean;
 use super::map;
 use super::paint::Paint;
 use super::time;
-use crate::study::{Bug, Change, Erratum, Machine, Ruling, Study, Trigger, Verdict};
+use crate::study::{Bug, Change, Compared, Erratum, Machine, Ruling, Study, Trigger, Variant, Verdict, With};
 
 /// Bugs that are told without --full.
 const BUGS: usize = 10;
@@ -300,7 +300,14 @@ fn bugs(out: &mut String, study: &Study, full: bool, paint: Paint, day: &dyn Fn(
             );
         }
         for trigger in bug.triggers.iter().filter(|trigger| full || trigger.declared) {
-            let _ = writeln!(out, "      {}", cause(trigger, paint));
+            let _ = writeln!(out, "      {}", cause(trigger, bug.compared.as_ref(), paint));
+        }
+        for variant in bug.variants.iter().filter(|_| full) {
+            let _ = writeln!(out, "      {}", paint.dim(&form(variant)));
+        }
+        if !bug.variants.is_empty() && !full {
+            let forms = amount::of(bug.variants.len() as u64, "other location key");
+            let _ = writeln!(out, "      and {forms} of the same bug: --full");
         }
         if let Some(reason) = bug.no_trigger.as_ref().filter(|_| full) {
             let _ = writeln!(out, "      {}", clean(reason));
@@ -312,15 +319,39 @@ fn bugs(out: &mut String, study: &Study, full: bool, paint: Paint, day: &dyn Fn(
     }
 }
 
-fn cause(trigger: &Trigger, paint: Paint) -> String {
+/// Another location key, and why it is the same bug.
+fn form(variant: &Variant) -> String {
+    let frames: Vec<String> = variant.frames.iter().map(|frame| clean(frame)).collect();
+    format!(
+        "also {}: {:.2} like {} (mean {:.2}), by {}",
+        clean(&variant.signature),
+        variant.alike,
+        clean(&variant.with),
+        variant.mean,
+        frames.join(", ")
+    )
+}
+
+fn cause(trigger: &Trigger, compared: Option<&Compared>, paint: Paint) -> String {
     let (ratio, low, high) = trigger.ratio;
     let name = clean(&trigger.what);
     let name = if trigger.declared { paint.yellow(&name) } else { name };
     let high = if high.is_finite() { format!("{high:.1}") } else { "∞".to_owned() };
     let mut text = format!(
-        "needs {name}: {} of {} hosts, {:.1} expected; rate ratio {ratio:.1} [{low:.1}, {high}], q = {:.2e}",
-        trigger.cases, trigger.of, trigger.expected, trigger.q
+        "needs {name}: {} of {} hosts, {:.1} expected; {} {ratio:.1} [{low:.1}, {high}], q = {:.2e}",
+        trigger.cases,
+        trigger.of,
+        trigger.expected,
+        if compared.is_none_or(|compared| compared.with == With::Hours) {
+            "rate ratio"
+        } else {
+            "odds ratio"
+        },
+        trigger.q
     );
+    if let Some(compared) = compared {
+        let _ = write!(text, "{}", versus(compared));
+    }
     if trigger.status != "supported" {
         let _ = write!(text, "; {}", clean(&trigger.status));
     }
@@ -331,6 +362,17 @@ fn cause(trigger: &Trigger, paint: Paint) -> String {
         text.push_str("; not declared");
     }
     text
+}
+
+/// What it was compared with, where that is less than how long it ran.
+fn versus(compared: &Compared) -> String {
+    let of = if compared.of == "unit" { "of its unit" } else { "of the whole fleet" };
+    let count = amount::count(compared.controls);
+    match compared.with {
+        With::Hours => String::new(),
+        With::Controls => format!(", from {count} controls {of} (living processes that censuses drew)"),
+        With::Crashes => format!(", compared with {count} other crashes {of}, not with what ran"),
+    }
 }
 
 /// Crashes by day.

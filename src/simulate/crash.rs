@@ -2,6 +2,7 @@
 //! threads, about as large as a real one.
 
 use super::dice::{Dice, hash};
+use super::stack::{self, Told};
 use crate::epidemiology::evidence::Shown;
 use crate::record::{
     self, Capture, Crash, Frame, Hex, Id, Keys, Kind, Module, Process, Record, Registers, SCHEMA, Stack,
@@ -29,6 +30,8 @@ pub(super) struct Fault {
     pub(super) allowed: u32,
     /// Physical core, where known; else that of the CPU.
     pub(super) core: Option<u32>,
+    /// What stands on the stack; None is twelve functions that no other bug has.
+    pub(super) told: Option<Told>,
 }
 
 impl Fault {
@@ -44,6 +47,7 @@ impl Fault {
             symptom: 0,
             allowed: 32,
             core: cpu.checked_rem(32),
+            told: None,
         }
     }
 }
@@ -181,11 +185,57 @@ fn module(path: &str, build: Id, bias: u64) -> Module {
     }
 }
 
-/// Twelve frames that belong to the bug, and the keys that follow from them.
-/// L2 does not know the build; L1 and L0 do.
+/// Location keys L0, L1 and L2: the last does not know the build.
+pub(super) fn keys(signature: u64, unit: u32, build: u64) -> [u64; 3] {
+    let unit = u64::from(unit);
+    let [l0, l1] = [0, 1].map(|which| hash(&[signature, unit, build, which]));
+    [l0, l1, hash(&[signature, unit, 2])]
+}
+
+/// The frames of a bug, and its keys.
 fn stack(fault: Fault) -> (Vec<Frame>, Keys) {
+    let [l0, l1, l2] = keys(fault.bug, fault.unit, fault.build);
+    let Some(told) = fault.told else {
+        let keys = Keys {
+            leaf: Some(Hex(l0)),
+            functions: Some(Hex(l1)),
+            portable: Some(Hex(l2)),
+            frames: vec![0, 2, 3, 4, 5, 6],
+            identities: Vec::new(),
+        };
+        return (twelve(fault), keys);
+    };
+    let functions = stack::stack(told, fault.bug, fault.unit);
+    let frame = |function: &stack::Function| {
+        let start = (hash(&[function.identity, fault.build]) & 0xf_ffff) << 4;
+        Frame {
+            module: Some(u32::from(function.library)),
+            offset: Hex(start | 9),
+            function: Some(Hex(start)),
+            trust: Trust::Cfi,
+            kind: None,
+        }
+    };
+    let mut frames: Vec<Frame> = functions.iter().map(frame).collect();
+    if let Some(first) = frames.first_mut() {
+        first.trust = Trust::Context;
+    }
+    let named = |function: &stack::Function| Hex(if function.unnamed { 0 } else { function.identity });
+    let identities: Vec<Hex> = functions.iter().take(8).map(named).collect();
+    let keys = Keys {
+        leaf: Some(Hex(l0)),
+        functions: Some(Hex(l1)),
+        portable: identities.first().filter(|first| first.0 != 0).map(|_| Hex(l2)),
+        frames: if functions.first().is_some_and(|first| first.library) { vec![0, 1] } else { vec![0] },
+        identities,
+    };
+    (frames, keys)
+}
+
+/// Twelve frames that belong to the bug.
+fn twelve(fault: Fault) -> Vec<Frame> {
     let mut dice = Dice::of(&[fault.bug, 0x57ac]);
-    let frames = (0..12u32)
+    (0..12u32)
         .map(|depth| {
             let function = u64::from(dice.below(1 << 20)) << 4;
             Frame {
@@ -196,13 +246,5 @@ fn stack(fault: Fault) -> (Vec<Frame>, Keys) {
                 kind: None,
             }
         })
-        .collect();
-    let build = [fault.bug, u64::from(fault.unit), fault.build];
-    let keys = Keys {
-        leaf: Some(Hex(hash(&[build[0], build[1], build[2], 0]))),
-        functions: Some(Hex(hash(&[build[0], build[1], build[2], 1]))),
-        portable: Some(Hex(hash(&[fault.bug, u64::from(fault.unit), 2]))),
-        frames: vec![0, 2, 3, 4, 5, 6],
-    };
-    (frames, keys)
+        .collect()
 }

@@ -5,6 +5,7 @@ use super::dice::{Dice, hash};
 use super::fleet::{Host, floor};
 use super::history::Event;
 use super::population::Simulation;
+use super::stack::Told;
 use crate::epidemiology::evidence::Shown;
 use crate::record::{
     EXPOSURE_SCHEMA, Edac, Exposure, Hardware, Hex, Host as Identity, Id, Record, Running, encode,
@@ -81,6 +82,7 @@ impl Simulation {
             symptom: hash(&[0x5, u64::from(event.symptom)]),
             allowed: event.allowed,
             core: event.core,
+            told: Some(Told { bug: event.bug, variant: event.variant }),
         };
         let mut record = record(fault, at, &mut dice);
         if event.shown == Shown::default() {

@@ -3,6 +3,7 @@
 use super::dice::{Dice, hash};
 use super::fleet::{Host, Share, floor, weighted};
 use super::scenario::{Bug, Kind, Plant, Scenario};
+use super::stack::{VARIANTS, varied};
 use crate::epidemiology::evidence::{Group, Shown};
 
 /// Bugs of a unit, Zipf 1.1 between them.
@@ -24,6 +25,11 @@ pub struct Event {
     pub build: u32,
     /// The location key.
     pub signature: u64,
+    /// The bug of software that it is, by its ordinary location key; None of what
+    /// happens once.
+    pub bug: Option<u64>,
+    /// In which form the bug shows: 0 the ordinary one.
+    pub variant: u32,
     /// The symptom key.
     pub symptom: u32,
     /// Hours since the beginning, by the host's clock.
@@ -111,9 +117,25 @@ impl Author<'_> {
             let evidence = self.usual();
             let mut event = self.event(host_number, host, *share, name, at, evidence, None, &mut dice);
             event.symptom = bug_symptom(number);
+            event.bug = Some(name);
             events.push(event);
         }
         events
+    }
+
+    /// The form in which a host's build shows a bug.
+    pub(super) fn vary(&self, event: &mut Event) {
+        let Some(bug) = event.bug else { return };
+        let own = (1u64..).zip(&self.scenario.bug).find(|(number, _)| bug_signature(*number) == bug);
+        let share = own.map_or(0.0, |(_, bug)| bug.variants);
+        let share = if share > 0.0 { share } else { self.scenario.variants };
+        let place =
+            [self.seed, u64::from(event.host), u64::from(event.unit), u64::from(event.build), bug, 0x7a];
+        let mut dice = Dice::of(&place);
+        if dice.unit() < share {
+            event.variant = dice.below(VARIANTS).saturating_add(1);
+            event.signature = varied(bug, event.variant, event.build);
+        }
     }
 
     fn usual(&self) -> Evidence {
@@ -130,18 +152,19 @@ impl Author<'_> {
         dice: &mut Dice,
     ) {
         let mut evidence = self.usual();
-        let (signature, symptom) = if dice.unit() < self.scenario.one_off {
-            (dice.bits(), dice.below(SYMPTOMS))
+        let (signature, symptom, known) = if dice.unit() < self.scenario.one_off {
+            (dice.bits(), dice.below(SYMPTOMS), false)
         } else {
             let bug = zipf(dice);
             if bug % WILD_BUG == 3 {
                 evidence = [WILD_SHARE, self.scenario.impossible, self.scenario.code];
             }
             let name = hash(&[0xb06, u64::from(share.unit), u64::from(bug)]);
-            (name, Dice::of(&[name, 0x57]).below(SYMPTOMS))
+            (name, Dice::of(&[name, 0x57]).below(SYMPTOMS), true)
         };
         let mut first = self.event(number, host, share, signature, at, evidence, None, dice);
         first.symptom = symptom;
+        first.bug = known.then_some(signature);
         events.push(first);
         if dice.unit() < self.scenario.loops {
             self.repeat(first, events, dice);
@@ -188,6 +211,7 @@ impl Author<'_> {
                     if let Some(core) = core.filter(|_| dice.unit() < ON_CORE) {
                         self.on(core, host, &mut event, dice);
                     }
+                    event.bug = (merged > 0).then_some(signature);
                     event.symptom = if plant.same_symptom {
                         bug_symptom(merged)
                     } else {
@@ -285,6 +309,8 @@ impl Author<'_> {
             unit: share.unit,
             build: u32::from(host.newer.last().copied().unwrap_or(false)),
             signature,
+            bug: None,
+            variant: 0,
             symptom: dice.below(SYMPTOMS),
             at,
             boot: 0,

@@ -28,6 +28,7 @@ mod history;
 mod host;
 mod population;
 mod scenario;
+mod stack;
 
 pub use history::Event;
 pub use host::{Plan, Truth};

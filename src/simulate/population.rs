@@ -1,11 +1,13 @@
 //! A simulated fleet as a study sees it, and what is true of it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
+use super::crash::keys;
 use super::fleet::{Host, hosts};
 use super::history::{Author, Event};
 use super::scenario::{Kind, Level, Scenario};
-use crate::epidemiology::population::{self, Crash, Population, Run, UNKNOWN};
+use super::stack::{Told, stack};
+use crate::epidemiology::population::{self, Crash, Frame, Population, Run, UNKNOWN};
 use crate::epidemiology::trigger::Attribute;
 
 /// A fleet that never was.
@@ -41,6 +43,7 @@ impl Simulation {
         for (number, bug) in (1u64..).zip(&scenario.bug) {
             events.extend(author.bug(number, bug, &hosts));
         }
+        events.iter_mut().for_each(|event| author.vary(event));
         events.sort_by(|a, b| a.at.total_cmp(&b.at).then(a.host.cmp(&b.host)));
         Simulation { scenario: scenario.clone(), hosts, seed, events }
     }
@@ -48,6 +51,22 @@ impl Simulation {
     /// The location key of the scenario's bug of this number, from 1.
     pub fn bug_signature(number: u64) -> u64 {
         super::history::bug_signature(number)
+    }
+
+    /// Location keys as the records of a bug's other forms have them, each with that of
+    /// its ordinary form.
+    pub fn variants(&self) -> BTreeMap<String, String> {
+        let key = |signature: u64, event: &Event, named: bool| {
+            let [_, l1, l2] = keys(signature, event.unit, u64::from(event.build));
+            format!("{:016x}", if named { l2 } else { l1 })
+        };
+        let varied = self.events.iter().filter(|event| event.variant > 0);
+        varied
+            .filter_map(|event| {
+                let own = key(event.signature, event, event.variant != 3);
+                Some((own, key(event.bug?, event, true)))
+            })
+            .collect()
     }
 
     /// What was planted.
@@ -116,6 +135,7 @@ impl Simulation {
                 uncorrected: host.uncorrected,
             });
         }
+        let mut stacks = Stacks::default();
         let mut seen = std::collections::HashSet::new();
         let crashes = self
             .events
@@ -125,11 +145,13 @@ impl Simulation {
             .filter(|event| seen.insert((event.host, event.at.to_bits(), event.signature)))
             .map(|event| {
                 let unit = unit_number(&mut units, event.unit);
+                let signature = number(&mut names, event.signature);
+                stacks.learn(signature, event);
                 Crash {
                     host: event.host,
                     unit,
                     build: unit.saturating_mul(2).saturating_add(event.build),
-                    signature: number(&mut names, event.signature),
+                    signature,
                     symptom: event.symptom,
                     at: event.at,
                     boot: event.boot,
@@ -145,6 +167,43 @@ impl Simulation {
         let mut named: Vec<(u32, u64)> = names.into_iter().map(|(name, number)| (number, name)).collect();
         named.sort_unstable();
         let signatures = named.into_iter().map(|(_, name)| format!("{name:016x}")).collect();
-        (Population { hours, hosts: all, units, attributes, crashes }, signatures)
+        let Stacks { stacks, frames, .. } = stacks;
+        let files = vec!["program".to_owned(), "libc".to_owned()];
+        let controls = Vec::new();
+        let population =
+            Population { hours, hosts: all, units, attributes, crashes, stacks, frames, files, controls };
+        (population, signatures)
+    }
+}
+
+/// What records would tell of stacks.
+#[derive(Default)]
+struct Stacks {
+    numbers: HashMap<(Option<u32>, u64), u32>,
+    frames: Vec<Frame>,
+    stacks: Vec<Vec<u32>>,
+}
+
+impl Stacks {
+    /// Signatures are met in their order.
+    fn learn(&mut self, signature: u32, event: &Event) {
+        if usize::try_from(signature).is_ok_and(|place| place < self.stacks.len()) {
+            return;
+        }
+        let told = Told { bug: event.bug, variant: event.variant };
+        let functions = stack(told, event.signature, event.unit).into_iter().take(8);
+        let numbers = functions.enumerate().map(|(place, function)| {
+            let build = function.unnamed.then_some(event.build);
+            let next = u32::try_from(self.frames.len()).unwrap_or(UNKNOWN);
+            let number = *self.numbers.entry((build, function.identity)).or_insert(next);
+            if number == next {
+                let at = function.identity & 0xff_fff0;
+                let library = function.library && place == 0;
+                self.frames.push(Frame { file: u32::from(function.library), at, build, library });
+            }
+            number
+        });
+        let own = numbers.collect();
+        self.stacks.push(own);
     }
 }

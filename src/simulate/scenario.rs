@@ -54,6 +54,9 @@ pub struct Scenario {
     pub bug: Vec<Bug>,
     /// Whether the innocents that every fleet has are there.
     pub innocents: bool,
+    /// Share of the hosts on which a bug of software shows in another form: inlined,
+    /// split, without a name over builds, or in a function of the C library.
+    pub variants: f64,
 }
 
 impl Default for Scenario {
@@ -81,6 +84,7 @@ impl Default for Scenario {
             plant: Vec::new(),
             bug: Vec::new(),
             innocents: true,
+            variants: 0.0,
         }
     }
 }
@@ -151,6 +155,7 @@ impl Scenario {
             ("twice", self.twice),
             ("reimaged", self.reimaged),
             ("skewed", self.skewed),
+            ("variants", self.variants),
         ] {
             is(what, share, 0.0, 1.0)?;
         }
@@ -162,6 +167,7 @@ impl Scenario {
         }
         for bug in &self.bug {
             is("bug.ratio", bug.ratio, 0.0, 1e9)?;
+            is("bug.variants", bug.variants, 0.0, 1.0)?;
             is("bug.began", bug.began, 0.0, self.days)?;
             is("bug.unit", f64::from(bug.unit), 0.0, f64::from(self.units))?;
         }
@@ -183,11 +189,13 @@ pub struct Bug {
     pub ratio: f64,
     /// The day on which it begins.
     pub began: f64,
+    /// Share of its hosts on which it shows in another form; 0 is the scenario's.
+    pub variants: f64,
 }
 
 impl Default for Bug {
     fn default() -> Bug {
-        Bug { unit: 0, crashes: 20, trigger: Vec::new(), ratio: 1.0, began: 0.0 }
+        Bug { unit: 0, crashes: 20, trigger: Vec::new(), ratio: 1.0, began: 0.0, variants: 0.0 }
     }
 }
 

@@ -26,6 +26,8 @@ pub struct Study {
     pub episodes: u64,
     /// Signatures.
     pub signatures: u64,
+    /// Of these so many are another form of a bug that has a signature already.
+    pub merged: u64,
     /// What was there and what was not.
     pub heard: Heard,
     /// Machines that may compute wrongly, the most suspect first.
@@ -143,6 +145,8 @@ pub struct Erratum {
 pub struct Bug {
     /// Location key.
     pub signature: String,
+    /// Its other location keys.
+    pub variants: Vec<Variant>,
     /// The unit that shows it most.
     pub unit: String,
     /// Hosts, episodes and crashes.
@@ -159,6 +163,8 @@ pub struct Bug {
     pub days: Vec<u32>,
     /// What it needs.
     pub triggers: Vec<Trigger>,
+    /// What its hosts were compared with, where that was done.
+    pub compared: Option<Compared>,
     /// Why no trigger was looked for.
     pub no_trigger: Option<String>,
     /// Since when it is more frequent.
@@ -208,6 +214,46 @@ pub struct Map {
     pub others: Vec<u32>,
 }
 
+/// Another location key of a bug.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Variant {
+    /// The key.
+    pub signature: String,
+    /// The key of the bug that its stack is most alike.
+    pub with: String,
+    /// How much, 0 to 1; and on average over all keys of the bug.
+    pub alike: f64,
+    /// See `alike`.
+    pub mean: f64,
+    /// The functions that both stacks have, innermost first: file and place in one of
+    /// its builds.
+    pub frames: Vec<String>,
+}
+
+/// What the hosts of a bug were compared with.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Compared {
+    /// Where it comes from.
+    pub with: With,
+    /// "unit", or "fleet" where the unit had too little.
+    pub of: String,
+    /// Hosts, processes or crashes.
+    pub controls: u64,
+}
+
+/// Where what is compared with comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum With {
+    /// Hours that the unit ran: ratios are of rates.
+    #[default]
+    Hours,
+    /// Living processes that censuses drew: ratios are of odds.
+    Controls,
+    /// Hosts of other crashes: ratios are of odds.
+    Crashes,
+}
+
 /// What a bug needs.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Trigger {
@@ -219,7 +265,7 @@ pub struct Trigger {
     pub of: u32,
     /// Cases that exposure alone would give it.
     pub expected: f64,
-    /// Rate ratio and its 95 % interval.
+    /// Rate ratio, or odds ratio (see [`Compared`]), and its 95 % interval.
     pub ratio: (f64, f64, f64),
     /// Log likelihood ratio less what naming it costs.
     pub score: f64,

@@ -6,10 +6,11 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::frames::Frames;
 use super::names::Names;
 use super::order::canonical;
 use crate::epidemiology::evidence::{Group, Shown};
-use crate::epidemiology::population::{Crash, Host, Population, Run, UNKNOWN};
+use crate::epidemiology::population::{Control, Crash, Host, Population, Run, UNKNOWN};
 use crate::epidemiology::trigger::Attribute;
 use crate::record::{Exposure, Hardware, Id, Kind, Record, coverage, workload};
 
@@ -24,6 +25,8 @@ pub const KIND: [usize; 2] = [1, 2];
 const LABELS: usize = 24;
 /// Hosts of a study, at most.
 const HOSTS: usize = 1 << 20;
+/// Controls that are kept, at most (12 bytes each); more tell no more of a fleet.
+const CONTROLS: usize = 1 << 18;
 
 /// What was there, and what was not.
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
@@ -72,6 +75,8 @@ pub struct Gather {
     images: HashMap<(u32, String), String>,
     waiting: Vec<(Crash, Option<String>)>,
     spans: HashMap<(u32, u32), Vec<Report>>,
+    frames: Frames,
+    controls: Vec<(Vec<u8>, Control)>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -129,6 +134,8 @@ impl Gather {
             images: HashMap::new(),
             waiting: Vec::new(),
             spans: HashMap::new(),
+            frames: Frames::default(),
+            controls: Vec::new(),
         }
     }
 
@@ -214,12 +221,14 @@ impl Gather {
         }
         let boot = record.host.boot.as_ref().map_or(String::new(), Id::hex);
         let symptom = record.fault.symptom.map_or(0, |symptom| symptom.0);
+        let signature = self.signatures.number(&format!("{:016x}", key.0));
+        self.frames.learn(signature, record);
         self.heard.crashes = self.heard.crashes.saturating_add(1);
         let crash = Crash {
             host,
             unit,
             build,
-            signature: self.signatures.number(&format!("{:016x}", key.0)),
+            signature,
             symptom: self.symptoms.number(&format!("{symptom:016x}")),
             at: (at.saturating_sub(self.since)) as f64 / HOUR_NS,
             boot: self.boots.number(&boot),
@@ -267,6 +276,7 @@ impl Gather {
         for (container, image) in &exposure.images {
             self.images.insert((host, container.clone()), image.clone());
         }
+        self.control(host, exposure);
         let (Some(since), Some(end)) = (exposure.since_ns, exposure.boottime_ns) else { return };
         let ms = |ns: u64| i64::try_from(ns / 1_000_000).unwrap_or(i64::MAX);
         let running = exposure
@@ -291,8 +301,33 @@ impl Gather {
         self.heard.private = self.heard.private.saturating_add(private);
     }
 
+    /// The living process that a census drew.
+    fn control(&mut self, host: u32, exposure: &Exposure) {
+        let Some(process) = exposure.control.as_ref().map(|control| &control.process) else { return };
+        let image = process.container.as_ref().and_then(|own| {
+            exposure.images.iter().find(|(container, _)| container == own).map(|(_, image)| image.as_str())
+        });
+        let Some(named) = workload::of(image, process.unit.as_deref(), process.exe.as_deref()) else {
+            return;
+        };
+        let build = process.build_id.as_ref().map_or(UNKNOWN, |build| self.builds.number(&build.hex()));
+        let control = Control { host, unit: self.units.number(&named), build };
+        // Their ids are random, so that those of the lowest are a fair sample, and the same
+        // in whatever order they come.
+        self.controls.push((exposure.id.0.iter().rev().copied().collect(), control));
+        if self.controls.len() >= CONTROLS.saturating_mul(2) {
+            self.fewer_controls();
+        }
+    }
+
+    fn fewer_controls(&mut self) {
+        self.controls.sort_by(|a, b| a.0.cmp(&b.0));
+        self.controls.truncate(CONTROLS);
+    }
+
     /// The population, its signatures' names, and what was not there.
     pub fn done(mut self) -> (Population, Directory, Heard) {
+        self.fewer_controls();
         let waiting = std::mem::take(&mut self.waiting);
         for (mut crash, container) in waiting {
             let image = container.and_then(|container| self.images.get(&(crash.host, container)));
@@ -337,13 +372,16 @@ impl Gather {
             units: self.units.list().to_vec(),
             attributes,
             crashes: self.crashes,
+            controls: self.controls.into_iter().map(|(_, control)| control).collect(),
+            ..Population::default()
         };
         let mut directory = Directory {
             since: self.since,
             signatures: self.signatures.list().to_vec(),
             builds: self.builds.list().to_vec(),
         };
-        canonical(&mut population, &mut directory, FIXED.len());
+        let signatures = canonical(&mut population, &mut directory, FIXED.len());
+        (population.stacks, population.frames, population.files) = self.frames.done(&signatures);
         (population, directory, self.heard)
     }
 }

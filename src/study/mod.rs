@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! gather     records and censuses → population, and what was missing
+//! frames     stacks → small numbers
 //! names      strings → small numbers
 //! order      … which do not depend on what was read first
 //! rulings    what people said of hosts
@@ -11,6 +12,7 @@
 //! bugs       what it says of software
 //! changed    which bugs are new, which are gone
 //! map        hosts by signatures, for the eye
+//! triggers   what a bug needs, and what that is compared with
 //! findings   the values that are printed
 //! ```
 #![cfg_attr(
@@ -29,6 +31,7 @@
 mod bugs;
 mod changed;
 mod findings;
+mod frames;
 mod gather;
 mod machines;
 mod map;
@@ -36,9 +39,11 @@ mod names;
 mod order;
 mod rulings;
 mod run;
+mod triggers;
 
 pub use findings::{
-    Apart, Bug, Change, Changed, Erratum, Machine, Map, Ruling, Since, Study, Trigger, Verdict,
+    Apart, Bug, Change, Changed, Compared, Erratum, Machine, Map, Ruling, Since, Study, Trigger, Variant,
+    Verdict, With,
 };
 pub use gather::{Directory, Gather, Heard, KIND, shown};
 pub use rulings::Told;

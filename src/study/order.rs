@@ -9,10 +9,11 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use super::gather::Directory;
-use crate::epidemiology::population::{Crash, Population, UNKNOWN};
+use crate::epidemiology::population::{Control, Crash, Population, UNKNOWN};
 
-/// Renumbers; `fixed` attributes stay in front, labels go by their names.
-pub(super) fn canonical(population: &mut Population, directory: &mut Directory, fixed: usize) {
+/// Renumbers; `fixed` attributes stay in front, labels go by their names. The old
+/// numbers of signatures, in their new order.
+pub(super) fn canonical(population: &mut Population, directory: &mut Directory, fixed: usize) -> Vec<u32> {
     attributes(population, fixed);
     let units = sort(&mut population.units);
     let builds = sort(&mut directory.builds);
@@ -40,12 +41,23 @@ pub(super) fn canonical(population: &mut Population, directory: &mut Directory, 
         crash.signature = to(&signatures, crash.signature);
     }
     population.crashes.sort_by(by_time);
+    for control in &mut population.controls {
+        *control = Control {
+            host: to(&hosts, control.host),
+            unit: to(&units, control.unit),
+            build: to(&builds, control.build),
+        };
+    }
+    population.controls.sort_by_key(|control| (control.host, control.unit, control.build));
     // What has no name has the order in which it happened.
     let (mut boots, mut symptoms) = (HashMap::new(), HashMap::new());
     for crash in &mut population.crashes {
         crash.boot = met(&mut boots, crash.boot);
         crash.symptom = met(&mut symptoms, crash.symptom);
     }
+    let mut order: Vec<(u32, u32)> = signatures.into_iter().zip(0u32..).collect();
+    order.sort_unstable();
+    order.into_iter().map(|(_, old)| old).collect()
 }
 
 fn attributes(population: &mut Population, fixed: usize) {

@@ -6,6 +6,7 @@ use super::findings::{Bug, Ruling};
 use super::gather::Directory;
 use crate::epidemiology::exposure::Background;
 use crate::epidemiology::population::Population;
+use crate::epidemiology::signature::Merged;
 use crate::epidemiology::verdict::Verdict;
 
 const HOUR_NS: f64 = 3.6e12;
@@ -32,6 +33,7 @@ pub(super) fn understood<'a>(
     told: &'a [Told],
     population: &Population,
     directory: &Directory,
+    merged: &Merged,
 ) -> Vec<(Verdict, &'a Told)> {
     let wanted: HashSet<&str> = told.iter().map(|told| told.host.as_str()).collect();
     let hosts: BTreeMap<&str, u32> = population
@@ -44,7 +46,8 @@ pub(super) fn understood<'a>(
     let signature = |key: u64| {
         let name = format!("{key:016x}");
         let place = directory.signatures.iter().position(|known| *known == name)?;
-        u32::try_from(place).ok()
+        // What is said of one form of a bug is said of the bug.
+        u32::try_from(place).ok().map(|number| merged.name(number))
     };
     let mut understood: Vec<(Verdict, &Told)> = told
         .iter()
@@ -92,8 +95,11 @@ pub(super) fn rulings(
 pub(super) fn settle(bugs: &mut [Bug], rulings: &[Ruling]) {
     for bug in bugs {
         let Some(apart) = &mut bug.split else { continue };
-        let is_meant =
-            |ruling: &&Ruling| ruling.host == apart.host && ruling.signature.as_ref() == Some(&bug.signature);
+        let forms = || bug.variants.iter().map(|variant| &variant.signature).chain([&bug.signature]);
+        let is_meant = |ruling: &&Ruling| {
+            ruling.host == apart.host
+                && ruling.signature.as_ref().is_some_and(|own| forms().any(|key| key == own))
+        };
         let Some(ruling) = rulings.iter().find(is_meant) else { continue };
         // Crashes that came later are not known.
         if ruling.at >= bug.last {

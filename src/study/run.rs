@@ -8,6 +8,7 @@ use crate::epidemiology::episode::{self, Chain};
 use crate::epidemiology::exposure::Background;
 use crate::epidemiology::fdr;
 use crate::epidemiology::population::Population;
+use crate::epidemiology::signature::Merged;
 use crate::epidemiology::suspicion;
 use crate::epidemiology::verdict::{self, Known};
 
@@ -27,10 +28,11 @@ pub fn study_knowing(
     until: u64,
     told: &[Told],
 ) -> Study {
-    let episodes = episode::episodes(population, Chain::default());
+    let merged = Merged::of(population);
+    let episodes = merged.rename(episode::episodes(population, Chain::default()));
     let mut background = Background::of(population, &episodes);
     let kind = machines::kind(population);
-    let told = rulings::understood(told, population, directory);
+    let told = rulings::understood(told, population, directory, &merged);
     let verdicts: Vec<verdict::Verdict> = told.iter().map(|(verdict, _)| *verdict).collect();
     let known = Known::of(&verdicts, &episodes, &mut background);
     let rulings = rulings::rulings(&told, &known.crashes, &background);
@@ -42,7 +44,7 @@ pub fn study_knowing(
         .map(|machine| machine.posterior)
         .collect();
     let limits = limits(population, &heard, &background);
-    let mut bugs = bugs::bugs(population, &episodes, &judged.judge.likelihood, directory, None);
+    let mut bugs = bugs::bugs(population, &episodes, &judged.judge.likelihood, directory, &merged, None);
     rulings::settle(&mut bugs, &rulings);
     let map = map::map(population, &episodes, directory, (&found, &bugs));
     Study {
@@ -53,6 +55,7 @@ pub fn study_knowing(
         crashes: heard.crashes,
         episodes: episodes.len() as u64,
         signatures: directory.signatures.len() as u64,
+        merged: merged.merges.len() as u64,
         machines: found,
         rulings,
         errata: machines::errata(population, &judged),
@@ -68,11 +71,12 @@ pub fn study_knowing(
 /// What can be said of one signature.
 pub fn study_signature(population: &Population, directory: &Directory, signature: &str) -> Option<Bug> {
     let number = directory.signatures.iter().position(|own| own == signature)?;
-    let episodes = episode::episodes(population, Chain::default());
+    let merged = Merged::of(population);
+    let episodes = merged.rename(episode::episodes(population, Chain::default()));
     let mut background = Background::of(population, &episodes);
     let judged = suspicion::suspects(population, &mut background, &machines::kind(population));
-    let only = u32::try_from(number).ok();
-    bugs::bugs(population, &episodes, &judged.judge.likelihood, directory, only).pop()
+    let only = u32::try_from(number).ok().map(|number| merged.name(number));
+    bugs::bugs(population, &episodes, &judged.judge.likelihood, directory, &merged, only).pop()
 }
 
 /// What cannot be concluded.
@@ -81,9 +85,12 @@ fn limits(population: &Population, heard: &Heard, background: &Background) -> Ve
     let mut say = |text: String| limits.push(text);
     let hosts = population.hosts.len();
     if background.uniform {
-        say("no census: how long anything ran is unknown. Every host counts the same, and no rate can be \
-             given; let epicore-census.timer run, and the next study has denominators."
-            .to_owned());
+        say(
+            "no census: how long anything ran is unknown. Every host counts the same, no rate can be given, \
+             and what a bug needs is looked for among other crashes, not among what ran; let \
+             epicore-census.timer run, and the next study has denominators."
+                .to_owned(),
+        );
     } else if heard.unobserved > 0 {
         say(format!(
             "{} of {hosts} hosts sent no census: their crashes count, their hours do not.",

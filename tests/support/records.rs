@@ -89,6 +89,7 @@ pub fn null_read() -> Record {
         functions: Some(Hex(0x9c11_85a5_c5e9_fc54)),
         portable: Some(Hex(0x00aa_bbcc_ddee_ff00)),
         frames: vec![0, 1],
+        ..Keys::default()
     };
     record.hardware.model_name = Some("Example CPU @ 3.00GHz".into());
     record.hardware.microcode = Some(Hex(0xf4));
