@@ -12,6 +12,7 @@
 
 mod causes;
 mod machines;
+mod onset;
 mod pace;
 mod table;
 
@@ -46,7 +47,7 @@ fn options() -> Result<Options, String> {
 type Part = (&'static str, u64, fn(u64, &mut Table));
 
 /// Name, seeds, what runs.
-const PARTS: [Part; 10] = [
+const PARTS: [Part; 11] = [
     ("cores", 200, machines::cores),
     ("dimms", 200, machines::dimms),
     ("clean", 40, machines::clean),
@@ -55,7 +56,8 @@ const PARTS: [Part; 10] = [
     ("erratum", 50, machines::errata),
     ("split", 200, causes::split),
     ("trigger", 200, causes::triggers),
-    ("onset", 200, causes::onset),
+    ("onset", 200, onset::onset),
+    ("canary", 200, onset::canary),
     ("pace", 1, pace::pace),
 ];
 

@@ -203,12 +203,16 @@ fn recorded(path: &Path, days: f64) -> Result<Study, Failure> {
         return Err(Failure::new(format!("no records in {}", path.display()), next));
     };
     let since = until.saturating_sub(hours_ns(days.clamp(0.04, 3660.0) * 24.0));
-    let mut gather = Gather::new(since, until);
+    let mut gather = Gather::new(since, until).with_history(HISTORY);
     pile.exposures.iter().for_each(|exposure| gather.census(exposure));
     pile.records.iter().for_each(|record| gather.crash(record));
     let (population, directory, heard) = gather.done();
     Ok(study(&population, &directory, heard, until))
 }
+
+/// Days before the window that tell what was usual, as far as there are records of
+/// them: of a bug that crashed ten times before, ten crashes tell that it rose by ten.
+const HISTORY: u32 = 90;
 
 /// A clock that is further ahead does not say when the window ends.
 fn ahead() -> u64 {

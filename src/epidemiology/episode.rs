@@ -38,9 +38,14 @@ pub struct Episode {
 
 /// The episodes, in the order of their first crashes.
 pub fn episodes(population: &Population, chain: Chain) -> Vec<Episode> {
+    episodes_of(&population.crashes, chain)
+}
+
+/// Of crashes that are in the order of time.
+pub fn episodes_of(crashes: &[Crash], chain: Chain) -> Vec<Episode> {
     let mut open: HashMap<(u32, u32, u32), usize> = HashMap::new();
     let mut episodes: Vec<Episode> = Vec::new();
-    for crash in &population.crashes {
+    for crash in crashes {
         let key = (crash.host, crash.unit, crash.signature);
         let running = open.get(&key).and_then(|index| episodes.get_mut(*index)).filter(|episode| {
             crash.at - episode.last <= chain.pause && crash.at - episode.first.at <= chain.longest

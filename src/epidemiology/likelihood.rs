@@ -8,6 +8,7 @@
 //! the probability that it was software's. What neither has seen has happened half
 //! a time (Jeffreys), and no ratio goes beyond (n + 1) / 3 of its innocents.
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use super::evidence::{Counts, GROUPS, Group, NONE, Shown};
@@ -39,6 +40,12 @@ pub struct Likelihood {
     ln: Table,
     /// Share of flips among software's rare crashes.
     pub flips: f64,
+}
+
+/// Half units of ln: as fine as a number of crashes is told.
+#[expect(clippy::cast_possible_truncation, reason = "clamped before")]
+fn cell(ln: f64) -> i64 {
+    (2.0 * ln).round().clamp(-60.0, 60.0) as i64
 }
 
 fn names(group: Group) -> impl Iterator<Item = &'static str> {
@@ -156,6 +163,33 @@ impl Likelihood {
     pub fn leans(&self, shown: Shown) -> bool {
         let cell = |(row, outcome): (&[f64; OUTCOMES], u8)| row.get(usize::from(outcome)).copied();
         self.ln.iter().zip(shown.0).filter_map(cell).any(|ln| ln > LEANING.ln())
+    }
+
+    /// What one more crash of a defect would say, record complete: P(outcome | hardware)
+    /// and ln of its ratio, all groups together; `wild` is the share of wild pointers
+    /// that software of its own kind may have. Rare outcomes of like weight are one.
+    pub fn further(&self, wild: f64) -> Vec<(f64, f64)> {
+        let mut all = vec![(1.0, 0.0)];
+        let usual = self.flips.clamp(1e-6, 0.9);
+        for ((hardware, ln), (group, _)) in self.hardware.iter().zip(&self.ln).zip(&GROUPS) {
+            let outcomes = hardware.iter().zip(ln).zip(0u8..).skip(1);
+            let flip = |outcome: u8| *group == Group::Pointer && Likelihood::is_flip(outcome);
+            let own: Vec<(f64, f64)> = outcomes
+                .take(group.codes().len().saturating_add(1))
+                .map(|((p, ln), outcome)| {
+                    (*p, if flip(outcome) { ln - (wild / usual).ln().max(0.0) } else { *ln })
+                })
+                .collect();
+            let sum: f64 = own.iter().map(|(p, _)| p).sum();
+            let mut cells: BTreeMap<i64, (f64, f64)> = BTreeMap::new();
+            for (one, two) in all.iter().flat_map(|one| own.iter().map(move |two| (one, two))) {
+                let (p, ln): (f64, f64) = (one.0 * two.0 / sum, one.1 + two.1);
+                let cell = cells.entry(cell(ln)).or_insert((0.0, 0.0));
+                *cell = (cell.0 + p, cell.1 + p * ln);
+            }
+            all = cells.into_values().filter(|(p, _)| *p > 0.0).map(|(p, ln)| (p, ln / p)).collect();
+        }
+        all
     }
 
     /// P(outcome | hardware), by group and outcome, for tests and tables.

@@ -35,6 +35,9 @@ const DOWN: [f64; 3] = [0.4, 0.15, 0.04];
 const RISEN: f64 = 1.4;
 /// Runs that are kept, the likeliest: bounded work per bin.
 const MOST_RUNS: usize = 160;
+/// ln by which a run is less likely than another of its kind (it rose, it fell back,
+/// it never rose) to be forgotten: all such runs together change no sum by a millionth.
+const NEGLIGIBLE: f64 = 20.0;
 /// ln of the weight of "it never rose", relative to the likeliest run, at least.
 const LEAST: f64 = -300.0;
 /// Probability that the rate changed within one gap, at most.
@@ -127,7 +130,12 @@ impl Run {
 
 /// ln of Γ(a + n) / Γ(a).
 fn rising(a: f64, n: f64) -> f64 {
-    if n == 1.0 { a.ln() } else { ln_gamma(a + n) - ln_gamma(a) }
+    match n {
+        1.0 => a.ln(),
+        2.0 => (a * (a + 1.0)).ln(),
+        3.0 => (a * (a + 1.0) * (a + 2.0)).ln(),
+        n => ln_gamma(a + n) - ln_gamma(a),
+    }
 }
 
 /// Looks at a cluster bin by bin.
@@ -148,17 +156,20 @@ impl Detector {
         let prior = prior.sane();
         let mut detector =
             Detector { prior, runs: Vec::new(), at: 0, days: 0.0, quiet: (0, 0.0, 0.0), exposure: 1.0 };
-        detector.settle(prior.shape, prior.rate);
+        detector.settle(prior.gammas());
         detector
     }
 
-    /// One run, whose rate is no news.
-    fn settle(&mut self, shape: f64, rate: f64) {
+    /// Runs whose rates are no news.
+    fn settle(&mut self, gammas: impl Iterator<Item = (f64, f64, f64)>) {
         let start = self.at;
         let own = (0.0, 0.0, 0.0);
-        let before = shape / rate;
-        let (gap, quiet, ln, ratio, level) = (0, 0.0, 0.0, 1.0, 1.0);
-        self.runs = vec![Run { start, gap, quiet, ln, shape, rate, ratio, level, before, fell: false, own }];
+        let (gap, quiet, ratio, level) = (0, 0.0, 1.0, 1.0);
+        let run = |(ln, shape, rate)| {
+            let before = shape / rate;
+            Run { start, gap, quiet, ln, shape, rate, ratio, level, before, fell: false, own }
+        };
+        self.runs = gammas.map(run).collect();
         self.days = 0.0;
     }
 
@@ -200,7 +211,7 @@ impl Detector {
         if let Some(onset) = &onset {
             let own = self.runs.iter().filter(|run| run.start >= onset.bin).map(|run| run.own);
             let (cases, exposure) = own.fold((0.0_f64, 0.0_f64), |a, b| (a.0.max(b.0), a.1.max(b.1)));
-            self.settle(cases + 0.5, exposure + 0.5 / onset.after);
+            self.settle(std::iter::once((0.0, cases + 0.5, exposure + 0.5 / onset.after)));
             return Some(*onset);
         }
         let parent = self.heaviest()?;
@@ -235,23 +246,33 @@ impl Detector {
             // It is over: the next rise begins from here.
             run.fell &= !fell;
         }
-        self.runs.sort_by(|a, b| b.ln.total_cmp(&a.ln));
-        self.runs.truncate(MOST_RUNS);
+        let kind = |run: &Run| usize::from(run.rose()) + 2 * usize::from(run.fell);
+        let mut best = [f64::NEG_INFINITY; 4];
+        for run in &self.runs {
+            if let Some(best) = best.get_mut(kind(run)) {
+                *best = best.max(run.ln);
+            }
+        }
+        self.runs.retain(|run| best.get(kind(run)).is_none_or(|best| run.ln > best - NEGLIGIBLE));
+        if self.runs.len() > MOST_RUNS {
+            self.runs.sort_by(|a, b| b.ln.total_cmp(&a.ln));
+            self.runs.truncate(MOST_RUNS);
+        }
     }
 
     fn alarm(&self) -> Option<Onset> {
-        let ln = |of: &[Run]| ln_sum(of.iter().map(|run| run.ln));
-        let (mut rises, others): (Vec<Run>, Vec<Run>) = self.runs.iter().partition(|run| run.rose());
-        let (fell, never): (Vec<Run>, Vec<Run>) = others.iter().partition(|run| run.fell);
-        let never = ln(&never).max(LEAST);
+        let ln = |is: &dyn Fn(&Run) -> bool| ln_sum(self.runs.iter().filter(|run| is(run)).map(|run| run.ln));
+        let never = ln(&|run| !run.rose() && !run.fell).max(LEAST);
         let threshold = (self.prior.hazard / self.prior.false_alarms).ln();
-        if !(ln(&rises) - never > threshold && ln(&rises) > ln(&fell)) {
+        let rise = ln(&Run::rose);
+        if !(rise - never > threshold && rise > ln(&|run| run.fell && !run.rose())) {
             return None;
         }
+        let mut rises: Vec<Run> = self.runs.iter().filter(|run| run.rose()).copied().collect();
         for run in &mut rises {
             run.ln -= run.ordinary(self.prior.dispersion);
         }
-        let rise = ln(&rises);
+        let rise = ln_sum(rises.iter().map(|run| run.ln));
         let ln_odds = rise - never;
         if ln_odds <= threshold {
             return None;
@@ -364,8 +385,9 @@ mod tests {
     fn hostile_bins_end_in_numbers() {
         let odd = [f64::NAN, f64::INFINITY, -1.0, 0.0, 1e-300, 1e300, 1.0];
         let counts = [0, 1, u32::MAX, 3, 0, 0, 1_000_000];
-        let prior =
-            Prior { shape: f64::NAN, rate: -1.0, hazard: 1e9, false_alarms: 0.0, dispersion: f64::NAN };
+        let scales = [f64::NAN, -1.0, 0.0, f64::INFINITY, 1.0, 1e-300, 1e300, 0.0, 0.0, 1.0, 1.0];
+        let (shape, dispersion) = (f64::NAN, f64::NAN);
+        let prior = Prior { shape, rate: -1.0, hazard: 1e9, false_alarms: 0.0, dispersion, scales };
         for prior in [prior, Prior::default()] {
             let mut detector = Detector::new(&prior);
             for i in 0..20_000_usize {

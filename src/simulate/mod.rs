@@ -32,4 +32,4 @@ mod scenario;
 pub use history::Event;
 pub use host::{Plan, Truth};
 pub use population::{Planted, Simulation};
-pub use scenario::{Bug, Kind, Level, Plant, Scenario};
+pub use scenario::{Bug, Kind, Level, Plant, Rollout, Scenario};

@@ -3,15 +3,16 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::findings::{Apart, Bug, Since, Trigger};
+use super::findings::{Apart, Bug, More, Trigger};
 use super::gather::Directory;
-use crate::epidemiology::episode::Episode;
-use crate::epidemiology::history::{Bin, Prior};
+use super::onset::{self, Fleet as Time, Usual};
+use crate::epidemiology::episode::{self, Chain, Episode};
+use crate::epidemiology::history::Bin;
 use crate::epidemiology::likelihood::Likelihood;
 use crate::epidemiology::localise::kulldorff;
 use crate::epidemiology::mining;
-use crate::epidemiology::onset;
 use crate::epidemiology::population::{Population, UNKNOWN};
+use crate::epidemiology::power::{self, Needed};
 use crate::epidemiology::split::{self, Case, Fleet};
 use crate::epidemiology::trigger::{self, Attribute, Item, Question, Reason, Row, Status};
 
@@ -45,7 +46,7 @@ pub(super) fn bugs(
     only: Option<u32>,
 ) -> Vec<Bug> {
     let mut clusters: BTreeMap<u32, Vec<&Episode>> = BTreeMap::new();
-    for episode in episodes.iter().filter(|e| only.is_none_or(|only| e.first.signature == only)) {
+    for episode in episodes {
         clusters.entry(episode.first.signature).or_default().push(episode);
     }
     let hosts = |own: &[&Episode]| own.iter().map(|e| e.first.host).collect::<HashSet<u32>>().len();
@@ -55,10 +56,24 @@ pub(super) fn bugs(
         .filter(|(hosts, ..)| *hosts >= HOSTS)
         .collect();
     ranked.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| b.2.len().cmp(&a.2.len())).then(a.1.cmp(&b.1)));
+    // What is asked for is told however rare it is.
+    let asked = only.and_then(|only| ranked.iter().position(|(_, signature, _)| *signature == only));
+    if let Some(asked) = asked.filter(|asked| *asked >= MOST) {
+        ranked.swap(asked, MOST.saturating_sub(1));
+    }
     ranked.truncate(MOST);
-    let days = (population.hours / 24.0).max(1.0 / 24.0);
-    let prior =
-        Prior::fit(&ranked.iter().map(|(_, _, own)| (count(own.len()), days)).collect::<Vec<(u32, f64)>>());
+    // What is usual is learnt of all of them, also where only one is asked for.
+    let earlier = episode::episodes_of(&population.earlier, Chain::default());
+    let fleet = Time::of(population, &earlier);
+    let mut usual: HashMap<u32, Usual> = HashMap::new();
+    let by_day = ranked.iter().map(|(_, signature, own)| {
+        let unit = most_common(own.iter().map(|episode| episode.first.unit));
+        let usual = usual.entry(unit).or_insert_with(|| fleet.usual(unit));
+        fleet.bins(usual, &fleet.cases(*signature, own), 24.0)
+    });
+    let by_day: Vec<Vec<Bin>> = by_day.collect();
+    let prior = onset::prior(&by_day);
+    ranked.retain(|(_, signature, _)| only.is_none_or(|only| *signature == only));
     let mut units: HashMap<u32, Unit> = HashMap::new();
     let strata = strata(population);
     let mut looked: Vec<(f64, usize)> = Vec::new();
@@ -86,7 +101,12 @@ pub(super) fn bugs(
             } else {
                 (Vec::new(), Some("its hosts are like all that run the unit".to_owned()))
             };
-            bug.onset = since(&bug.days, days, &prior, directory);
+            if let Some(usual) = usual.get(&unit) {
+                let cases = fleet.cases(signature, &cases);
+                let since = fleet.since(usual, &cases, &prior);
+                bug.rollout = fleet.began(unit, usual, &cases, since.as_ref(), directory);
+                bug.onset = since.map(|since| fleet.told(&since, directory));
+            }
             bug.split = apart.map(|(_, apart)| apart);
             bug
         })
@@ -306,28 +326,30 @@ fn triggers(
             declared: finding.declared,
             status,
             more,
+            needed: (!finding.declared).then(|| needed(finding)).flatten(),
         }
     };
     (found.findings.iter().take(TRIGGERS).map(one).collect(), reason)
 }
 
-/// Exposure is taken as even over the window: censuses tell its sum.
-fn since(days: &[u32], length: f64, prior: &Prior, directory: &Directory) -> Option<Since> {
-    let bins: Vec<Bin> = (0u32..)
-        .zip(days)
-        .map(|(index, count)| {
-            let part = (length - f64::from(index)).clamp(0.04, 1.0);
-            Bin { count: *count, exposure: part, days: part }
-        })
-        .collect();
-    let last = onset::onsets(&bins, prior).pop()?;
-    let day = |bin: usize| directory.moment(24.0 * bin as f64);
-    Some(Since {
-        at: day(last.bin),
-        between: (day(last.interval.0), day(last.interval.1.saturating_add(1))),
-        ratio: (last.ratio, last.ratio_interval.0, last.ratio_interval.1),
-        ln_bayes: last.ln_bayes,
-    })
+/// Further cases until the score declares it, if its ratio is what it seems.
+fn needed(finding: &trigger::Finding) -> Option<More> {
+    if finding.of == 0 || finding.ratio.low <= 1.0 {
+        return None;
+    }
+    let share = finding.expected / f64::from(finding.of);
+    // None is without: as if half a case were, or no case would be against it.
+    let ratio = finding.ratio.ratio.min(2.0 * f64::from(finding.of) / share.max(1e-6));
+    power::contrast(share, ratio, finding.score, mining::DECLARED_SCORE).and_then(More::of)
+}
+
+impl More {
+    /// As whole crashes; what takes more than a million is not told.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and a million")]
+    pub(super) fn of(needed: Needed) -> Option<More> {
+        let whole = |n: f64| (1.0..1e6).contains(&n).then(|| n.ceil() as u32);
+        Some(More { median: whole(needed.median.max(1.0))?, ninety: whole(needed.ninety.max(1.0))? })
+    }
 }
 
 /// A host of the signature with another cause, and what is known of it.

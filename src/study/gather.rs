@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::courses::{self, Courses, TAIL};
 use super::names::Names;
 use crate::epidemiology::evidence::{Group, Shown};
 use crate::epidemiology::population::{Crash, Host, Population, Run, UNKNOWN};
@@ -14,6 +15,7 @@ use crate::record::{Exposure, Hardware, Id, Kind, Record, coverage, workload};
 
 const HOUR_NS: f64 = 3.6e12;
 const HOUR_MS: f64 = 3.6e6;
+const DAY_NS: u64 = 86_400_000_000_000;
 /// Attributes that every fleet has; labels come behind them.
 const FIXED: [(&str, Option<usize>); 4] =
     [("kernel", None), ("cpu", None), ("microcode", Some(1)), ("arch", None)];
@@ -50,6 +52,8 @@ pub struct Heard {
 pub struct Gather {
     since: u64,
     until: u64,
+    /// Beginning of what is kept of the time before the window.
+    earliest: u64,
     heard: Heard,
     hosts: Names,
     units: Names,
@@ -62,10 +66,17 @@ pub struct Gather {
     facts: Vec<Facts>,
     ids: HashSet<Id>,
     crashes: Vec<Crash>,
+    earlier: Vec<Crash>,
     /// Container → image, as censuses told.
     images: HashMap<(u32, String), String>,
     waiting: Vec<(Crash, Option<String>)>,
+    /// Hosts and signatures that may be of the time before the window only: those of
+    /// `earlier` and `spans`.
+    everyone: Names,
+    places: Names,
     spans: HashMap<(u32, u32), Vec<Report>>,
+    /// The earliest moment that anything told of.
+    first: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -99,6 +110,10 @@ impl Range {
 #[derive(Clone, Debug)]
 struct Report {
     span: coverage::Span,
+    /// Hours since the beginning of the window at the span's end.
+    ends: f64,
+    /// Of the window, and not of the time before it.
+    counts: bool,
     running: Vec<(u32, u32, u32)>,
 }
 
@@ -108,6 +123,7 @@ impl Gather {
         Gather {
             since,
             until,
+            earliest: since,
             heard: Heard::default(),
             hosts: Names::default(),
             units: Names::default(),
@@ -120,10 +136,49 @@ impl Gather {
             facts: Vec::new(),
             ids: HashSet::new(),
             crashes: Vec::new(),
+            earlier: Vec::new(),
             images: HashMap::new(),
             waiting: Vec::new(),
+            everyone: Names::default(),
+            places: Names::default(),
             spans: HashMap::new(),
+            first: until,
         }
+    }
+
+    /// So many days before the window tell what was usual, as far as there are records
+    /// of them. Nothing else is said of them.
+    #[must_use]
+    pub fn with_history(mut self, days: u32) -> Gather {
+        self.earliest = self.since.saturating_sub(u64::from(days).saturating_mul(DAY_NS));
+        self
+    }
+
+    fn is_earlier(&self, at: Option<u64>) -> Option<u64> {
+        at.filter(|at| (self.earliest..self.since).contains(at))
+    }
+
+    /// Hours since the beginning of the window.
+    fn hours(&self, at: u64) -> f64 {
+        let back = self.since.saturating_sub(at) as f64 / HOUR_NS;
+        at.saturating_sub(self.since) as f64 / HOUR_NS - back
+    }
+
+    /// A crash before the window: of which place and build, where and when.
+    fn crash_earlier(&mut self, record: &Record, at: u64) {
+        let keys = &record.keys;
+        let name = record.host.name.as_deref().filter(|name| !name.is_empty());
+        let Some((name, key)) = name.zip(keys.portable.or(keys.functions).or(keys.leaf)) else { return };
+        let build = record.process.build_id.as_ref();
+        let crash = Crash {
+            host: self.everyone.number(name),
+            unit: UNKNOWN,
+            build: build.map_or(UNKNOWN, |build| self.builds.number(&build.hex())),
+            signature: self.places.number(&format!("{:016x}", key.0)),
+            at: self.hours(at),
+            ..Crash::default()
+        };
+        self.earlier.push(crash);
     }
 
     fn inside(&self, at: Option<u64>) -> Option<u64> {
@@ -183,6 +238,10 @@ impl Gather {
             self.heard.twice = self.heard.twice.saturating_add(1);
             return;
         }
+        self.first = self.first.min(record.realtime_ns.filter(|at| *at >= self.earliest).unwrap_or(u64::MAX));
+        if let Some(at) = self.is_earlier(record.realtime_ns) {
+            return self.crash_earlier(record, at);
+        }
         let Some(at) = self.inside(record.realtime_ns) else {
             self.heard.outside = self.heard.outside.saturating_add(1);
             return;
@@ -215,7 +274,7 @@ impl Gather {
             build,
             signature: self.signatures.number(&format!("{:016x}", key.0)),
             symptom: self.symptoms.number(&format!("{symptom:016x}")),
-            at: (at.saturating_sub(self.since)) as f64 / HOUR_NS,
+            at: self.hours(at),
             boot: self.boots.number(&boot),
             core: core.unwrap_or(UNKNOWN),
             allowed,
@@ -232,6 +291,11 @@ impl Gather {
         if !exposure.id.0.is_empty() && !self.ids.insert(exposure.id.clone()) {
             self.heard.twice = self.heard.twice.saturating_add(1);
             return;
+        }
+        self.first =
+            self.first.min(exposure.realtime_ns.filter(|at| *at >= self.earliest).unwrap_or(u64::MAX));
+        if let Some(at) = self.is_earlier(exposure.realtime_ns) {
+            return self.report(exposure, at, false);
         }
         let Some(at) = self.inside(exposure.realtime_ns) else {
             self.heard.outside = self.heard.outside.saturating_add(1);
@@ -261,7 +325,15 @@ impl Gather {
         for (container, image) in &exposure.images {
             self.images.insert((host, container.clone()), image.clone());
         }
+        self.report(exposure, at, true);
+    }
+
+    /// What ran.
+    fn report(&mut self, exposure: &Exposure, at: u64, counts: bool) {
         let (Some(since), Some(end)) = (exposure.since_ns, exposure.boottime_ns) else { return };
+        let Some(name) = exposure.host.name.as_deref().filter(|name| !name.is_empty()) else { return };
+        let ends = self.hours(at);
+        let host = self.everyone.number(name);
         let ms = |ns: u64| i64::try_from(ns / 1_000_000).unwrap_or(i64::MAX);
         let running = exposure
             .running
@@ -276,7 +348,7 @@ impl Gather {
             .collect();
         let boot = self.boots.number(&exposure.host.boot.as_ref().map_or(String::new(), Id::hex));
         let reports = self.spans.entry((host, boot)).or_default();
-        reports.push(Report { span: coverage::claim((ms(since), ms(end))), running });
+        reports.push(Report { span: coverage::claim((ms(since), ms(end))), ends, counts, running });
     }
 
     /// The population, its signatures' names, and what was not there.
@@ -290,10 +362,16 @@ impl Gather {
             self.crashes.push(crash);
         }
         self.crashes.sort_by(|a, b| a.at.total_cmp(&b.at));
-        let exposures = exposures(std::mem::take(&mut self.spans));
+        let hours = self.until.saturating_sub(self.since) as f64 / HOUR_NS;
+        // Days of which nothing is known at all are no days without crashes.
+        let before =
+            24.0 * courses::whole(self.since.saturating_sub(self.first) as f64 / DAY_NS as f64) as f64;
+        let earlier = self.earlier(before);
+        let mut courses = Courses::new(before, hours);
+        let exposures = exposures(std::mem::take(&mut self.spans), &mut courses);
         let count = self.values.len();
         let mut hosts = Vec::with_capacity(self.facts.len());
-        for (index, (facts, name)) in (0u32..).zip(self.facts.iter().zip(self.hosts.list())) {
+        for (facts, name) in self.facts.iter().zip(self.hosts.list()) {
             let mut values = facts.values.clone();
             values.resize(count, UNKNOWN);
             for (label, number) in &facts.labels {
@@ -301,7 +379,8 @@ impl Gather {
                     *value = *number;
                 }
             }
-            let (hours, runs) = exposures.get(&index).cloned().unwrap_or_default();
+            let own = self.everyone.known(name).and_then(|number| exposures.get(&number));
+            let (hours, runs) = own.cloned().unwrap_or_default();
             self.heard.unobserved = self.heard.unobserved.saturating_add(u64::from(hours <= 0.0));
             hosts.push(Host {
                 name: name.clone(),
@@ -321,11 +400,14 @@ impl Gather {
             .map(|((name, parent), values)| Attribute { name, parent, values: values.list().to_vec() })
             .collect();
         let population = Population {
-            hours: self.until.saturating_sub(self.since) as f64 / HOUR_NS,
+            hours,
             hosts,
             units: self.units.list().to_vec(),
             attributes,
             crashes: self.crashes,
+            before,
+            earlier,
+            courses: courses.done(),
         };
         let directory = Directory {
             since: self.since,
@@ -333,6 +415,28 @@ impl Gather {
             builds: self.builds.list().to_vec(),
         };
         (population, directory, self.heard)
+    }
+
+    /// Crashes of the hours before the window, of signatures that are in it too. Hosts
+    /// that are not in it are numbered from the top.
+    fn earlier(&mut self, hours: f64) -> Vec<Crash> {
+        let (places, everyone) = (std::mem::take(&mut self.places), &self.everyone);
+        let number = |names: &Names, list: &Names, index: u32| {
+            let name = usize::try_from(index).ok().and_then(|index| list.list().get(index))?;
+            names.known(name)
+        };
+        let mut earlier: Vec<Crash> = std::mem::take(&mut self.earlier)
+            .into_iter()
+            .filter(|crash| crash.at >= -hours)
+            .filter_map(|crash| {
+                let signature = number(&self.signatures, &places, crash.signature)?;
+                let host = number(&self.hosts, everyone, crash.host);
+                let host = host.unwrap_or(UNKNOWN.saturating_sub(crash.host).saturating_sub(1));
+                Some(Crash { host, signature, ..crash })
+            })
+            .collect();
+        earlier.sort_by(|a, b| a.at.total_cmp(&b.at));
+        earlier
     }
 }
 
@@ -354,7 +458,8 @@ impl Directory {
         if !hours.is_finite() {
             return self.since;
         }
-        self.since.saturating_add((hours * HOUR_NS).clamp(0.0, 1e18) as u64)
+        let since = self.since.saturating_sub((-hours * HOUR_NS).clamp(0.0, 1e18) as u64);
+        since.saturating_add((hours * HOUR_NS).clamp(0.0, 1e18) as u64)
     }
 
     /// The day of the window, from 0.
@@ -371,15 +476,23 @@ fn facts_of(facts: &mut [Facts], host: u32) -> Option<&mut Facts> {
 /// A host's hours, and process-hours by unit and build.
 type Ran = (f64, BTreeMap<(u32, u32), f64>);
 
-/// Hours of each host, and process-hours of what ran there.
-fn exposures(spans: HashMap<(u32, u32), Vec<Report>>) -> HashMap<u32, (f64, Vec<Run>)> {
+/// Hours of each host, and process-hours of what ran there; the same day by day.
+fn exposures(
+    spans: HashMap<(u32, u32), Vec<Report>>,
+    courses: &mut Courses,
+) -> HashMap<u32, (f64, Vec<Run>)> {
     let mut all: HashMap<u32, Ran> = HashMap::new();
+    let mut last: HashMap<u32, f64> = HashMap::new();
+    for ((host, _), report) in spans.iter().flat_map(|(key, own)| own.iter().map(move |one| (key, one))) {
+        let last = last.entry(*host).or_insert(report.ends);
+        *last = last.max(report.ends);
+    }
     let mut boots: Vec<((u32, u32), Vec<Report>)> = spans.into_iter().collect();
     boots.sort_by_key(|(key, _)| *key);
     for ((host, _), mut reports) in boots {
         reports.sort_by_key(|report| report.span);
         let entry = all.entry(host).or_default();
-        let mut counted = i64::MIN;
+        let (mut counted, mut until) = (i64::MIN, f64::NEG_INFINITY);
         for report in reports {
             let (low, high) = (report.span.0.max(counted), report.span.1);
             if low >= high {
@@ -387,9 +500,18 @@ fn exposures(spans: HashMap<(u32, u32), Vec<Report>>) -> HashMap<u32, (f64, Vec<
             }
             counted = high;
             let hours = high.saturating_sub(low) as f64 / HOUR_MS;
-            entry.0 += hours;
+            // From where the one before ended; and on, where none comes behind it.
+            let from = if until.is_finite() { until } else { report.ends - hours };
+            let is_last = last.get(&host).is_some_and(|last| report.ends >= *last);
+            let to = if is_last { report.ends + TAIL } else { report.ends };
+            until = report.ends;
+            entry.0 += if report.counts { hours } else { 0.0 };
             for (unit, build, processes) in report.running {
-                *entry.1.entry((unit, build)).or_insert(0.0) += hours * f64::from(processes);
+                let processes = f64::from(processes);
+                courses.add(unit, build, (from, to), processes);
+                if report.counts {
+                    *entry.1.entry((unit, build)).or_insert(0.0) += hours * processes;
+                }
             }
         }
     }

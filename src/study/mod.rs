@@ -3,10 +3,12 @@
 //!
 //! ```text
 //! gather     records and censuses → population, and what was missing
+//! courses    what ran when, in the whole fleet
 //! names      strings → small numbers
 //! run        population → study, on one screen
 //! machines   what it says of machines
 //! bugs       what it says of software
+//! onset      since when, and with which rollout
 //! findings   the values that are printed
 //! ```
 #![cfg_attr(
@@ -23,12 +25,14 @@
 )]
 
 mod bugs;
+mod courses;
 mod findings;
 mod gather;
 mod machines;
 mod names;
+mod onset;
 mod run;
 
-pub use findings::{Apart, Bug, Erratum, Machine, Since, Study, Trigger, Verdict};
+pub use findings::{Apart, Began, Bug, Erratum, Machine, More, Since, Study, Trigger, Verdict};
 pub use gather::{Directory, Gather, Heard, KIND, shown};
 pub use run::{study, study_signature};
