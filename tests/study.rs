@@ -172,10 +172,12 @@ fn every_key_of_the_json_is_documented() {
             .expect("a scenario");
     let (_, mut found) = of(&scenario, 3000, 1);
     found.machines = of(&bad_cores(1, 8), 2000, 1).1.machines;
+    found.machines[0].needed = Some(Default::default());
     found.errata.push(Default::default());
     if let Some(bug) = found.bugs.first_mut() {
         bug.split = Some(Default::default());
         bug.onset = Some(Default::default());
+        bug.rollout = Some(Default::default());
         bug.triggers.push(Default::default());
     }
     let mut all = Vec::new();

@@ -184,14 +184,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn how_much_days_differ_and_clusters_prior_come_from_their_own_past() {
-        let even = vec![Bin { count: 4, exposure: 1.0, days: 1.0 }; 100];
-        assert_eq!(Prior::days_differ(&[&even]), 1e-6);
-        let odd: Vec<Bin> = (0..100).map(|i| Bin { count: i % 2 * 8, exposure: 1.0, days: 1.0 }).collect();
-        assert!((Prior::days_differ(&[&odd]) - 0.76).abs() < 0.05, "{}", Prior::days_differ(&[&odd]));
-        assert!(Prior::days_differ(&[]).is_finite());
-        let prior = Prior::fit(&[(1, 10.0), (20, 10.0), (3, 10.0), (7, f64::NAN)]);
-        assert!((prior.shape / prior.rate - 0.8).abs() < 1e-9);
-        assert_eq!(Prior::fit(&[]), Prior::default());
+    fn how_much_days_differ_is_measured_and_one_cluster_that_rose_does_not_hide_itself() {
+        let days = |counts: &dyn Fn(u32) -> u32| -> Vec<Bin> {
+            (0..100).map(|day| Bin { count: counts(day), exposure: 1.0, days: 1.0 }).collect()
+        };
+        let even = vec![days(&|_| 4); 20];
+        let even: Vec<&[Bin]> = even.iter().map(Vec::as_slice).collect();
+        assert!(Prior::days_differ(&even) < 0.01, "{}", Prior::days_differ(&even));
+        let odd = vec![days(&|day| day % 2 * 8); 20];
+        let odd: Vec<&[Bin]> = odd.iter().map(Vec::as_slice).collect();
+        assert!((Prior::days_differ(&odd) - 0.74).abs() < 0.05, "{}", Prior::days_differ(&odd));
+        let risen = days(&|day| if day < 90 { 2 } else { 200 });
+        let with: Vec<&[Bin]> = even.iter().copied().chain([&risen[..]]).collect();
+        assert!(Prior::days_differ(&with) < 0.7, "{}", Prior::days_differ(&with));
+        let (few, none) = (Prior::days_differ(&odd[..1]), Prior::days_differ(&[]));
+        assert!(few > DISPERSION && none == DISPERSION, "{few} {none}");
+    }
+
+    #[test]
+    fn a_prior_knows_rare_and_frequent_clusters_and_of_few_clusters_believes_any_rate() {
+        // As a fleet has them: 990 of one crash in ten days, ten of ten a day.
+        let clusters: Vec<(u32, f64)> =
+            (0..1000).map(|n| if n < 990 { (10, 100.0) } else { (1000, 100.0) }).collect();
+        let weight = |prior: &Prior, low: f64, high: f64| -> f64 {
+            let within = prior.gammas().filter(|(_, shape, rate)| (low..high).contains(&(shape / rate)));
+            within.map(|(ln, ..)| ln.exp()).sum()
+        };
+        let prior = Prior::fit(&clusters);
+        assert!(weight(&prior, 0.04, 0.4) > 0.8, "{prior:?}");
+        let frequent = weight(&prior, 3.0, 40.0);
+        assert!((0.002..0.05).contains(&frequent), "{frequent}");
+        // Of one cluster nearly nothing is known.
+        let alone = Prior::fit(&[(31, 28.0)]);
+        assert!(weight(&alone, 0.0, 0.2) > 0.2 && weight(&alone, 3.0, 1e9) > 0.2, "{alone:?}");
+        for odd in [&[][..], &[(0, 0.0), (7, f64::NAN)], &[(0, 5.0)]] {
+            assert_eq!(Prior::fit(odd), Prior::default());
+        }
     }
 }

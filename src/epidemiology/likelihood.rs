@@ -197,3 +197,20 @@ impl Likelihood {
         self.hardware.get(group).and_then(|row| row.get(outcome)).copied().unwrap_or(0.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_further_crash_of_hardware_speaks_for_it_less_so_where_wild_pointers_are_usual() {
+        let likelihood = Likelihood::fit([]);
+        let drift = |wild: f64| -> f64 {
+            let steps = likelihood.further(wild);
+            let all: f64 = steps.iter().map(|(p, _)| p).sum();
+            assert!((all - 1.0).abs() < 1e-9 && steps.len() <= 64, "{all} {}", steps.len());
+            steps.iter().map(|(p, ln)| p * ln).sum()
+        };
+        assert!(drift(0.0) > 0.1 && drift(0.3) < drift(0.0), "{} {}", drift(0.0), drift(0.3));
+    }
+}

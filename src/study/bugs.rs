@@ -97,7 +97,8 @@ pub(super) fn bugs(
             let cases: Vec<&Episode> =
                 own.iter().copied().filter(|episode| Some(episode.first.host) != other).collect();
             (bug.triggers, bug.no_trigger) = if searched.contains(&place) {
-                triggers(population, &cases, ran, &strata, directory)
+                let new = fleet.new_builds(unit);
+                triggers(population, &cases, ran, (&strata, &new), directory)
             } else {
                 (Vec::new(), Some("its hosts are like all that run the unit".to_owned()))
             };
@@ -243,7 +244,7 @@ fn triggers(
     population: &Population,
     cases: &[&Episode],
     ran: &Ran,
-    strata: &[u32],
+    (strata, new): (&[u32], &HashSet<u32>),
     directory: &Directory,
 ) -> (Vec<Trigger>, Option<String>) {
     let few =
@@ -263,7 +264,9 @@ fn triggers(
     let mut attributes = population.attributes.clone();
     let mut builds: BTreeMap<u32, u32> = BTreeMap::new();
     let build_names = first.values().chain(ran.values().map(|(_, build)| build));
-    for build in build_names.filter(|build| **build != UNKNOWN) {
+    // What came in the window ran only for a part of it, and a host has one value: it is
+    // a rollout's question, not this one's.
+    for build in build_names.filter(|build| **build != UNKNOWN && !new.contains(build)) {
         let next = count(builds.len());
         builds.entry(*build).or_insert(next);
     }

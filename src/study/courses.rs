@@ -6,17 +6,32 @@
 //! day of which censuses are late would else look like a day with few processes, and
 //! its crashes like a new bug.
 
-use std::collections::HashMap;
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, HashMap};
 
-use crate::epidemiology::population::{Course, UNKNOWN};
+use crate::epidemiology::population::{Course, Run, UNKNOWN};
+use crate::record::coverage;
+
+const HOUR_MS: f64 = 3.6e6;
 
 /// Hours behind a host's last census in which it is taken to run on: censuses come
 /// once a day and may fail once.
-pub(super) const TAIL: f64 = 48.0;
+const TAIL: f64 = 48.0;
 /// Days of all courses together: 32 MiB. Builds behind that are of no name.
 const MOST_DAYS: usize = 1 << 22;
 /// Days of a course: ten years.
 const LONGEST: usize = 3660;
+
+/// One census: its span of the boot, and what ran.
+#[derive(Clone, Debug)]
+pub(super) struct Report {
+    pub(super) span: coverage::Span,
+    /// Hours since the beginning of the window at the span's end.
+    pub(super) ends: f64,
+    /// Of the window, and not of the time before it.
+    pub(super) counts: bool,
+    pub(super) running: Vec<(u32, u32, u32)>,
+}
 
 /// Collects.
 #[derive(Clone, Debug, Default)]
@@ -38,7 +53,8 @@ impl Courses {
     /// began.
     pub(super) fn add(&mut self, unit: u32, build: u32, (low, high): (f64, f64), processes: f64) {
         let (low, high) = (low.max(-self.before) + self.before, high.min(self.hours) + self.before);
-        if !(low < high) {
+        // Also where one is no number.
+        if low.partial_cmp(&high) != Some(Ordering::Less) {
             return;
         }
         let full = self.days >= MOST_DAYS;
@@ -71,6 +87,54 @@ impl Courses {
         self.courses.sort_by_key(|course| (course.unit, course.build));
         self.courses
     }
+}
+
+/// A host's hours, and process-hours by unit and build.
+type Ran = (f64, BTreeMap<(u32, u32), f64>);
+
+/// Hours of each host, and process-hours of what ran there; the same day by day.
+pub(super) fn exposures(
+    spans: HashMap<(u32, u32), Vec<Report>>,
+    courses: &mut Courses,
+) -> HashMap<u32, (f64, Vec<Run>)> {
+    let mut all: HashMap<u32, Ran> = HashMap::new();
+    let mut last: HashMap<u32, f64> = HashMap::new();
+    for ((host, _), report) in spans.iter().flat_map(|(key, own)| own.iter().map(move |one| (key, one))) {
+        let last = last.entry(*host).or_insert(report.ends);
+        *last = last.max(report.ends);
+    }
+    let mut boots: Vec<((u32, u32), Vec<Report>)> = spans.into_iter().collect();
+    boots.sort_by_key(|(key, _)| *key);
+    for ((host, _), mut reports) in boots {
+        reports.sort_by_key(|report| report.span);
+        let entry = all.entry(host).or_default();
+        let (mut counted, mut until) = (i64::MIN, f64::NEG_INFINITY);
+        for report in reports {
+            let (low, high) = (report.span.0.max(counted), report.span.1);
+            if low >= high {
+                continue;
+            }
+            counted = high;
+            let hours = high.saturating_sub(low) as f64 / HOUR_MS;
+            // From where the one before ended; and on, where none comes behind it.
+            let from = if until.is_finite() { until } else { report.ends - hours };
+            let is_last = last.get(&host).is_some_and(|last| report.ends >= *last);
+            let to = if is_last { report.ends + TAIL } else { report.ends };
+            until = report.ends;
+            entry.0 += if report.counts { hours } else { 0.0 };
+            for (unit, build, processes) in report.running {
+                let processes = f64::from(processes);
+                courses.add(unit, build, (from, to), processes);
+                if report.counts {
+                    *entry.1.entry((unit, build)).or_insert(0.0) += hours * processes;
+                }
+            }
+        }
+    }
+    let runs = |runs: BTreeMap<(u32, u32), f64>| {
+        runs.into_iter().map(|((unit, build), hours)| Run { unit, build, hours }).collect()
+    };
+    all.into_iter().map(|(host, (hours, ran))| (host, (hours, runs(ran)))).collect()
 }
 
 /// The whole part of a number of days.

@@ -4,17 +4,16 @@
 //! counted in [`Heard`], what came twice counts once, and of the exposure each
 //! moment of a boot is counted once however many reports tell of it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
-use super::courses::{self, Courses, TAIL};
+use super::courses::{self, Courses, Report, exposures};
 use super::names::Names;
 use crate::epidemiology::evidence::{Group, Shown};
-use crate::epidemiology::population::{Crash, Host, Population, Run, UNKNOWN};
+use crate::epidemiology::population::{Crash, Host, Population, UNKNOWN};
 use crate::epidemiology::trigger::Attribute;
 use crate::record::{Exposure, Hardware, Id, Kind, Record, coverage, workload};
 
 const HOUR_NS: f64 = 3.6e12;
-const HOUR_MS: f64 = 3.6e6;
 const DAY_NS: u64 = 86_400_000_000_000;
 /// Attributes that every fleet has; labels come behind them.
 const FIXED: [(&str, Option<usize>); 4] =
@@ -104,17 +103,6 @@ impl Range {
         let grown = self.0.map_or(0, |(low, high)| high.saturating_sub(low));
         u32::try_from(grown).unwrap_or(u32::MAX)
     }
-}
-
-/// One census: its span of the boot, and what ran.
-#[derive(Clone, Debug)]
-struct Report {
-    span: coverage::Span,
-    /// Hours since the beginning of the window at the span's end.
-    ends: f64,
-    /// Of the window, and not of the time before it.
-    counts: bool,
-    running: Vec<(u32, u32, u32)>,
 }
 
 impl Gather {
@@ -471,54 +459,6 @@ impl Directory {
 
 fn facts_of(facts: &mut [Facts], host: u32) -> Option<&mut Facts> {
     facts.get_mut(usize::try_from(host).ok()?)
-}
-
-/// A host's hours, and process-hours by unit and build.
-type Ran = (f64, BTreeMap<(u32, u32), f64>);
-
-/// Hours of each host, and process-hours of what ran there; the same day by day.
-fn exposures(
-    spans: HashMap<(u32, u32), Vec<Report>>,
-    courses: &mut Courses,
-) -> HashMap<u32, (f64, Vec<Run>)> {
-    let mut all: HashMap<u32, Ran> = HashMap::new();
-    let mut last: HashMap<u32, f64> = HashMap::new();
-    for ((host, _), report) in spans.iter().flat_map(|(key, own)| own.iter().map(move |one| (key, one))) {
-        let last = last.entry(*host).or_insert(report.ends);
-        *last = last.max(report.ends);
-    }
-    let mut boots: Vec<((u32, u32), Vec<Report>)> = spans.into_iter().collect();
-    boots.sort_by_key(|(key, _)| *key);
-    for ((host, _), mut reports) in boots {
-        reports.sort_by_key(|report| report.span);
-        let entry = all.entry(host).or_default();
-        let (mut counted, mut until) = (i64::MIN, f64::NEG_INFINITY);
-        for report in reports {
-            let (low, high) = (report.span.0.max(counted), report.span.1);
-            if low >= high {
-                continue;
-            }
-            counted = high;
-            let hours = high.saturating_sub(low) as f64 / HOUR_MS;
-            // From where the one before ended; and on, where none comes behind it.
-            let from = if until.is_finite() { until } else { report.ends - hours };
-            let is_last = last.get(&host).is_some_and(|last| report.ends >= *last);
-            let to = if is_last { report.ends + TAIL } else { report.ends };
-            until = report.ends;
-            entry.0 += if report.counts { hours } else { 0.0 };
-            for (unit, build, processes) in report.running {
-                let processes = f64::from(processes);
-                courses.add(unit, build, (from, to), processes);
-                if report.counts {
-                    *entry.1.entry((unit, build)).or_insert(0.0) += hours * processes;
-                }
-            }
-        }
-    }
-    let runs = |runs: BTreeMap<(u32, u32), f64>| {
-        runs.into_iter().map(|((unit, build), hours)| Run { unit, build, hours }).collect()
-    };
-    all.into_iter().map(|(host, (hours, ran))| (host, (hours, runs(ran)))).collect()
 }
 
 /// What a record's codes are, and where nobody looked.

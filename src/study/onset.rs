@@ -6,7 +6,7 @@
 //! units are alike, and rates are crashes a day. Days without any census count as
 //! usual ones; before anything was heard there are no days.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::courses::whole;
 use super::findings::{Began, Since};
@@ -22,8 +22,8 @@ use crate::epidemiology::rollout::{self, Rollout};
 /// with bins of a day it comes two crashes late, with an hour none.
 const WIDTHS: [f64; 8] = [1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 24.0];
 /// Bins with a crash, at most, where that is possible with bins of a day: the work is
-/// theirs, 2 µs each.
-const CRASHES: usize = 200;
+/// theirs, 3 µs each.
+const CRASHES: usize = 120;
 /// A day on which censuses saw less than this share of the median day was not measured.
 const MEASURED: f64 = 0.1;
 /// Builds of a unit that are compared: those that ran longest. Each raises what the
@@ -31,6 +31,8 @@ const MEASURED: f64 = 0.1;
 const BUILDS: usize = 32;
 /// Days that a bug and a build may lie apart where only time tells: censuses are daily.
 const APART: f64 = 1.0;
+/// ln by which the builds of the cases may speak against it there.
+const AGAINST: f64 = 1.0;
 /// Weight of a rate's prior about a bug's own mean, crashes: where only times are
 /// compared the rate itself is no news.
 const WEIGHT: f64 = 0.5;
@@ -212,11 +214,20 @@ impl<'a> Fleet<'a> {
                 day(onset.interval.0) - APART <= at && at <= day(onset.interval.1) + APART
             })
         };
-        let all = || candidates.iter().zip(&found).zip(shares.iter().zip(&splits));
+        // A build and those behind it only where it is itself among the worse ones: each
+        // candidate of that kind stands behind its build alone.
+        let alone = std::iter::once(0.0).chain(found.iter().map(|began| began.ln_build));
+        let fit: Vec<bool> = candidates.iter().zip(alone).map(|(one, ln)| !one.newer || ln > 0.0).collect();
+        let all = || {
+            let all = candidates.iter().zip(&found).zip(shares.iter().zip(&splits));
+            all.zip(&fit).filter(|(_, fit)| **fit).map(|(one, _)| one)
+        };
         let named = all().filter(|((_, began), _)| began.named());
         let named = named.max_by(|a, b| a.0.1.ln_build.total_cmp(&b.0.1.ln_build));
         let by_time = || {
-            let began = all().filter(|((candidate, began), _)| began.began() && fits(candidate));
+            let began = all().filter(|((candidate, began), _)| {
+                began.began() && fits(candidate) && began.ln_build > -AGAINST
+            });
             began.max_by(|a, b| a.0.1.ln_rollout.total_cmp(&b.0.1.ln_rollout))
         };
         let ((candidate, began), (share, split)) = named.or_else(by_time)?;
@@ -247,6 +258,11 @@ impl<'a> Fleet<'a> {
             ln_build: began.ln_build,
             ln_rollout: began.ln_rollout,
         })
+    }
+
+    /// Builds that appeared while others ran.
+    pub(super) fn new_builds(&self, unit: u32) -> HashSet<u32> {
+        self.candidates(unit).into_iter().map(|candidate| candidate.build).collect()
     }
 
     /// Builds that appeared while others ran, each alone and with those behind it: what
@@ -302,7 +318,7 @@ struct Candidate {
     newer: bool,
     /// Of the unit's exposure, by day.
     share: Vec<f64>,
-    builds: std::collections::HashSet<u32>,
+    builds: HashSet<u32>,
 }
 
 impl Candidate {
@@ -310,7 +326,7 @@ impl Candidate {
     /// first since it appeared: a host that crashes every day says once what it is.
     fn split(&self, cases: &[Case], zero: usize, days: usize) -> Vec<(u32, u32)> {
         let mut split = vec![(0u32, 0u32); days];
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         let begin = 24.0 * self.day as f64;
         let since = cases.iter().filter(|case| case.at >= begin && case.build != UNKNOWN);
         for case in since.filter(|case| seen.insert(case.host)) {
