@@ -65,9 +65,9 @@ const DISPERSION: f64 = 0.05;
 /// And how much that counts among what is measured, as the sum of squares of days'
 /// expected cases: as much as ten days of ten; Poisson alone measures it to ± 0.05 then.
 const DISPERSION_WORTH: f64 = 1000.0;
-/// Of what speaks for days that differ, one cluster's share at most: one that rose is
-/// not to hide itself.
-const ONE_CLUSTER: f64 = 0.1;
+/// What one cluster says of days that differ counts at most so much of what all others
+/// say: one that rose is not to hide itself.
+const ONE_CLUSTER: f64 = 0.03;
 
 impl Default for Prior {
     fn default() -> Prior {
@@ -133,7 +133,7 @@ impl Prior {
 
     /// How much days differ: the variance of a day's rate relative to its mean, by
     /// moments over clusters, each with its bins of a day. One that rose among them
-    /// counts as differing days, though no more than [`ONE_CLUSTER`].
+    /// counts as differing days, though no more than [`ONE_CLUSTER`] allows.
     pub fn days_differ(clusters: &[&[Bin]]) -> f64 {
         let own: Vec<(f64, f64)> = clusters.iter().map(|bins| excess(bins)).collect();
         let valid = |one: &&(f64, f64)| one.0.is_finite() && one.1.is_finite();
@@ -141,7 +141,7 @@ impl Prior {
         let all: f64 = own.iter().map(|(_, scale)| scale).sum();
         let (mut sum, mut scales) = (DISPERSION * DISPERSION_WORTH, DISPERSION_WORTH);
         for (excess, scale) in own {
-            let part = (ONE_CLUSTER * (all + DISPERSION_WORTH) / scale).min(1.0);
+            let part = (ONE_CLUSTER * (all - scale + DISPERSION_WORTH) / scale).min(1.0);
             sum += part * excess;
             scales += part * scale;
         }
@@ -193,10 +193,10 @@ mod tests {
         assert!(Prior::days_differ(&even) < 0.01, "{}", Prior::days_differ(&even));
         let odd = vec![days(&|day| day % 2 * 8); 20];
         let odd: Vec<&[Bin]> = odd.iter().map(Vec::as_slice).collect();
-        assert!((Prior::days_differ(&odd) - 0.74).abs() < 0.05, "{}", Prior::days_differ(&odd));
+        assert!((Prior::days_differ(&odd) - 0.72).abs() < 0.05, "{}", Prior::days_differ(&odd));
         let risen = days(&|day| if day < 90 { 2 } else { 200 });
         let with: Vec<&[Bin]> = even.iter().copied().chain([&risen[..]]).collect();
-        assert!(Prior::days_differ(&with) < 0.7, "{}", Prior::days_differ(&with));
+        assert!(Prior::days_differ(&with) < 0.3, "{}", Prior::days_differ(&with));
         let (few, none) = (Prior::days_differ(&odd[..1]), Prior::days_differ(&[]));
         assert!(few > DISPERSION && none == DISPERSION, "{few} {none}");
     }
