@@ -224,12 +224,12 @@ fn forms_of_a_bug_come_together_whichever_way_records_came() {
     let forms = simulation.variants();
     assert!(forms.len() >= 3, "{forms:?}");
     let mut gather = Gather::new(UNTIL - 28 * DAY, UNTIL);
-    let mut slim = epicore::study::Slim::default();
+
     for host in 0..simulation.hosts() {
         let events: Vec<_> = simulation.events.iter().filter(|event| event.host == host).copied().collect();
         for item in simulation.batch(host, &events, UNTIL).items {
             if item.kind == ItemKind::Crash {
-                gather.crash(&slim.of(decode(&item.body).expect("a record")));
+                gather.crash(&epicore::record::slim(decode(&item.body).expect("a record")));
             }
         }
     }
@@ -290,10 +290,12 @@ fn every_key_of_the_json_is_documented() {
             .expect("a scenario");
     let (_, mut found) = of(&scenario, 3000, 1);
     found.machines = of(&bad_cores(1, 8), 2000, 1).1.machines;
+    found.machines[0].needed = Some(Default::default());
     found.errata.push(Default::default());
     if let Some(bug) = found.bugs.first_mut() {
         bug.split = Some(Default::default());
         bug.onset = Some(Default::default());
+        bug.rollout = Some(Default::default());
         bug.triggers.push(Default::default());
         bug.variants.push(Default::default());
         bug.compared = Some(Default::default());

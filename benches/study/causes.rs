@@ -1,4 +1,4 @@
-//! Bugs: one signature of two causes, what a bug needs, and since when it is there.
+//! Bugs: one signature of two causes, and what a bug needs.
 
 use std::collections::HashSet;
 
@@ -14,7 +14,7 @@ const HOSTS: u32 = 10_000;
 const KERNEL: &str = "kernel=6.12.48+deb13-amd64";
 const MODEL: &str = "cpu=Simulated processor, model 143";
 
-fn directory(signatures: Vec<String>) -> Directory {
+pub(crate) fn directory(signatures: Vec<String>) -> Directory {
     Directory { signatures, ..Directory::default() }
 }
 
@@ -304,36 +304,4 @@ fn interval(population: &Population, signatures: &[String]) -> Option<(f64, f64)
         strata.values().map(|s| Stratum { exposed: s.0, cases: s.1, share: s.2 / s.3 }).collect();
     let ratio = stratified(&strata);
     Some((ratio.low, ratio.high))
-}
-
-pub(crate) fn onset(seeds: u64, table: &mut Table) {
-    // The bug of build=new begins on the tenth day.
-    let (mut found_at, mut since, mut named) = (0u64, 0u64, 0u64);
-    for seed in 0..seeds {
-        let scenario = Scenario {
-            bug: vec![Bug {
-                unit: 4,
-                crashes: 31,
-                trigger: vec!["build=new".into()],
-                ratio: 10.0,
-                began: 10.0,
-                ..Bug::default()
-            }],
-            lost: 0.0,
-            ..Scenario::default()
-        };
-        let (_, bug) = studied(&scenario, 170_000 + seed);
-        let Some(bug) = bug else { continue };
-        let day = |ns: u64| ns as f64 / 8.64e13;
-        if let Some(onset) = &bug.onset {
-            since += 1;
-            found_at += u64::from((day(onset.at) - 10.0).abs() <= 2.0);
-        }
-        named += u64::from(bug.triggers.first().is_some_and(|t| t.what.starts_with("build=")));
-    }
-    table.line("| a bug of new builds, from day 10 on, 31 hosts | |");
-    table.line("|---|---|");
-    table.line(&format!("| an onset is told | {} |", share(since, seeds)));
-    table.line(&format!("| within two days of the truth | {} |", share(found_at, seeds)));
-    table.line(&format!("| the build is the first trigger | {} |", share(named, seeds)));
 }

@@ -269,7 +269,7 @@ pub(crate) fn discoveries(seeds: u64, table: &mut Table) {
 }
 
 /// 95 %, by the chi-squared quantiles' Wilson and Hilferty approximation.
-fn poisson_interval(n: u64) -> (f64, f64) {
+pub(crate) fn poisson_interval(n: u64) -> (f64, f64) {
     let n = n as f64;
     let low = if n == 0.0 { 0.0 } else { n * (1.0 - 1.0 / (9.0 * n) - 1.96 / (3.0 * n.sqrt())).powi(3) };
     let m = n + 1.0;

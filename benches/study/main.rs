@@ -13,6 +13,7 @@
 mod causes;
 mod contrast;
 mod machines;
+mod onset;
 mod pace;
 mod signatures;
 mod table;
@@ -48,7 +49,7 @@ fn options() -> Result<Options, String> {
 type Part = (&'static str, u64, fn(u64, &mut Table));
 
 /// Name, seeds, what runs.
-const PARTS: [Part; 12] = [
+const PARTS: [Part; 13] = [
     ("cores", 200, machines::cores),
     ("dimms", 200, machines::dimms),
     ("clean", 40, machines::clean),
@@ -57,7 +58,8 @@ const PARTS: [Part; 12] = [
     ("erratum", 50, machines::errata),
     ("split", 200, causes::split),
     ("trigger", 200, causes::triggers),
-    ("onset", 200, causes::onset),
+    ("onset", 200, onset::onset),
+    ("canary", 200, onset::canary),
     ("contrast", 100, contrast::contrasts),
     ("signature", 40, signatures::signatures),
     ("pace", 1, pace::pace),

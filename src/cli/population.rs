@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use super::failure::Failure;
 use super::pile::{Damage, FILES, Piece};
 use super::remote::Remote;
-use super::study::{Material, ahead, window};
+use super::study::{HISTORY, Material, ahead, window};
 use crate::report::amount;
 use crate::study::{Gather, Told};
 use crate::wire::api::{Portion, Verdict};
@@ -29,13 +29,18 @@ pub(super) fn gather(remote: &Remote, days: f64, private: bool) -> Result<Materi
     };
     let told = told(remote.page("/v1/verdicts", &[])?);
     let since = window(until, days);
-    let mut reading =
-        Reading { gather: Gather::new(since, until), damage: Damage::default(), seen: None, items: 0 };
+    let earliest = window(since, f64::from(HISTORY));
+    let mut reading = Reading {
+        gather: Gather::new(since, until).with_history(HISTORY),
+        damage: Damage::default(),
+        seen: None,
+        items: 0,
+    };
     let mut progress = Progress::new();
     let (mut after, mut private_left, mut unread) = (None, 0u64, 0u64);
     loop {
         let mut query =
-            vec![("since", since.to_string()), ("until", until.to_string()), ("limit", PAGE.to_owned())];
+            vec![("since", earliest.to_string()), ("until", until.to_string()), ("limit", PAGE.to_owned())];
         query.extend(after.map(|after: u64| ("after", after.to_string())));
         query.extend(private.then(|| ("private", "true".to_owned())));
         let page: Portion = remote.page(ROUTE, &query)?;

@@ -121,7 +121,7 @@ fn recorded(path: &Path, days: f64) -> Result<Material, Failure> {
         return Err(Failure::new(format!("no records in {}", path.display()), pile::NEXT));
     };
     let told = if path.is_dir() { population::told(verdicts::read(path)?) } else { Vec::new() };
-    let mut gather = Gather::new(window(until, days), until);
+    let mut gather = Gather::new(window(until, days), until).with_history(HISTORY);
     let damage = pile::each(path, &mut |piece| match piece {
         Piece::Crash(record) => gather.crash(&record),
         Piece::Census(report) => gather.census(&report),
@@ -135,6 +135,10 @@ fn recorded(path: &Path, days: f64) -> Result<Material, Failure> {
 pub(super) fn window(until: u64, days: f64) -> u64 {
     until.saturating_sub(hours_ns(days.clamp(0.04, 3660.0) * 24.0))
 }
+
+/// Days before the window that tell what was usual, as far as there are records of
+/// them: of a bug that crashed ten times before, ten crashes tell that it rose by ten.
+pub(super) const HISTORY: u32 = 90;
 
 /// A clock that is further ahead does not say when the window ends.
 pub(super) fn ahead() -> u64 {

@@ -36,7 +36,11 @@ pub struct Episode {
 
 /// The episodes, in the order of their first crashes.
 pub fn episodes(population: &Population, chain: Chain) -> Vec<Episode> {
-    let crashes = &population.crashes;
+    episodes_of(&population.crashes, chain)
+}
+
+/// Of crashes that are in the order of time.
+pub fn episodes_of(crashes: &[Crash], chain: Chain) -> Vec<Episode> {
     // Sorting once is several times faster than a table of what is open: a fleet has
     // millions of crashes, and hardly two of them beside each other.
     let mut order: Vec<([u32; 3], u32)> =

@@ -10,6 +10,7 @@
 //! that people confirmed to be hardware's are counted on the other side, upon what was
 //! measured (see [`verdict`](super::verdict)), within the same bounds.
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use super::evidence::{Counts, GROUPS, Group, NONE, Shown};
@@ -42,6 +43,12 @@ pub struct Likelihood {
     ln: Table,
     /// Share of flips among software's rare crashes.
     pub flips: f64,
+}
+
+/// Half units of ln: as fine as a number of crashes is told.
+#[expect(clippy::cast_possible_truncation, reason = "clamped before")]
+fn cell(ln: f64) -> i64 {
+    (2.0 * ln).round().clamp(-60.0, 60.0) as i64
 }
 
 fn names(group: Group) -> impl Iterator<Item = &'static str> {
@@ -200,6 +207,33 @@ impl Likelihood {
         self.ln.iter().zip(shown.0).filter_map(cell).any(|ln| ln > LEANING.ln())
     }
 
+    /// What one more crash of a defect would say, record complete: P(outcome | hardware)
+    /// and ln of its ratio, all groups together; `wild` is the share of wild pointers
+    /// that software of its own kind may have. Rare outcomes of like weight are one.
+    pub fn further(&self, wild: f64) -> Vec<(f64, f64)> {
+        let mut all = vec![(1.0, 0.0)];
+        let usual = self.flips.clamp(1e-6, 0.9);
+        for ((hardware, ln), (group, _)) in self.hardware.iter().zip(&self.ln).zip(&GROUPS) {
+            let outcomes = hardware.iter().zip(ln).zip(0u8..).skip(1);
+            let flip = |outcome: u8| *group == Group::Pointer && Likelihood::is_flip(outcome);
+            let own: Vec<(f64, f64)> = outcomes
+                .take(group.codes().len().saturating_add(1))
+                .map(|((p, ln), outcome)| {
+                    (*p, if flip(outcome) { ln - (wild / usual).ln().max(0.0) } else { *ln })
+                })
+                .collect();
+            let sum: f64 = own.iter().map(|(p, _)| p).sum();
+            let mut cells: BTreeMap<i64, (f64, f64)> = BTreeMap::new();
+            for (one, two) in all.iter().flat_map(|one| own.iter().map(move |two| (one, two))) {
+                let (p, ln): (f64, f64) = (one.0 * two.0 / sum, one.1 + two.1);
+                let cell = cells.entry(cell(ln)).or_insert((0.0, 0.0));
+                *cell = (cell.0 + p, cell.1 + p * ln);
+            }
+            all = cells.into_values().filter(|(p, _)| *p > 0.0).map(|(p, ln)| (p, ln / p)).collect();
+        }
+        all
+    }
+
     /// P(outcome | hardware), by group and outcome, for tests and tables.
     pub fn hardware(&self, group: usize, outcome: usize) -> f64 {
         self.hardware.get(group).and_then(|row| row.get(outcome)).copied().unwrap_or(0.0)
@@ -231,5 +265,17 @@ mod tests {
         let sure = Likelihood::fit_knowing(fleet(), &[flip; 100_000]);
         let bound = ((2000.0 + measured().innocents[Likelihood::pointer()] + 1.0) / 3.0f64).ln();
         assert!(sure.ln_hardware(flip) > before.ln_hardware(flip) && sure.ln_hardware(flip) <= bound + 1e-9);
+    }
+
+    #[test]
+    fn a_further_crash_of_hardware_speaks_for_it_less_so_where_wild_pointers_are_usual() {
+        let likelihood = Likelihood::fit([]);
+        let drift = |wild: f64| -> f64 {
+            let steps = likelihood.further(wild);
+            let all: f64 = steps.iter().map(|(p, _)| p).sum();
+            assert!((all - 1.0).abs() < 1e-9 && steps.len() <= 64, "{all} {}", steps.len());
+            steps.iter().map(|(p, ln)| p * ln).sum()
+        };
+        assert!(drift(0.0) > 0.1 && drift(0.3) < drift(0.0), "{} {}", drift(0.0), drift(0.3));
     }
 }

@@ -21,7 +21,10 @@
 //! shuffle      what chance alone would find
 //! deconfound   which of two that go together it is
 //! rate         rate ratios and odds ratios, with intervals
-//! onset        since when, and with which rollout
+//! history      cases by time, and what is usual among clusters
+//! onset        since when
+//! rollout      and with which new build
+//! power        how many more would decide it
 //! split        one signature of two causes
 //! fdr          how many of the findings are false
 //! math         distributions in log space

@@ -4,6 +4,9 @@
 //! makes a [`Population`] of them; every statistic of this room begins with one.
 //! Times are hours since the beginning of the window, so that hosts whose clocks
 //! are off must have been put right before.
+//!
+//! Of the exposure over time only the fleet's is kept: a host's is needed to ask where
+//! something happens, the fleet's to ask since when.
 
 use super::evidence::Shown;
 use super::trigger::Attribute;
@@ -33,6 +36,13 @@ pub struct Population {
     pub files: Vec<String>,
     /// Living processes that censuses drew at random.
     pub controls: Vec<Control>,
+    /// Hours before the window of which crashes are known too, in whole days: no
+    /// study is about them, but they tell what was usual.
+    pub before: f64,
+    /// Crashes of these hours, in the order of time, which is negative.
+    pub earlier: Vec<Crash>,
+    /// What ran when, by unit and build; empty without a census.
+    pub courses: Vec<Course>,
 }
 
 /// A function on stacks.
@@ -59,6 +69,18 @@ pub struct Control {
     pub unit: u32,
     /// Index of the build, or [`UNKNOWN`].
     pub build: u32,
+}
+
+/// Process-hours of one build of a unit in the whole fleet, day by day.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Course {
+    /// Index of the unit.
+    pub unit: u32,
+    /// Index of the build, or [`UNKNOWN`].
+    pub build: u32,
+    /// Process-hours of each day since [`Population::before`] began; days behind the
+    /// last one have none.
+    pub hours: Vec<f64>,
 }
 
 /// A host.

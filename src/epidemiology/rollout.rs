@@ -34,8 +34,9 @@ pub struct Rollout<'a> {
     pub at: f64,
     /// The new build's share of exposure in each bin; empty: all of it from `at` on.
     pub share: &'a [f64],
-    /// Cases of the new build in each bin, if they are known.
-    pub cases: Option<&'a [u32]>,
+    /// Cases of the new build in each bin, and cases of any build that is known, if
+    /// builds are known. They may be fewer than the bin's (each host's first).
+    pub cases: Option<&'a [(u32, u32)]>,
 }
 
 /// What speaks for a rollout.
@@ -127,11 +128,11 @@ fn grid(ln: impl Fn(f64) -> f64) -> (f64, f64) {
     (all - (RATIOS.len() as f64).ln(), mean.exp())
 }
 
-fn ln_build(bins: &[Bin], share: &[f64], new: &[u32]) -> (f64, f64) {
-    let split = bins.iter().zip(share).zip(new).filter(|((_, share), _)| **share > 0.0 && **share < 1.0);
-    let split: Vec<(f64, f64, f64)> = split
-        .map(|((bin, share), new)| (f64::from((*new).min(bin.count)), f64::from(bin.count), *share))
-        .collect();
+fn ln_build(share: &[f64], cases: &[(u32, u32)]) -> (f64, f64) {
+    let split =
+        share.iter().zip(cases).filter(|(share, (_, all))| **share > 0.0 && **share < 1.0 && *all > 0);
+    let split: Vec<(f64, f64, f64)> =
+        split.map(|(share, (new, all))| (f64::from(*new.min(all)), f64::from(*all), *share)).collect();
     grid(|ratio| {
         let one =
             |(new, all, share): &(f64, f64, f64)| new * ratio.ln() - all * ((ratio - 1.0) * share).ln_1p();
@@ -160,7 +161,7 @@ pub fn rollouts(bins: &[Bin], rollouts: &[Rollout], prior: &Prior) -> Vec<Began>
         let (ln, count) =
             others.fold((f64::NEG_INFINITY, 0.0), |(ln, n), (_, step)| (ln_add(ln, *step), n + 1.0));
         let ln_other = if count > 0.0 { ln - f64::ln(count) } else { f64::NEG_INFINITY };
-        let (ln_build, by_build) = rollout.cases.map_or((0.0, by_time), |new| ln_build(bins, &share, new));
+        let (ln_build, by_build) = rollout.cases.map_or((0.0, by_time), |new| ln_build(&share, new));
         let ratio = if rollout.cases.is_some() { by_build } else { by_time };
         Began { ln_rollout, ln_other, ln_build, ratio, threshold }
     };
@@ -207,8 +208,10 @@ mod tests {
     fn a_canary_is_named_by_its_share_of_cases_whatever_the_rate_does() {
         let bins = history(2);
         let share: Vec<f64> = (0..80).map(|day| if day < 60 { 0.0 } else { 0.1 }).collect();
-        let half: Vec<u32> = (0..80).map(|day| u32::from(day >= 60)).collect();
-        let tenth: Vec<u32> = (0..80).map(|day| u32::from(day >= 60 && day % 5 == 0)).collect();
+        let cases = |new: &dyn Fn(u32) -> bool| -> Vec<(u32, u32)> {
+            (0..80).zip(&bins).map(|(day, bin)| (u32::from(day >= 60 && new(day)), bin.count)).collect()
+        };
+        let (half, tenth) = (cases(&|_| true), cases(&|day| day % 5 == 0));
         let rollout = |cases| Rollout { at: 60.0, share: &share, cases: Some(cases) };
         let found = rollouts(&bins, &[rollout(&half)], &Prior::default());
         assert!(found[0].named() && found[0].ratio > 5.0 && found[0].ratio < 20.0, "{found:?}");
@@ -224,7 +227,7 @@ mod tests {
             odd.iter().map(|odd| Bin { count: u32::MAX, exposure: *odd, days: *odd }).collect();
         let all: Vec<Rollout> = odd
             .iter()
-            .map(|at| Rollout { at: *at, share: &odd, cases: Some(&[u32::MAX, 0, 7]) })
+            .map(|at| Rollout { at: *at, share: &odd, cases: Some(&[(u32::MAX, 3), (0, u32::MAX), (7, 7)]) })
             .chain([Rollout::default()])
             .collect();
         for bins in [&bins[..], &bins[..1], &[]] {

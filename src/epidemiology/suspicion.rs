@@ -40,7 +40,7 @@ const OTHER: f64 = 5e-3;
 const LARGEST_SHARE: f64 = 0.2;
 /// Share of a defect's crashes that happen on its core: threads move between the
 /// wrong result and the crash.
-const ON_CORE: f64 = 0.6;
+pub const ON_CORE: f64 = 0.6;
 /// Of hardware faults those of one core; the rest has no core.
 const CORE: f64 = 0.7;
 /// λ: signatures that a defect adds in a window.
@@ -65,7 +65,7 @@ pub const LOOK: f64 = 0.1;
 /// See [`LOOK`].
 pub const ACCUSE: f64 = 0.99;
 /// log10 of evidence that accuses without a core.
-const EVIDENCE: f64 = 3.0;
+pub const EVIDENCE: f64 = 3.0;
 /// Share of a defect's signatures that no other host shows. What it hits is the
 /// code that runs most, so that two hosts may meet.
 const ALONE: f64 = 0.95;

@@ -10,12 +10,16 @@ use super::escape::clean;
 use super::map;
 use super::paint::Paint;
 use super::time;
-use crate::study::{Bug, Change, Compared, Erratum, Machine, Ruling, Study, Trigger, Variant, Verdict, With};
+use crate::study::{
+    Began, Bug, Change, Compared, Erratum, Machine, More, Ruling, Study, Trigger, Variant, Verdict, With,
+};
 
 /// Bugs that are told without --full.
 const BUGS: usize = 10;
 /// Machines that are told without --full.
 const MACHINES: usize = 20;
+/// Characters of a build that are told.
+const BUILD: usize = 12;
 /// Steps of a sparkline.
 const BARS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
@@ -85,7 +89,8 @@ fn machines(out: &mut String, study: &Study, full: bool, paint: Paint, day: &dyn
         if let Some(ruling) = &machine.ruling {
             let _ = writeln!(out, "      {}", said(ruling, day));
         }
-        let _ = writeln!(out, "      {}", next(machine));
+        let missing = machine.needed.map_or(String::new(), |needed| format!(" Or wait: {}.", more(needed)));
+        let _ = writeln!(out, "      {}{missing}", next(machine));
     }
     let hidden = study.machines.len().saturating_sub(most);
     if hidden > 0 {
@@ -229,6 +234,12 @@ fn next(machine: &Machine) -> String {
     }
 }
 
+/// What is missing.
+fn more(needed: More) -> String {
+    let few = if needed.median == 1 { "crash" } else { "crashes" };
+    format!("about {} more {few} would decide it (9 of 10 times: {})", needed.median, needed.ninety)
+}
+
 fn errata(out: &mut String, errata: &[Erratum], paint: Paint) {
     if errata.is_empty() {
         return;
@@ -256,8 +267,10 @@ fn bugs(out: &mut String, study: &Study, full: bool, paint: Paint, day: &dyn Fn(
         return;
     }
     // What has something to say is said first.
-    let says =
-        |bug: &Bug| bug.split.is_some() || bug.onset.is_some() || bug.triggers.iter().any(|t| t.declared);
+    let says = |bug: &Bug| {
+        let told = bug.split.is_some() || bug.onset.is_some() || bug.rollout.is_some();
+        told || bug.triggers.iter().any(|t| t.declared)
+    };
     let mut order: Vec<&Bug> = study.bugs.iter().collect();
     order.sort_by_key(|bug| !says(bug));
     let most = if full { usize::MAX } else { BUGS };
@@ -299,6 +312,9 @@ fn bugs(out: &mut String, study: &Study, full: bool, paint: Paint, day: &dyn Fn(
                 day(since.between.1)
             );
         }
+        if let Some(began) = &bug.rollout {
+            let _ = writeln!(out, "      {}", rollout(began, paint, day));
+        }
         for trigger in bug.triggers.iter().filter(|trigger| full || trigger.declared) {
             let _ = writeln!(out, "      {}", cause(trigger, bug.compared.as_ref(), paint));
         }
@@ -317,6 +333,23 @@ fn bugs(out: &mut String, study: &Study, full: bool, paint: Paint, day: &dyn Fn(
     if hidden > 0 {
         let _ = writeln!(out, "  … {hidden} more: --full");
     }
+}
+
+fn rollout(began: &Began, paint: Paint, day: &dyn Fn(u64) -> String) -> String {
+    let (ratio, low, high) = began.ratio;
+    let high = if high.is_finite() { format!("{high:.0}") } else { "∞".to_owned() };
+    let ratio = if ratio.is_finite() { format!("{ratio:.0}") } else { "∞".to_owned() };
+    let name: String = clean(&began.build).chars().take(BUILD).collect();
+    let what = if began.began { "began with build" } else { "worse in build" };
+    let newer = if began.and_newer { " and newer ones" } else { "" };
+    let mut text =
+        format!("{what} {}{newer} on {}, RR {ratio} [{low:.0}–{high}]", paint.yellow(&name), day(began.at));
+    if began.named {
+        let _ = write!(text, ": {} of {} hosts crashed in it", began.cases.0, began.cases.1);
+    } else {
+        text.push_str(": by time only");
+    }
+    text
 }
 
 /// Another location key, and why it is the same bug.
@@ -360,6 +393,9 @@ fn cause(trigger: &Trigger, compared: Option<&Compared>, paint: Paint) -> String
     }
     if !trigger.declared {
         text.push_str("; not declared");
+    }
+    if let Some(needed) = trigger.needed {
+        let _ = write!(text, ", {}", more(needed));
     }
     text
 }

@@ -140,7 +140,7 @@ impl Simulation {
                 .map(|share| Running {
                     unit: Some(format!("svc{}.service", share.unit)),
                     exe: Some(format!("/usr/bin/svc{}", share.unit)),
-                    build_id: Some(build_id(share.unit, u64::from(host.newer.last() == Some(&true)))),
+                    build_id: Some(build_id(share.unit, u64::from(host.build_at(share.unit, hours - 0.01)))),
                     n: floor(PROCESSES * share.processes * host.load).max(1),
                     threads: 16,
                     ..Running::default()

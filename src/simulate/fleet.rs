@@ -20,6 +20,8 @@ const REGIONS: [(&str, [f64; 4]); 3] = [
 const KERNELS: [&str; 2] = ["6.1.0-44-amd64", "6.12.48+deb13-amd64"];
 const MODELS: [&str; 2] = ["Simulated processor, model 106", "Simulated processor, model 143"];
 const MICROCODES: [&str; 2] = ["0xd000404", "0xd0003e7"];
+/// Build of the first rollout: behind the old one and the newer one of every unit.
+pub(super) const FIRST_ROLLOUT: u32 = 2;
 /// Units that run on every host: agents.
 const AGENTS: u32 = 3;
 
@@ -43,6 +45,8 @@ pub(super) struct Host {
     pub(super) reimaged: Option<f64>,
     pub(super) corrected: u32,
     pub(super) uncorrected: u32,
+    /// New builds that come: unit, hour, number. The later ones behind.
+    pub(super) rollouts: Vec<(u32, f64, u32)>,
 }
 
 /// A unit on a host.
@@ -87,6 +91,15 @@ pub(super) fn hosts(scenario: &Scenario, count: u32, seed: u64) -> Vec<Host> {
     for (kind, share) in INNOCENTS.into_iter().filter(|_| scenario.innocents) {
         let number = dice.poisson(share * f64::from(count));
         place(&Plant { kind, hosts: number, ..Plant::default() }, number, &mut hosts, &mut dice);
+    }
+    for (number, host) in (0u64..).zip(&mut hosts) {
+        for (build, rollout) in (FIRST_ROLLOUT..).zip(&scenario.rollout) {
+            let mut dice = Dice::of(&[seed, number, u64::from(build), 0x4011]);
+            if dice.unit() < rollout.share {
+                host.rollouts.push((rollout.unit, rollout.day * 24.0, build));
+            }
+        }
+        host.rollouts.sort_by(|a, b| a.1.total_cmp(&b.1));
     }
     hosts
 }
@@ -163,6 +176,7 @@ fn host(scenario: &Scenario, index: u32, seed: u64) -> Host {
         reimaged,
         corrected: 0,
         uncorrected: 0,
+        rollouts: Vec::new(),
     }
 }
 
@@ -171,10 +185,26 @@ impl Host {
         ROLES.get(self.role).map_or(1.0, |(.., factor)| *factor)
     }
 
-    /// `attribute=value`, or `build=new`.
+    /// Builds of a unit, each since so many hours.
+    pub(super) fn builds(&self, unit: u32) -> impl Iterator<Item = (f64, u32)> {
+        let first = (0.0, u32::from(self.newer.last() == Some(&true)));
+        let later = self.rollouts.iter().filter(move |(of, ..)| *of == unit);
+        std::iter::once(first).chain(later.map(|(_, since, build)| (*since, *build)))
+    }
+
+    /// The one at that time.
+    pub(super) fn build_at(&self, unit: u32, hours: f64) -> u32 {
+        self.builds(unit).filter(|(since, _)| *since <= hours).last().map_or(0, |(_, build)| build)
+    }
+
+    /// `attribute=value`, or `build=new`, or `rollout=1`, at any time.
     pub(super) fn has(&self, trigger: &str) -> bool {
         if trigger == "build=new" {
             return self.newer.last() == Some(&true);
+        }
+        if let Some(number) = trigger.strip_prefix("rollout=") {
+            let build = number.parse::<u32>().ok().and_then(|number| number.checked_add(FIRST_ROLLOUT - 1));
+            return self.rollouts.iter().any(|(.., own)| Some(*own) == build);
         }
         let told = self.attributes();
         trigger

@@ -1,7 +1,7 @@
 //! What crashes on a simulated host, and why: the truth is kept beside each crash.
 
 use super::dice::{Dice, hash};
-use super::fleet::{Host, Share, floor, weighted};
+use super::fleet::{FIRST_ROLLOUT, Host, Share, floor, weighted};
 use super::scenario::{Bug, Kind, Plant, Scenario};
 use super::stack::{VARIANTS, varied};
 use crate::epidemiology::evidence::{Group, Shown};
@@ -64,6 +64,9 @@ impl Author<'_> {
         for _ in 0..dice.poisson(self.scenario.rate * self.scenario.days * host.load * host.role_factor()) {
             let at = dice.unit() * hours;
             let share = pick(host, &mut dice);
+            let mut first = Some(at);
+            let at = self
+                .on_a_day(share.unit, &mut dice, |dice| first.take().unwrap_or_else(|| dice.unit() * hours));
             self.software(number, host, share, at, &mut events, &mut dice);
         }
         if self.scenario.heavy_tail > 0.0 {
@@ -104,14 +107,29 @@ impl Author<'_> {
             let triggered = bug.trigger.iter().all(|trigger| host.has(trigger));
             share.map_or(0.0, |share| host.load * share.processes * if triggered { bug.ratio } else { 1.0 })
         };
+        let rollout = bug.trigger.iter().find_map(|trigger| rollout_number(trigger));
         let mut weights: Vec<f64> = hosts.iter().map(weight).collect();
         let mut events = Vec::new();
-        for _ in 0..bug.crashes {
+        // Some draws are for nothing.
+        let (mut drawn, most) = (0u32, bug.crashes.saturating_mul(100));
+        for _ in 0..most {
+            if drawn >= bug.crashes {
+                break;
+            }
             let index = weighted(&weights, &mut dice);
             let Some((host, weight)) = hosts.get(index).zip(weights.get_mut(index)) else { break };
             let Some(share) = host.units.iter().find(|share| share.unit == bug.unit) else { break };
+            let at = self.on_a_day(bug.unit, &mut dice, |dice| self.bug_time(bug, dice));
+            // Weighed as if it had the build all the time: before it comes, too much.
+            let early = rollout.is_some_and(|rollout| host.build_at(bug.unit, at) != rollout);
+            if early
+                && bug.trigger.iter().all(|trigger| host.has(trigger))
+                && dice.unit() * bug.ratio.max(1.0) >= 1.0
+            {
+                continue;
+            }
+            drawn = drawn.saturating_add(1);
             *weight = 0.0;
-            let at = 24.0 * (bug.began + dice.unit() * (self.scenario.days - bug.began));
             let host_number = u32::try_from(index).unwrap_or(u32::MAX);
             let name = bug_signature(number);
             let evidence = self.usual();
@@ -136,6 +154,33 @@ impl Author<'_> {
             event.variant = dice.below(VARIANTS).saturating_add(1);
             event.signature = varied(bug, event.variant, event.build);
         }
+    }
+
+    /// Hours; before it began as often as [`Bug::rise`] says.
+    fn bug_time(&self, bug: &Bug, dice: &mut Dice) -> f64 {
+        let after = self.scenario.days - bug.began;
+        let before = if bug.rise > 0.0 { bug.began / bug.rise } else { 0.0 };
+        // Nothing else is drawn where nothing was before: a scenario's fleet stays.
+        let early = before > 0.0 && dice.unit() * (before + after) < before;
+        24.0 * if early { dice.unit() * bug.began } else { bug.began + dice.unit() * after }
+    }
+
+    /// A moment as it is drawn, more often on the days on which the unit crashes more.
+    fn on_a_day(&self, unit: u32, dice: &mut Dice, mut draw: impl FnMut(&mut Dice) -> f64) -> f64 {
+        let variance = self.scenario.uneven_days;
+        let mut at = draw(dice);
+        if variance <= 0.0 {
+            return at;
+        }
+        let most = 1.0 + 6.0 * variance.sqrt();
+        for _ in 0..100 {
+            let mut day = Dice::of(&[self.seed, u64::from(unit), u64::from(floor(at / 24.0)), 0xda7]);
+            if dice.unit() * most < day.gamma(1.0 / variance) * variance {
+                break;
+            }
+            at = draw(dice);
+        }
+        at
     }
 
     fn usual(&self) -> Evidence {
@@ -283,7 +328,7 @@ impl Author<'_> {
         let weights: Vec<f64> = units.iter().map(|share| share.processes).collect();
         let Some(share) = units.get(weighted(&weights, dice)) else { return };
         event.unit = share.unit;
-        event.build = u32::from(host.newer.last().copied().unwrap_or(false));
+        event.build = host.build_at(event.unit, event.at);
         if event.core.is_some() {
             (event.core, event.allowed) = (Some(core), share.allowed);
         }
@@ -307,7 +352,7 @@ impl Author<'_> {
         Event {
             host: number,
             unit: share.unit,
-            build: u32::from(host.newer.last().copied().unwrap_or(false)),
+            build: host.build_at(share.unit, at),
             signature,
             bug: None,
             variant: 0,
@@ -320,6 +365,11 @@ impl Author<'_> {
             cause,
         }
     }
+}
+
+/// The build of "rollout=1".
+fn rollout_number(trigger: &str) -> Option<u32> {
+    trigger.strip_prefix("rollout=")?.parse::<u32>().ok()?.checked_add(FIRST_ROLLOUT)?.checked_sub(1)
 }
 
 /// The location key of a bug with a trigger, and its symptom.

@@ -33,4 +33,4 @@ mod stack;
 pub use history::Event;
 pub use host::{Plan, Truth};
 pub use population::{Planted, Simulation};
-pub use scenario::{Bug, Kind, Level, Plant, Scenario};
+pub use scenario::{Bug, Kind, Level, Plant, Rollout, Scenario};

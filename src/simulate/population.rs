@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::crash::keys;
-use super::fleet::{Host, hosts};
+use super::fleet::{Host, floor, hosts};
 use super::history::{Author, Event};
 use super::scenario::{Kind, Level, Scenario};
 use super::stack::{Told, stack};
-use crate::epidemiology::population::{self, Crash, Frame, Population, Run, UNKNOWN};
+use crate::epidemiology::population::{self, Course, Crash, Frame, Population, Run, UNKNOWN};
 use crate::epidemiology::trigger::Attribute;
+
+/// Numbers of builds that a unit has.
+const BUILDS: u32 = 64;
 
 /// A fleet that never was.
 pub struct Simulation {
@@ -95,6 +98,7 @@ impl Simulation {
         let mut attributes: Vec<Attribute> = Vec::new();
         let mut values: Vec<HashMap<String, u32>> = Vec::new();
         let mut all = Vec::new();
+        let mut courses: BTreeMap<(u32, u32), Vec<f64>> = BTreeMap::new();
         for (index, host) in self.hosts.iter().enumerate() {
             let told = host.attributes();
             if attributes.is_empty() {
@@ -118,13 +122,26 @@ impl Simulation {
                 }));
             }
             let census = self.scenario.census;
-            let run = |share: &super::fleet::Share, units: &mut HashMap<u32, u32>| {
-                let unit = unit_number(units, share.unit);
-                let build =
-                    unit.saturating_mul(2).saturating_add(u32::from(host.newer.last() == Some(&true)));
-                Run { unit, build, hours: hours * share.processes * host.load }
-            };
-            let runs: Vec<Run> = host.units.iter().map(|share| run(share, &mut units)).collect();
+            let mut runs: Vec<Run> = Vec::with_capacity(host.units.len());
+            for share in &host.units {
+                let unit = unit_number(&mut units, share.unit);
+                let builds: Vec<(f64, u32)> = host.builds(share.unit).collect();
+                let ends = builds.iter().skip(1).map(|(since, _)| *since).chain([hours]);
+                for ((since, build), end) in builds.iter().zip(ends) {
+                    let (length, build) = (end.min(hours) - since, build_number(unit, *build));
+                    if length > 0.0 {
+                        runs.push(Run { unit, build, hours: length * share.processes * host.load });
+                    }
+                    if census {
+                        course(
+                            &mut courses,
+                            (unit, build),
+                            (*since, end.min(hours)),
+                            share.processes * host.load,
+                        );
+                    }
+                }
+            }
             all.push(population::Host {
                 name: Simulation::host_name(u32::try_from(index).unwrap_or(UNKNOWN)),
                 values: own,
@@ -150,7 +167,7 @@ impl Simulation {
                 Crash {
                     host: event.host,
                     unit,
-                    build: unit.saturating_mul(2).saturating_add(event.build),
+                    build: build_number(unit, event.build),
                     signature,
                     symptom: event.symptom,
                     at: event.at,
@@ -169,9 +186,20 @@ impl Simulation {
         let signatures = named.into_iter().map(|(_, name)| format!("{name:016x}")).collect();
         let Stacks { stacks, frames, .. } = stacks;
         let files = vec!["program".to_owned(), "libc".to_owned()];
-        let controls = Vec::new();
-        let population =
-            Population { hours, hosts: all, units, attributes, crashes, stacks, frames, files, controls };
+        let courses =
+            courses.into_iter().map(|((unit, build), hours)| Course { unit, build, hours }).collect();
+        let population = Population {
+            hours,
+            hosts: all,
+            units,
+            attributes,
+            crashes,
+            courses,
+            stacks,
+            frames,
+            files,
+            ..Population::default()
+        };
         (population, signatures)
     }
 }
@@ -205,5 +233,25 @@ impl Stacks {
         });
         let own = numbers.collect();
         self.stacks.push(own);
+    }
+}
+
+/// Fleet-wide number of a unit's build.
+fn build_number(unit: u32, build: u32) -> u32 {
+    unit.saturating_mul(BUILDS).saturating_add(build)
+}
+
+/// So many processes from one hour to another, by day.
+fn course(courses: &mut BTreeMap<(u32, u32), Vec<f64>>, of: (u32, u32), span: (f64, f64), processes: f64) {
+    let days = courses.entry(of).or_default();
+    for day in floor(span.0 / 24.0)..floor((span.1 / 24.0).ceil()) {
+        let begin = 24.0 * f64::from(day);
+        let place = usize::try_from(day).unwrap_or(0);
+        if days.len() <= place {
+            days.resize(place.saturating_add(1), 0.0);
+        }
+        if let Some(hours) = days.get_mut(place) {
+            *hours += (span.1.min(begin + 24.0) - span.0.max(begin)).max(0.0) * processes;
+        }
     }
 }

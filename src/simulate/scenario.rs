@@ -52,6 +52,10 @@ pub struct Scenario {
     pub plant: Vec<Plant>,
     /// Bugs of software with a trigger.
     pub bug: Vec<Bug>,
+    /// New builds that come in the window.
+    pub rollout: Vec<Rollout>,
+    /// Variance of a day's crashes of one unit beyond chance, relative to their mean.
+    pub uneven_days: f64,
     /// Whether the innocents that every fleet has are there.
     pub innocents: bool,
     /// Share of the hosts on which a bug of software shows in another form: inlined,
@@ -83,6 +87,8 @@ impl Default for Scenario {
             heavy_tail: 0.0,
             plant: Vec::new(),
             bug: Vec::new(),
+            rollout: Vec::new(),
+            uneven_days: 0.0,
             innocents: true,
             variants: 0.0,
         }
@@ -169,7 +175,14 @@ impl Scenario {
             is("bug.ratio", bug.ratio, 0.0, 1e9)?;
             is("bug.variants", bug.variants, 0.0, 1.0)?;
             is("bug.began", bug.began, 0.0, self.days)?;
+            is("bug.rise", bug.rise, 0.0, 1e6)?;
             is("bug.unit", f64::from(bug.unit), 0.0, f64::from(self.units))?;
+        }
+        is("uneven-days", self.uneven_days, 0.0, 10.0)?;
+        for rollout in &self.rollout {
+            is("rollout.day", rollout.day, 0.0, self.days)?;
+            is("rollout.share", rollout.share, 0.0, 1.0)?;
+            is("rollout.unit", f64::from(rollout.unit), 0.0, f64::from(self.units))?;
         }
         Ok(())
     }
@@ -183,7 +196,8 @@ pub struct Bug {
     pub unit: u32,
     /// Crashes in the window, each on another host as far as there are any.
     pub crashes: u32,
-    /// What it needs: `attribute=value`, or `build=new`. All of them together.
+    /// What it needs: `attribute=value`, `build=new`, or `rollout=1`: the build of the
+    /// scenario's first rollout. All of them together.
     pub trigger: Vec<String>,
     /// How much more often it happens where all of these hold.
     pub ratio: f64,
@@ -191,11 +205,31 @@ pub struct Bug {
     pub began: f64,
     /// Share of its hosts on which it shows in another form; 0 is the scenario's.
     pub variants: f64,
+    /// How many times as often it happens from then on; 0: it never did before.
+    pub rise: f64,
+}
+
+/// A new build of a unit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Rollout {
+    /// The unit.
+    pub unit: u32,
+    /// The day on which it comes.
+    pub day: f64,
+    /// Share of the hosts that get it.
+    pub share: f64,
+}
+
+impl Default for Rollout {
+    fn default() -> Rollout {
+        Rollout { unit: 0, day: 0.0, share: 0.1 }
+    }
 }
 
 impl Default for Bug {
     fn default() -> Bug {
-        Bug { unit: 0, crashes: 20, trigger: Vec::new(), ratio: 1.0, began: 0.0, variants: 0.0 }
+        Bug { unit: 0, crashes: 20, trigger: Vec::new(), ratio: 1.0, began: 0.0, variants: 0.0, rise: 0.0 }
     }
 }
 

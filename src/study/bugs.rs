@@ -4,13 +4,13 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::findings::{Apart, Bug, Since, Variant};
+use super::findings::{Apart, Bug, Variant};
 use super::gather::Directory;
+use super::onset::{self, Fleet as Time, Usual};
 use super::triggers::{Ran, Unit, crashed, strata, triggers};
-use crate::epidemiology::episode::{Cluster, Episode, clusters};
-use crate::epidemiology::history::{Bin, Prior};
+use crate::epidemiology::episode::{self, Chain, Cluster, Episode, clusters};
+use crate::epidemiology::history::Bin;
 use crate::epidemiology::likelihood::Likelihood;
-use crate::epidemiology::onset;
 use crate::epidemiology::population::{Population, UNKNOWN};
 use crate::epidemiology::signature::{Merge, Merged};
 use crate::epidemiology::split::{self, Case, Fleet};
@@ -36,17 +36,29 @@ pub(super) fn bugs(
     merged: &Merged,
     only: Option<u32>,
 ) -> Vec<Bug> {
-    let clusters = clusters(episodes).filter(|one| only.is_none_or(|only| one.signature == only));
-    let mut ranked: Vec<Cluster<'_>> = clusters.filter(|cluster| cluster.hosts >= HOSTS).collect();
-    let widest = |one: &Cluster<'_>| (Reverse(one.hosts), Reverse(one.episodes.len()), one.signature);
+    let clusters = clusters(episodes).filter(|cluster| cluster.hosts >= HOSTS);
+    let mut ranked: Vec<Cluster<'_>> = clusters.collect();
+    // What is asked for is told however rare it is.
+    let widest = |one: &Cluster<'_>| {
+        (only != Some(one.signature), Reverse(one.hosts), Reverse(one.episodes.len()), one.signature)
+    };
     ranked.sort_by_key(widest);
     ranked.truncate(MOST);
     for cluster in &mut ranked {
         cluster.episodes.sort_by(|a, b| a.first.at.total_cmp(&b.first.at));
     }
-    let days = (population.hours / 24.0).max(1.0 / 24.0);
-    let prior =
-        Prior::fit(&ranked.iter().map(|one| (count(one.episodes.len()), days)).collect::<Vec<(u32, f64)>>());
+    // What is usual is learnt of all of them, also where only one is asked for.
+    let earlier = merged.rename(episode::episodes_of(&population.earlier, Chain::default()));
+    let fleet = Time::of(population, &earlier);
+    let mut usual: HashMap<u32, Usual> = HashMap::new();
+    let by_day = ranked.iter().map(|cluster| {
+        let unit = most_common(cluster.episodes.iter().map(|episode| episode.first.unit));
+        let usual = usual.entry(unit).or_insert_with(|| fleet.usual(unit));
+        fleet.bins(usual, &fleet.cases(cluster.signature, &cluster.episodes), 24.0)
+    });
+    let by_day: Vec<Vec<Bin>> = by_day.collect();
+    let prior = onset::prior(&by_day);
+    ranked.retain(|cluster| only.is_none_or(|only| cluster.signature == only));
     let mut units: HashMap<u32, Unit> = HashMap::new();
     let strata = strata(population);
     let crashed = crashed(population, episodes);
@@ -71,13 +83,19 @@ pub(super) fn bugs(
             let cases: Vec<&Episode> =
                 own.iter().copied().filter(|episode| Some(episode.first.host) != other).collect();
             (bug.triggers, bug.compared, bug.no_trigger) = if searched.contains(&place) {
-                triggers(population, episodes, (signature, unit), &cases, ran, &strata, directory)
+                let new = fleet.new_builds(unit);
+                triggers(population, episodes, (signature, unit), &cases, ran, (&strata, &new), directory)
             } else {
                 (Vec::new(), None, Some("its hosts are like all that run the unit".to_owned()))
             };
             let own = merged.merges.iter().filter(|merge| merge.into == signature);
             bug.variants = own.map(|merge| variant(population, directory, merge)).collect();
-            bug.onset = since(&bug.days, days, &prior, directory);
+            if let Some(usual) = usual.get(&unit) {
+                let cases = fleet.cases(signature, &cases);
+                let since = fleet.since(usual, &cases, &prior);
+                bug.rollout = fleet.began(unit, usual, &cases, since.as_ref(), directory);
+                bug.onset = since.map(|since| fleet.told(&since, directory));
+            }
             bug.split = apart.map(|(_, apart)| apart);
             bug
         })
@@ -149,25 +167,6 @@ fn describe(
         days,
         ..Bug::default()
     }
-}
-
-/// Exposure is taken as even over the window: censuses tell its sum.
-fn since(days: &[u32], length: f64, prior: &Prior, directory: &Directory) -> Option<Since> {
-    let bins: Vec<Bin> = (0u32..)
-        .zip(days)
-        .map(|(index, count)| {
-            let part = (length - f64::from(index)).clamp(0.04, 1.0);
-            Bin { count: *count, exposure: part, days: part }
-        })
-        .collect();
-    let last = onset::onsets(&bins, prior).pop()?;
-    let day = |bin: usize| directory.moment(24.0 * bin as f64);
-    Some(Since {
-        at: day(last.bin),
-        between: (day(last.interval.0), day(last.interval.1.saturating_add(1))),
-        ratio: (last.ratio, last.ratio_interval.0, last.ratio_interval.1),
-        ln_bayes: last.ln_bayes,
-    })
 }
 
 /// A host of the signature with another cause, and what is known of it.

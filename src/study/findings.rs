@@ -5,6 +5,7 @@
 use serde::Serialize;
 
 use super::gather::Heard;
+use crate::epidemiology::power::Needed;
 
 /// Of this shape.
 pub(super) const VERSION: u16 = 1;
@@ -119,6 +120,8 @@ pub struct Machine {
     pub undecidable: bool,
     /// What people found out about it; confirmed, P is 1.
     pub ruling: Option<Ruling>,
+    /// Further crashes until it is accused, where it is not.
+    pub needed: Option<More>,
     /// When its first and last of these crashes were.
     pub first: u64,
     /// See `first`.
@@ -169,6 +172,8 @@ pub struct Bug {
     pub no_trigger: Option<String>,
     /// Since when it is more frequent.
     pub onset: Option<Since>,
+    /// The new build that brought it.
+    pub rollout: Option<Began>,
     /// A host that shows it for another reason.
     pub split: Option<Apart>,
 }
@@ -277,19 +282,56 @@ pub struct Trigger {
     pub status: String,
     /// Further cases that would separate it from what it goes with.
     pub more: Option<u32>,
+    /// Further hosts with a crash until it is declared, where it is not.
+    pub needed: Option<More>,
 }
 
 /// Since when.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Since {
-    /// Nanoseconds since the epoch, the beginning of the day.
+    /// Nanoseconds since the epoch: about its first crash.
     pub at: u64,
     /// Between these, 95 %.
     pub between: (u64, u64),
+    /// When there were crashes enough to know it.
+    pub known: u64,
     /// Rate after over rate before, and its 95 % interval.
     pub ratio: (f64, f64, f64),
     /// ln of the Bayes factor.
     pub ln_bayes: f64,
+}
+
+/// A new build brought it, or is worse.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Began {
+    /// The build.
+    pub build: String,
+    /// When it appeared: the day's beginning.
+    pub at: u64,
+    /// What came behind it has it too.
+    pub and_newer: bool,
+    /// By the builds of the cases: it crashes more than its share.
+    pub named: bool,
+    /// By time: the rate rose when it appeared, and not at another time.
+    pub began: bool,
+    /// Rate ratio and its 95 % interval: by builds where it is named, else by time.
+    pub ratio: (f64, f64, f64),
+    /// Cases of it since then, of so many while other builds ran too; of each host one.
+    pub cases: (u32, u32),
+    /// ln of the Bayes factors: by builds, by time.
+    pub ln_build: f64,
+    /// See `ln_build`.
+    pub ln_rollout: f64,
+}
+
+/// So many crashes more would decide it, if it is so: in half of all futures, and in
+/// nine of ten.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct More {
+    /// In half.
+    pub median: u32,
+    /// In nine of ten.
+    pub ninety: u32,
 }
 
 /// One host of a signature is another story.
@@ -311,4 +353,13 @@ pub struct Apart {
     pub parts: (f64, f64, f64, f64),
     /// What people found out about this signature there.
     pub ruling: Option<Ruling>,
+}
+
+impl More {
+    /// As whole crashes; what takes more than a million is not told.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and a million")]
+    pub(super) fn of(needed: Needed) -> Option<More> {
+        let whole = |n: f64| (1.0..1e6).contains(&n).then(|| n.ceil() as u32);
+        Some(More { median: whole(needed.median.max(1.0))?, ninety: whole(needed.ninety.max(1.0))? })
+    }
 }

@@ -4,18 +4,19 @@
 //! counted in [`Heard`], what came twice counts once, and of the exposure each
 //! moment of a boot is counted once however many reports tell of it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
+use super::courses::{self, Courses, Report, exposures};
 use super::frames::Frames;
 use super::names::Names;
 use super::order::canonical;
 use crate::epidemiology::evidence::{Group, Shown};
-use crate::epidemiology::population::{Control, Crash, Host, Population, Run, UNKNOWN};
+use crate::epidemiology::population::{Control, Crash, Host, Population, UNKNOWN};
 use crate::epidemiology::trigger::Attribute;
 use crate::record::{Exposure, Hardware, Id, Kind, Record, coverage, workload};
 
 const HOUR_NS: f64 = 3.6e12;
-const HOUR_MS: f64 = 3.6e6;
+const DAY_NS: u64 = 86_400_000_000_000;
 /// Attributes that every fleet has; labels come behind them.
 const FIXED: [(&str, Option<usize>); 4] =
     [("kernel", None), ("cpu", None), ("microcode", Some(1)), ("arch", None)];
@@ -59,6 +60,8 @@ pub struct Heard {
 pub struct Gather {
     since: u64,
     until: u64,
+    /// Beginning of what is kept of the time before the window.
+    earliest: u64,
     heard: Heard,
     hosts: Names,
     units: Names,
@@ -71,12 +74,19 @@ pub struct Gather {
     facts: Vec<Facts>,
     ids: HashSet<Id>,
     crashes: Vec<Crash>,
+    earlier: Vec<Crash>,
     /// Container → image, as censuses told.
     images: HashMap<(u32, String), String>,
     waiting: Vec<(Crash, Option<String>)>,
+    /// Hosts and signatures that may be of the time before the window only: those of
+    /// `earlier` and `spans`.
+    everyone: Names,
+    places: Names,
     spans: HashMap<(u32, u32), Vec<Report>>,
     frames: Frames,
     controls: Vec<(Vec<u8>, Control)>,
+    /// The earliest moment that anything told of.
+    first: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -106,19 +116,13 @@ impl Range {
     }
 }
 
-/// One census: its span of the boot, and what ran.
-#[derive(Clone, Debug)]
-struct Report {
-    span: coverage::Span,
-    running: Vec<(u32, u32, u32)>,
-}
-
 impl Gather {
     /// For crashes and censuses of a window, nanoseconds since the epoch.
     pub fn new(since: u64, until: u64) -> Gather {
         Gather {
             since,
             until,
+            earliest: since,
             heard: Heard::default(),
             hosts: Names::default(),
             units: Names::default(),
@@ -131,12 +135,51 @@ impl Gather {
             facts: Vec::new(),
             ids: HashSet::new(),
             crashes: Vec::new(),
+            earlier: Vec::new(),
             images: HashMap::new(),
             waiting: Vec::new(),
+            everyone: Names::default(),
+            places: Names::default(),
             spans: HashMap::new(),
             frames: Frames::default(),
             controls: Vec::new(),
+            first: until,
         }
+    }
+
+    /// So many days before the window tell what was usual, as far as there are records
+    /// of them. Nothing else is said of them.
+    #[must_use]
+    pub fn with_history(mut self, days: u32) -> Gather {
+        self.earliest = self.since.saturating_sub(u64::from(days).saturating_mul(DAY_NS));
+        self
+    }
+
+    fn is_earlier(&self, at: Option<u64>) -> Option<u64> {
+        at.filter(|at| (self.earliest..self.since).contains(at))
+    }
+
+    /// Hours since the beginning of the window.
+    fn hours(&self, at: u64) -> f64 {
+        let back = self.since.saturating_sub(at) as f64 / HOUR_NS;
+        at.saturating_sub(self.since) as f64 / HOUR_NS - back
+    }
+
+    /// A crash before the window: of which place and build, where and when.
+    fn crash_earlier(&mut self, record: &Record, at: u64) {
+        let keys = &record.keys;
+        let name = record.host.name.as_deref().filter(|name| !name.is_empty());
+        let Some((name, key)) = name.zip(keys.portable.or(keys.functions).or(keys.leaf)) else { return };
+        let build = record.process.build_id.as_ref();
+        let crash = Crash {
+            host: self.everyone.number(name),
+            unit: UNKNOWN,
+            build: build.map_or(UNKNOWN, |build| self.builds.number(&build.hex())),
+            signature: self.places.number(&format!("{:016x}", key.0)),
+            at: self.hours(at),
+            ..Crash::default()
+        };
+        self.earlier.push(crash);
     }
 
     fn inside(&self, at: Option<u64>) -> Option<u64> {
@@ -196,6 +239,10 @@ impl Gather {
             self.heard.twice = self.heard.twice.saturating_add(1);
             return;
         }
+        self.first = self.first.min(record.realtime_ns.filter(|at| *at >= self.earliest).unwrap_or(u64::MAX));
+        if let Some(at) = self.is_earlier(record.realtime_ns) {
+            return self.crash_earlier(record, at);
+        }
         let Some(at) = self.inside(record.realtime_ns) else {
             self.heard.outside = self.heard.outside.saturating_add(1);
             return;
@@ -230,7 +277,7 @@ impl Gather {
             build,
             signature,
             symptom: self.symptoms.number(&format!("{symptom:016x}")),
-            at: (at.saturating_sub(self.since)) as f64 / HOUR_NS,
+            at: self.hours(at),
             boot: self.boots.number(&boot),
             core: core.unwrap_or(UNKNOWN),
             allowed,
@@ -247,6 +294,11 @@ impl Gather {
         if !exposure.id.0.is_empty() && !self.ids.insert(exposure.id.clone()) {
             self.heard.twice = self.heard.twice.saturating_add(1);
             return;
+        }
+        self.first =
+            self.first.min(exposure.realtime_ns.filter(|at| *at >= self.earliest).unwrap_or(u64::MAX));
+        if let Some(at) = self.is_earlier(exposure.realtime_ns) {
+            return self.report(exposure, at, false);
         }
         let Some(at) = self.inside(exposure.realtime_ns) else {
             self.heard.outside = self.heard.outside.saturating_add(1);
@@ -277,7 +329,15 @@ impl Gather {
             self.images.insert((host, container.clone()), image.clone());
         }
         self.control(host, exposure);
+        self.report(exposure, at, true);
+    }
+
+    /// What ran.
+    fn report(&mut self, exposure: &Exposure, at: u64, counts: bool) {
         let (Some(since), Some(end)) = (exposure.since_ns, exposure.boottime_ns) else { return };
+        let Some(name) = exposure.host.name.as_deref().filter(|name| !name.is_empty()) else { return };
+        let ends = self.hours(at);
+        let host = self.everyone.number(name);
         let ms = |ns: u64| i64::try_from(ns / 1_000_000).unwrap_or(i64::MAX);
         let running = exposure
             .running
@@ -292,7 +352,7 @@ impl Gather {
             .collect();
         let boot = self.boots.number(&exposure.host.boot.as_ref().map_or(String::new(), Id::hex));
         let reports = self.spans.entry((host, boot)).or_default();
-        reports.push(Report { span: coverage::claim((ms(since), ms(end))), running });
+        reports.push(Report { span: coverage::claim((ms(since), ms(end))), ends, counts, running });
     }
 
     /// What never came this far.
@@ -336,10 +396,20 @@ impl Gather {
             }
             self.crashes.push(crash);
         }
-        let exposures = exposures(std::mem::take(&mut self.spans), self.boots.list());
+        let hours = self.until.saturating_sub(self.since) as f64 / HOUR_NS;
+        // Days of which nothing is known at all are no days without crashes.
+        let before =
+            24.0 * courses::whole(self.since.saturating_sub(self.first) as f64 / DAY_NS as f64) as f64;
+        let earlier = self.earlier(before);
+        let mut courses = Courses::new(before, hours);
+        let exposures = exposures(
+            std::mem::take(&mut self.spans),
+            (self.everyone.list(), self.boots.list()),
+            &mut courses,
+        );
         let count = self.values.len();
         let mut hosts = Vec::with_capacity(self.facts.len());
-        for (index, (facts, name)) in (0u32..).zip(self.facts.iter().zip(self.hosts.list())) {
+        for (facts, name) in self.facts.iter().zip(self.hosts.list()) {
             let mut values = facts.values.clone();
             values.resize(count, UNKNOWN);
             for (label, number) in &facts.labels {
@@ -347,7 +417,8 @@ impl Gather {
                     *value = *number;
                 }
             }
-            let (hours, runs) = exposures.get(&index).cloned().unwrap_or_default();
+            let own = self.everyone.known(name).and_then(|number| exposures.get(&number));
+            let (hours, runs) = own.cloned().unwrap_or_default();
             self.heard.unobserved = self.heard.unobserved.saturating_add(u64::from(hours <= 0.0));
             hosts.push(Host {
                 name: name.clone(),
@@ -367,11 +438,14 @@ impl Gather {
             .map(|((name, parent), values)| Attribute { name, parent, values: values.list().to_vec() })
             .collect();
         let mut population = Population {
-            hours: self.until.saturating_sub(self.since) as f64 / HOUR_NS,
+            hours,
             hosts,
             units: self.units.list().to_vec(),
             attributes,
             crashes: self.crashes,
+            before,
+            earlier,
+            courses: courses.done(),
             controls: self.controls.into_iter().map(|(_, control)| control).collect(),
             ..Population::default()
         };
@@ -383,6 +457,28 @@ impl Gather {
         let signatures = canonical(&mut population, &mut directory, FIXED.len());
         (population.stacks, population.frames, population.files) = self.frames.done(&signatures);
         (population, directory, self.heard)
+    }
+
+    /// Crashes of the hours before the window, of signatures that are in it too. Hosts
+    /// that are not in it are numbered from the top.
+    fn earlier(&mut self, hours: f64) -> Vec<Crash> {
+        let (places, everyone) = (std::mem::take(&mut self.places), &self.everyone);
+        let number = |names: &Names, list: &Names, index: u32| {
+            let name = usize::try_from(index).ok().and_then(|index| list.list().get(index))?;
+            names.known(name)
+        };
+        let mut earlier: Vec<Crash> = std::mem::take(&mut self.earlier)
+            .into_iter()
+            .filter(|crash| crash.at >= -hours)
+            .filter_map(|crash| {
+                let signature = number(&self.signatures, &places, crash.signature)?;
+                let host = number(&self.hosts, everyone, crash.host);
+                let host = host.unwrap_or(UNKNOWN.saturating_sub(crash.host).saturating_sub(1));
+                Some(Crash { host, signature, ..crash })
+            })
+            .collect();
+        earlier.sort_by(|a, b| a.at.total_cmp(&b.at));
+        earlier
     }
 }
 
@@ -404,7 +500,8 @@ impl Directory {
         if !hours.is_finite() {
             return self.since;
         }
-        self.since.saturating_add((hours * HOUR_NS).clamp(0.0, 1e18) as u64)
+        let since = self.since.saturating_sub((-hours * HOUR_NS).clamp(0.0, 1e18) as u64);
+        since.saturating_add((hours * HOUR_NS).clamp(0.0, 1e18) as u64)
     }
 
     /// The day of the window, from 0.
@@ -416,39 +513,6 @@ impl Directory {
 
 fn facts_of(facts: &mut [Facts], host: u32) -> Option<&mut Facts> {
     facts.get_mut(usize::try_from(host).ok()?)
-}
-
-/// A host's hours, and process-hours by unit and build.
-type Ran = (f64, BTreeMap<(u32, u32), f64>);
-
-/// Hours of each host, and process-hours of what ran there.
-fn exposures(spans: HashMap<(u32, u32), Vec<Report>>, names: &[String]) -> HashMap<u32, (f64, Vec<Run>)> {
-    let mut all: HashMap<u32, Ran> = HashMap::new();
-    let mut boots: Vec<((u32, u32), Vec<Report>)> = spans.into_iter().collect();
-    // By name: hours are then added in one order, whatever was read first.
-    let name = |boot: u32| usize::try_from(boot).ok().and_then(|boot| names.get(boot));
-    boots.sort_by_key(|((host, boot), _)| (*host, name(*boot)));
-    for ((host, _), mut reports) in boots {
-        reports.sort_by_key(|report| report.span);
-        let entry = all.entry(host).or_default();
-        let mut counted = i64::MIN;
-        for report in reports {
-            let (low, high) = (report.span.0.max(counted), report.span.1);
-            if low >= high {
-                continue;
-            }
-            counted = high;
-            let hours = high.saturating_sub(low) as f64 / HOUR_MS;
-            entry.0 += hours;
-            for (unit, build, processes) in report.running {
-                *entry.1.entry((unit, build)).or_insert(0.0) += hours * f64::from(processes);
-            }
-        }
-    }
-    let runs = |runs: BTreeMap<(u32, u32), f64>| {
-        runs.into_iter().map(|((unit, build), hours)| Run { unit, build, hours }).collect()
-    };
-    all.into_iter().map(|(host, (hours, ran))| (host, (hours, runs(ran)))).collect()
 }
 
 /// What a record's codes are, and where nobody looked.

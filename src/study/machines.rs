@@ -2,16 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use super::findings::{Erratum, Machine, Ruling, Verdict};
+use super::findings::{Erratum, Machine, More, Ruling, Verdict};
 use super::gather::{Directory, KIND};
 use crate::epidemiology::exposure::Background;
 use crate::epidemiology::population::Population;
-use crate::epidemiology::suspicion::{ACCUSE, GATE, LOOK, Machines, Suspicion};
+use crate::epidemiology::power::{self, Needed};
+use crate::epidemiology::suspicion::{ACCUSE, EVIDENCE, GATE, LOOK, Machines, ON_CORE, Suspicion};
 
 /// Machines that are told, at most.
 const MOST: usize = 200;
 /// One explanation has to be so many times better than another (ln) to rule it out.
 const RULED_OUT: f64 = 3.0;
+
+/// Share of wild pointers that software of its own kind is granted where one asks
+/// what a further crash would say against it: the middle of those that are weighed.
+const WILD: f64 = 0.12;
 
 /// Those that are worth a look.
 pub(super) fn machines(
@@ -80,10 +85,64 @@ fn machine(
         memory_errors: (host.corrected, host.uncorrected),
         held: suspicion.held,
         undecidable: verdict != Verdict::Accuse && against.2 < RULED_OUT,
+        needed: (verdict != Verdict::Accuse)
+            .then(|| needed(machines, suspicion, against, host.cores, background.dispersion))
+            .flatten(),
         first: directory.moment(times().fold(f64::INFINITY, f64::min)),
         last: directory.moment(times().fold(0.0, f64::max)),
         ruling: None,
     })
+}
+
+/// Further crashes, of signatures that no other host shows, until it is accused, if it
+/// computes wrongly as it seems: each rival has to be beaten, the slowest decides.
+fn needed(
+    machines: &Machines,
+    suspicion: &Suspicion,
+    against: (f64, f64, f64),
+    cores: u32,
+    dispersion: f64,
+) -> Option<More> {
+    let judge = &machines.judge;
+    let (two, three) = judge.shares;
+    let need = (ACCUSE / (1.0 - ACCUSE)).ln();
+    let cores = f64::from(cores);
+    let on_core = suspicion.core.filter(|(_, sure)| *sure > 0.5 && cores > 1.0).map(|_| {
+        let on = ON_CORE + (1.0 - ON_CORE) / cores;
+        [(on, (ON_CORE * cores + 1.0 - ON_CORE).ln()), (1.0 - on, (1.0 - ON_CORE).ln())]
+    });
+    let places = on_core.unwrap_or([(1.0, 0.0), (0.0, 0.0)]);
+    let steps = |wild: f64, more: f64, places: &[(f64, f64)]| {
+        let evidence = judge.likelihood.further(wild);
+        let both =
+            evidence.iter().flat_map(|(p, ln)| places.iter().map(move |(q, at)| (p * q, ln + at + more)));
+        let mut steps: Vec<(f64, f64)> = both.filter(|(p, _)| *p > 0.0).collect();
+        steps.sort_by(|a, b| b.0.total_cmp(&a.0));
+        steps
+    };
+    // One more than an ordinary host has: its negative binomial's next count.
+    let (seen, mean) = (f64::from(suspicion.observed), suspicion.expected.max(1e-9));
+    let next = (seen + dispersion) / (seen + 1.0) * mean / (mean + dispersion);
+    let usual = if next > 0.0 && next.is_finite() { -next.min(1.0).ln() } else { 0.0 };
+    let rivals = [
+        (1.0 - judge.defects - two - three, against.0, 0.0, usual),
+        (two, against.1, WILD, 0.0),
+        (three, against.2, WILD, 0.0),
+    ];
+    let mut slowest: Option<Needed> = None;
+    let mut keep = |needed: Needed| {
+        slowest = slowest.filter(|known| known.median >= needed.median).or(Some(needed));
+    };
+    for (share, ln, wild, more) in rivals {
+        let have = judge.defects.ln() - share.ln() + ln;
+        keep(power::until(&steps(wild, more, &places), have, need)?);
+    }
+    if suspicion.held {
+        let ln10 = std::f64::consts::LN_10;
+        let alone = steps(0.0, 0.0, &[(1.0, 0.0)]);
+        keep(power::until(&alone, suspicion.evidence * ln10, EVIDENCE * ln10)?);
+    }
+    slowest.and_then(More::of)
 }
 
 /// Kinds of machines.

@@ -4,6 +4,7 @@
 //! ```text
 //! gather     records and censuses → population, and what was missing
 //! frames     stacks → small numbers
+//! courses    what ran when, in the whole fleet
 //! names      strings → small numbers
 //! order      … which do not depend on what was read first
 //! rulings    what people said of hosts
@@ -13,6 +14,7 @@
 //! changed    which bugs are new, which are gone
 //! map        hosts by signatures, for the eye
 //! triggers   what a bug needs, and what that is compared with
+//! onset      since when, and with which rollout
 //! findings   the values that are printed
 //! ```
 #![cfg_attr(
@@ -30,20 +32,22 @@
 
 mod bugs;
 mod changed;
+mod courses;
 mod findings;
 mod frames;
 mod gather;
 mod machines;
 mod map;
 mod names;
+mod onset;
 mod order;
 mod rulings;
 mod run;
 mod triggers;
 
 pub use findings::{
-    Apart, Bug, Change, Changed, Compared, Erratum, Machine, Map, Ruling, Since, Study, Trigger, Variant,
-    Verdict, With,
+    Apart, Began, Bug, Change, Changed, Compared, Erratum, Machine, Map, More, Ruling, Since, Study, Trigger,
+    Variant, Verdict, With,
 };
 pub use gather::{Directory, Gather, Heard, KIND, shown};
 pub use rulings::Told;

@@ -27,6 +27,11 @@ impl Names {
         number
     }
 
+    /// Of a name that was met.
+    pub(super) fn known(&self, name: &str) -> Option<u32> {
+        self.numbers.get(name).copied()
+    }
+
     pub(super) fn list(&self) -> &[String] {
         &self.list
     }

@@ -48,6 +48,18 @@ pub(super) fn canonical(population: &mut Population, directory: &mut Directory, 
             build: to(&builds, control.build),
         };
     }
+    for crash in &mut population.earlier {
+        // Hosts of no crash in the window have numbers of their own.
+        let host = to(&hosts, crash.host);
+        crash.host = if host == UNKNOWN { crash.host } else { host };
+        crash.build = to(&builds, crash.build);
+        crash.signature = to(&signatures, crash.signature);
+    }
+    population.earlier.sort_by(by_time);
+    for course in &mut population.courses {
+        (course.unit, course.build) = (to(&units, course.unit), to(&builds, course.build));
+    }
+    population.courses.sort_by_key(|course| (course.unit, course.build));
     population.controls.sort_by_key(|control| (control.host, control.unit, control.build));
     // What has no name has the order in which it happened.
     let (mut boots, mut symptoms) = (HashMap::new(), HashMap::new());

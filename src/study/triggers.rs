@@ -4,13 +4,14 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::bugs::count;
-use super::findings::{Compared, Trigger, With};
+use super::findings::{Compared, More, Trigger, With};
 use super::gather::Directory;
 use crate::epidemiology::contrast::{self, Contrast, Source, Subject};
 use crate::epidemiology::episode::Episode;
 use crate::epidemiology::localise::kulldorff;
 use crate::epidemiology::mining;
 use crate::epidemiology::population::{Population, UNKNOWN};
+use crate::epidemiology::power;
 use crate::epidemiology::trigger::{self, Attribute, Item, Question, Reason, Row, Status};
 
 /// Hosts of a signature that are looked at: more of them tell nothing new.
@@ -149,7 +150,7 @@ pub(super) fn triggers(
     (signature, unit): (u32, u32),
     cases: &[&Episode],
     ran: &Ran,
-    strata: &[u32],
+    (strata, new): (&[u32], &HashSet<u32>),
     directory: &Directory,
 ) -> Needs {
     let few =
@@ -176,7 +177,7 @@ pub(super) fn triggers(
         return (Vec::new(), None, Some(why));
     }
     let mut attributes = population.attributes.clone();
-    let (build, numbers) = builds(&contrast.subjects, directory);
+    let (build, numbers) = builds(&contrast.subjects, new, directory);
     attributes.push(build);
     let row = |subject: &Subject| {
         let place = usize::try_from(subject.host).ok();
@@ -217,10 +218,17 @@ pub(super) fn triggers(
     (told, Some(compared), reason)
 }
 
-/// The builds that these run, as an attribute, and its values by build.
-fn builds(subjects: &[Subject], directory: &Directory) -> (Attribute, BTreeMap<u32, u32>) {
+/// The builds that these run, as an attribute, and its values by build. What came in the
+/// window ran only for a part of it, and a host has one value: it is a rollout's question.
+fn builds(
+    subjects: &[Subject],
+    new: &HashSet<u32>,
+    directory: &Directory,
+) -> (Attribute, BTreeMap<u32, u32>) {
     let mut numbers: BTreeMap<u32, u32> = BTreeMap::new();
-    for build in subjects.iter().map(|subject| subject.build).filter(|build| *build != UNKNOWN) {
+    for build in
+        subjects.iter().map(|subject| subject.build).filter(|build| *build != UNKNOWN && !new.contains(build))
+    {
         let next = count(numbers.len());
         numbers.entry(build).or_insert(next);
     }
@@ -259,5 +267,17 @@ fn tell(finding: &trigger::Finding, attributes: &[Attribute], controls: Option<&
         declared: finding.declared,
         status,
         more,
+        needed: (!finding.declared).then(|| needed(finding)).flatten(),
     }
+}
+
+/// Further cases until the score declares it, if its ratio is what it seems.
+fn needed(finding: &trigger::Finding) -> Option<More> {
+    if finding.of == 0 || finding.ratio.low <= 1.0 {
+        return None;
+    }
+    let share = finding.expected / f64::from(finding.of);
+    // None is without: as if half a case were, or no case would be against it.
+    let ratio = finding.ratio.ratio.min(2.0 * f64::from(finding.of) / share.max(1e-6));
+    power::contrast(share, ratio, finding.score, mining::DECLARED_SCORE).and_then(More::of)
 }
