@@ -19,6 +19,8 @@ mod signatures;
 mod table;
 
 use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use table::Table;
@@ -50,19 +52,19 @@ type Part = (&'static str, u64, fn(u64, &mut Table));
 
 /// Name, seeds, what runs.
 const PARTS: [Part; 13] = [
+    ("pace", 1, pace::pace),
     ("cores", 200, machines::cores),
-    ("dimms", 200, machines::dimms),
+    ("dimms", 100, machines::dimms),
     ("clean", 40, machines::clean),
     ("innocents", 10, machines::innocents),
-    ("fdr", 400, machines::discoveries),
+    ("fdr", 250, machines::discoveries),
     ("erratum", 50, machines::errata),
     ("split", 200, causes::split),
     ("trigger", 200, causes::triggers),
-    ("onset", 200, onset::onset),
+    ("onset", 100, onset::onset),
     ("canary", 200, onset::canary),
-    ("contrast", 100, contrast::contrasts),
-    ("signature", 40, signatures::signatures),
-    ("pace", 1, pace::pace),
+    ("contrast", 50, contrast::contrasts),
+    ("signature", 20, signatures::signatures),
 ];
 
 fn main() -> ExitCode {
@@ -73,18 +75,39 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let mut table = Table::default();
-    for (name, seeds, part) in PARTS {
-        if options.only.as_deref().is_some_and(|only| only != name) {
-            continue;
-        }
-        let seeds = options.seeds.unwrap_or(seeds);
+    let wanted = |part: &&Part| options.only.as_deref().is_none_or(|only| only == part.0);
+    let parts: Vec<&Part> = PARTS.iter().filter(wanted).collect();
+    let run = |(name, seeds, part): &Part| {
+        let seeds = options.seeds.unwrap_or(*seeds);
         eprintln!("study: {name}, {seeds} seeds");
         let began = Instant::now();
+        let mut table = Table::default();
         table.section(name);
         part(seeds, &mut table);
-        eprintln!("study: {name}: {:.0} s", began.elapsed().as_secs_f64());
-    }
+        eprintln!("study: {name}: {:.0} s{}", began.elapsed().as_secs_f64(), table.text());
+        table
+    };
+    // The first alone: it measures memory. The others share the processors.
+    let (alone, others) = parts.split_at(usize::from(parts.first().is_some_and(|part| part.0 == "pace")));
+    let mut tables: Vec<(usize, Table)> = alone.iter().map(|part| (0, run(part))).collect();
+    let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                loop {
+                    let place = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(part) = others.get(place) else { break };
+                    let table = run(part);
+                    done.lock().unwrap().push((place + 1, table));
+                }
+            });
+        }
+    });
+    tables.extend(done.into_inner().unwrap());
+    tables.sort_by_key(|(place, _)| *place);
+    let mut table = Table::default();
+    tables.into_iter().for_each(|(_, part)| table.extend(part));
     print!("{}", table.text());
     let whole = options.only.is_none() && options.seeds.is_none();
     if let Some(error) = (options.write && whole).then(|| table.write().err()).flatten() {

@@ -45,6 +45,11 @@ impl Table {
             writeln!(self.text, "- {}: {what}: {seen}", if holds { "holds" } else { "**does not hold**" });
     }
 
+    pub(crate) fn extend(&mut self, other: Table) {
+        self.text.push_str(&other.text);
+        self.broken += other.broken;
+    }
+
     pub(crate) fn text(&self) -> &str {
         &self.text
     }
