@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use epicore::record::{Record, decode, encode, new_id};
-use epicore::simulate::Plan;
+use epicore::simulate::{Scenario, Simulation};
 use epicore::spool::{Reader, Spool, Stamp, initialise};
 use epicore::wire::ItemKind;
 
@@ -309,8 +309,11 @@ fn nodename(number: u32) -> String {
 
 /// Records of a simulated host: about as large as real ones.
 fn sample(seed: u64, number: u32) -> Vec<Record> {
-    let plan = Plan { seed, hosts: 100, days: 60, until: 1_795_356_309_000_000_000 };
-    let items = (number..100).chain(0..number).flat_map(|host| plan.batch(host).items);
+    let simulation = Simulation::new(&Scenario { rate: 1.0, ..Scenario::default() }, 100, seed);
+    let items = (number..100).chain(0..number).flat_map(|host| {
+        let own: Vec<_> = simulation.events.iter().filter(|event| event.host == host).copied().collect();
+        simulation.batch(host, &own, 1_795_356_309_000_000_000).items
+    });
     items
         .filter(|item| item.kind == ItemKind::Crash)
         .take(50)

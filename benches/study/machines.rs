@@ -6,6 +6,7 @@ use epicore::epidemiology::episode::{Chain, episodes};
 use epicore::epidemiology::exposure::Background;
 use epicore::epidemiology::fdr;
 use epicore::epidemiology::population::Population;
+use epicore::epidemiology::signature::Merged;
 use epicore::epidemiology::suspicion::{Machines, suspects};
 use epicore::simulate::{Kind, Level, Plant, Scenario, Simulation};
 use epicore::study::KIND;
@@ -19,7 +20,7 @@ const LEVELS: [(Level, &str); 3] =
     [(Level::Weak, "weak"), (Level::Medium, "medium"), (Level::Strong, "strong")];
 
 pub(crate) fn judge(population: &Population) -> Machines {
-    let episodes = episodes(population, Chain::default());
+    let episodes = Merged::of(population).rename(episodes(population, Chain::default()));
     let mut background = Background::of(population, &episodes);
     suspects(population, &mut background, &KIND_OF_SIMULATION)
 }
@@ -169,7 +170,13 @@ pub(crate) fn clean(seeds: u64, table: &mut Table) {
             falsely += accused_on_any_day(&simulation).difference(&odd).count() as u64;
         }
         let per = falsely as f64 / windows as f64 * 1e5;
-        let seen = format!("{falsely} of {windows} clean host-windows, {per:.2} per 100,000");
+        let (low, high) = poisson_interval(falsely);
+        let each = |n: f64| n / windows as f64 * 1e5;
+        let seen = format!(
+            "{falsely} of {windows} clean host-windows, {per:.2} [{:.2}, {:.2}] per 100,000",
+            each(low),
+            each(high)
+        );
         if name.contains("every") {
             table.promise("false accusations on any of 28 days, at most 1 per 100,000", &seen, per <= 1.0);
         } else {

@@ -23,6 +23,8 @@ const PRIOR: f64 = 0.05;
 const JEFFREYS: f64 = 0.5;
 /// Outcomes of a group, at most, with "not looked" and "none".
 const OUTCOMES: usize = 12;
+/// P(outcome | hardware) of a group that was measured adds up to one within this.
+const SHARES: f64 = 0.2;
 /// log10 that a telling code has at least: with it a crash looks like hardware's.
 const TELLING: f64 = 1.0;
 /// The ratio from which on a code leans.
@@ -223,6 +225,11 @@ impl Likelihood {
                 })
                 .collect();
             let sum: f64 = own.iter().map(|(p, _)| p).sum();
+            // Starting values are of ratios, not shares: how often a defect makes a machine
+            // check nobody has measured, and nothing is hoped from it.
+            if !(1.0 - SHARES..1.0 + SHARES).contains(&sum) {
+                continue;
+            }
             let mut cells: BTreeMap<i64, (f64, f64)> = BTreeMap::new();
             for (one, two) in all.iter().flat_map(|one| own.iter().map(move |two| (one, two))) {
                 let (p, ln): (f64, f64) = (one.0 * two.0 / sum, one.1 + two.1);
@@ -277,5 +284,8 @@ mod tests {
             steps.iter().map(|(p, ln)| p * ln).sum()
         };
         assert!(drift(0.0) > 0.1 && drift(0.3) < drift(0.0), "{} {}", drift(0.0), drift(0.3));
+        // Most crashes of a defect are not decisive by themselves.
+        let decisive: f64 = likelihood.further(0.0).iter().filter(|(_, ln)| *ln > 4.6).map(|(p, _)| p).sum();
+        assert!(decisive < 0.5, "{decisive}");
     }
 }

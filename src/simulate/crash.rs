@@ -22,39 +22,21 @@ pub(super) struct Fault {
     pub(super) cpu: u32,
     /// The address was one bit away from a good one.
     pub(super) flipped: bool,
-    /// Evidence codes; nobody looked where None.
-    pub(super) shown: Option<Shown>,
+    /// Evidence codes.
+    pub(super) shown: Shown,
     /// Symptom key.
     pub(super) symptom: u64,
     /// Physical cores that the process was allowed to use; 0 unknown.
     pub(super) allowed: u32,
-    /// Physical core, where known; else that of the CPU.
+    /// Physical core, where known.
     pub(super) core: Option<u32>,
-    /// What stands on the stack; None is twelve functions that no other bug has.
-    pub(super) told: Option<Told>,
-}
-
-impl Fault {
-    /// A crash on a logical CPU of 64, of which nothing else is told.
-    pub(super) fn plain(bug: u64, unit: u32, build: u64, cpu: u32) -> Fault {
-        Fault {
-            bug,
-            unit,
-            build,
-            cpu,
-            flipped: false,
-            shown: None,
-            symptom: 0,
-            allowed: 32,
-            core: cpu.checked_rem(32),
-            told: None,
-        }
-    }
+    /// What stands on the stack.
+    pub(super) told: Told,
 }
 
 /// What the record says of why, as far as statistics read it.
 fn why(fault: &Fault) -> record::Fault {
-    let Some(shown) = fault.shown else { return record::Fault::default() };
+    let shown = fault.shown;
     if shown == Shown::default() {
         return record::Fault::default();
     }
@@ -195,17 +177,7 @@ pub(super) fn keys(signature: u64, unit: u32, build: u64) -> [u64; 3] {
 /// The frames of a bug, and its keys.
 fn stack(fault: Fault) -> (Vec<Frame>, Keys) {
     let [l0, l1, l2] = keys(fault.bug, fault.unit, fault.build);
-    let Some(told) = fault.told else {
-        let keys = Keys {
-            leaf: Some(Hex(l0)),
-            functions: Some(Hex(l1)),
-            portable: Some(Hex(l2)),
-            frames: vec![0, 2, 3, 4, 5, 6],
-            identities: Vec::new(),
-        };
-        return (twelve(fault), keys);
-    };
-    let functions = stack::stack(told, fault.bug, fault.unit);
+    let functions = stack::stack(fault.told, fault.bug, fault.unit);
     let frame = |function: &stack::Function| {
         let start = (hash(&[function.identity, fault.build]) & 0xf_ffff) << 4;
         Frame {
@@ -232,19 +204,15 @@ fn stack(fault: Fault) -> (Vec<Frame>, Keys) {
     (frames, keys)
 }
 
-/// Twelve frames that belong to the bug.
-fn twelve(fault: Fault) -> Vec<Frame> {
-    let mut dice = Dice::of(&[fault.bug, 0x57ac]);
-    (0..12u32)
-        .map(|depth| {
-            let function = u64::from(dice.below(1 << 20)) << 4;
-            Frame {
-                module: Some(if depth == 1 { 2 } else { 0 }),
-                offset: Hex(function.wrapping_add(u64::from(dice.below(200)))),
-                function: Some(Hex(function)),
-                trust: if depth == 0 { Trust::Context } else { Trust::Cfi },
-                kind: None,
-            }
-        })
-        .collect()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_a_uuid_v7_of_its_time() {
+        const AT: u64 = 1_795_356_309_000_000_000;
+        let id = id(AT, 5).0;
+        assert_eq!((id.len(), id[6] >> 4, id[8] >> 6), (16, 7, 2));
+        assert_eq!(&id[..6], &(AT / 1_000_000).to_be_bytes()[2..]);
+    }
 }

@@ -78,11 +78,11 @@ impl Simulation {
             build: u64::from(event.build),
             cpu: event.core.unwrap_or(0),
             flipped: flips,
-            shown: Some(event.shown),
+            shown: event.shown,
             symptom: hash(&[0x5, u64::from(event.symptom)]),
             allowed: event.allowed,
             core: event.core,
-            told: Some(Told { bug: event.bug, variant: event.variant }),
+            told: Told { bug: event.bug, variant: event.variant },
         };
         let mut record = record(fault, at, &mut dice);
         if event.shown == Shown::default() {

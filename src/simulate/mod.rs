@@ -1,12 +1,20 @@
 //! Fleets that never were: hosts, their censuses and their crashes, with the
 //! truth beside them.
 //!
-//! Pure and deterministic: the same [`Plan`] gives the same bytes on every
-//! machine. What it emits is what epicored would send ([`crate::wire::Batch`]),
-//! so that everything behind the wire is the real thing. What is planted: bugs
-//! that spread with exposure (Zipf), one bug that began with a new build of one
-//! unit, and one host with a processor core that computes wrongly and so shows
-//! crashes that no other host has.
+//! Pure and deterministic: the same [`Scenario`] and seed give the same bytes on
+//! every machine. What it emits is what epicored would send
+//! ([`crate::wire::Batch`]), so that everything behind the wire is the real thing.
+//!
+//! ```text
+//! scenario    what is planted, and how much of everything there is
+//! fleet       hosts: what they are, what runs there
+//! history     what crashes, when, and why
+//! stack       which functions stand on a crash's stack
+//! population  the same as a study would have gathered it
+//! emit        … and as the wire has it
+//! crash       one record
+//! dice        randomness
+//! ```
 #![cfg_attr(
     not(test),
     deny(
@@ -25,12 +33,10 @@ mod dice;
 mod emit;
 mod fleet;
 mod history;
-mod host;
 mod population;
 mod scenario;
 mod stack;
 
 pub use history::Event;
-pub use host::{Plan, Truth};
 pub use population::{Planted, Simulation};
 pub use scenario::{Bug, Kind, Level, Plant, Rollout, Scenario};

@@ -23,8 +23,8 @@ use crate::forward::Api;
 use crate::report::amount;
 use crate::report::escape::clean;
 use crate::report::table::Table;
-use crate::simulate::Plan;
-use crate::wire::api::{HostRow, Page, Signature};
+use crate::simulate::{Bug, Kind, Level, Plant, Scenario, Simulation};
+use crate::wire::api::Page;
 use crate::wire::{Answer, Said};
 
 /// How long a program may take to be ready, and a crash to be seen.
@@ -33,8 +33,27 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const REQUEST: Duration = Duration::from_secs(30);
 /// Hosts that are simulated.
 pub(super) const HOSTS: u32 = 1000;
-/// Days that pass for them.
-const DAYS: u32 = 7;
+
+/// What is planted among them: a bad core, and a bug that needs a kernel.
+fn scenario() -> Scenario {
+    Scenario {
+        plant: vec![Plant {
+            kind: Kind::BadCore,
+            hosts: 1,
+            crashes: 7,
+            evidence: Level::Strong,
+            ..Plant::default()
+        }],
+        bug: vec![Bug {
+            unit: 1,
+            crashes: 30,
+            trigger: vec!["kernel=6.12.48+deb13-amd64".into()],
+            ratio: 30.0,
+            ..Bug::default()
+        }],
+        ..Scenario::default()
+    }
+}
 
 /// The programs that were started; they end with this.
 #[derive(Debug)]
@@ -138,71 +157,53 @@ impl Fleet {
         list::summaries(&page.records, &mut Table::new(), out)
     }
 
-    /// A thousand hosts that never were send a week.
+    /// A thousand hosts that never were send four weeks; then what a study says.
     pub(super) fn simulate(&self, seed: u64, out: &mut Output) -> Outcome {
-        let plan = Plan { seed, hosts: HOSTS, days: DAYS, until: now_ns() };
-        let truth = plan.truth();
+        let scenario = scenario();
+        let simulation = Simulation::new(&scenario, HOSTS, seed);
+        let until = now_ns();
         out.line(&format!(
-            "\n{} simulated hosts send {DAYS} days: their censuses and {}.",
+            "\n{} simulated hosts send {:.0} days: their censuses and {} crashes.",
             amount::count(u64::from(HOSTS)),
-            amount::of(truth.crashes, "crash").replace("crashs", "crashes"),
+            scenario.days,
+            amount::count(simulation.events.len() as u64),
         ))?;
         out.flush()?;
         let (mut stored, began) = (0u64, Instant::now());
-        for host in 0..plan.hosts {
-            let batch = plan.batch(host);
-            let answer: Answer = self.post("/v1/batches", &batch)?;
+        for host in 0..HOSTS {
+            let own: Vec<_> = simulation.events.iter().filter(|event| event.host == host).copied().collect();
+            let answer: Answer = self.post("/v1/batches", &simulation.batch(host, &own, until))?;
             let good = answer.outcomes.iter().filter(|o| matches!(o.said, Said::Stored | Said::Duplicate));
             stored = stored.saturating_add(good.count() as u64);
         }
         let seconds = began.elapsed().as_secs_f64();
         out.line(&format!("{} items stored in {seconds:.1} s, one batch a host.", amount::count(stored)))?;
-        self.tell_hosts(out)?;
-        self.tell_signatures(out)?;
+        self.study(out)?;
+        let bad = simulation.planted().into_iter().find(|planted| planted.kind.is_defect());
+        let bad = bad.map_or(String::new(), |planted| Simulation::host_name(planted.host));
         out.line(&format!(
-            "\nPlanted: {} computes wrongly on core {} ({} of its crashes); signature {:016x} began with build {} of {}.",
-            truth.bad_host,
-            truth.bad_core,
-            truth.by_hardware,
-            truth.new_signature.0,
-            truth.new_build.hex().get(..12).unwrap_or_default(),
-            truth.new_unit,
+            "\nPlanted: a core of {bad} computes wrongly, and svc1.service has a bug that one kernel brings out."
         ))
     }
 
-    fn tell_hosts(&self, out: &mut Output) -> Outcome {
-        let mut hosts: Vec<HostRow> = self.get("/v1/hosts", &[("limit", "2000".to_owned())])?;
-        hosts.sort_by_key(|host| (std::cmp::Reverse(host.rare), host.host.clone()));
-        out.line("\nHosts with crashes that hardly any other host has (GET /v1/hosts)")?;
-        out.line("HOST            CRASHES  SIGNATURES  RARE   HOURS")?;
-        for host in hosts.iter().take(5) {
-            out.line(&format!(
-                "{:<14}  {:>7}  {:>10}  {:>4}  {:>6.0}",
-                clean(&host.host),
-                host.crashes,
-                host.signatures,
-                host.rare,
-                host.hours
-            ))?;
+    /// The command itself: what is shown is what whoever types it sees.
+    fn study(&self, out: &mut Output) -> Outcome {
+        out.line(&format!("\n$ epicore --remote {} study", self.url))?;
+        out.flush()?;
+        let own = std::env::current_exe().map_err(|error| cannot("epicore", &error))?;
+        let token = self.directory.join("token-read");
+        let study = Command::new(own)
+            .args(["--remote", &self.url, "--token-file"])
+            .arg(token)
+            .arg("study")
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .output()
+            .map_err(|error| cannot("epicore", &error))?;
+        if !study.status.success() {
+            return Err(self.failed(String::from_utf8_lossy(&study.stderr).trim()));
         }
-        Ok(())
-    }
-
-    fn tell_signatures(&self, out: &mut Output) -> Outcome {
-        let signatures: Vec<Signature> = self.get("/v1/signatures", &[("limit", "5".to_owned())])?;
-        out.line("\nSignatures of most hosts (GET /v1/signatures)")?;
-        out.line("SIGNATURE         CRASHES  HOSTS  BUILDS  PROGRAM")?;
-        for row in &signatures {
-            out.line(&format!(
-                "{:016x}  {:>7}  {:>5}  {:>6}  {}",
-                row.signature.0,
-                row.crashes,
-                row.hosts,
-                row.builds,
-                clean(row.program.as_deref().unwrap_or("-"))
-            ))?;
-        }
-        Ok(())
+        out.text(&String::from_utf8_lossy(&study.stdout))
     }
 
     fn get<T: serde::de::DeserializeOwned>(
