@@ -7,7 +7,7 @@
 //! its crashes like a new bug.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::epidemiology::population::{Course, Run, UNKNOWN};
 use crate::record::coverage;
@@ -19,6 +19,11 @@ const HOUR_MS: f64 = 3.6e6;
 const TAIL: f64 = 48.0;
 /// Days of all courses together: 32 MiB. Builds behind that are of no name.
 const MOST_DAYS: usize = 1 << 22;
+/// Times what is usual that a host may run of a unit.
+const MANY: f64 = 20.0;
+/// Units and builds of one host, at most; what more builds it tells of have no name, and
+/// beyond twice as many it is not heard. Else one host's inventions were the budget above.
+const PAIRS: usize = 2048;
 /// Days of a course: ten years.
 const LONGEST: usize = 3660;
 
@@ -26,6 +31,8 @@ const LONGEST: usize = 3660;
 #[derive(Clone, Debug)]
 pub(super) struct Report {
     pub(super) span: coverage::Span,
+    /// Of the report, for one order of what is told twice.
+    pub(super) id: u64,
     /// Hours since the beginning of the window at the span's end.
     pub(super) ends: f64,
     /// Of the window, and not of the time before it.
@@ -97,7 +104,10 @@ pub(super) fn exposures(
     spans: HashMap<(u32, u32), Vec<Report>>,
     (hosts, boots): (&[String], &[String]),
     courses: &mut Courses,
-) -> HashMap<u32, (f64, Vec<Run>)> {
+) -> (HashMap<u32, (f64, Vec<Run>)>, u64) {
+    let most = believable(&spans);
+    let mut capped: HashSet<u32> = HashSet::new();
+    let mut pairs: HashMap<u32, HashSet<(u32, u32)>> = HashMap::new();
     let mut all: HashMap<u32, Ran> = HashMap::new();
     let mut last: HashMap<u32, f64> = HashMap::new();
     for ((host, _), report) in spans.iter().flat_map(|(key, own)| own.iter().map(move |one| (key, one))) {
@@ -111,7 +121,7 @@ pub(super) fn exposures(
     let mut spans: Vec<((u32, u32), Vec<Report>)> = spans.into_iter().collect();
     spans.sort_by_cached_key(|((host, boot), _)| (name(hosts, *host), name(boots, *boot)));
     for ((host, _), mut reports) in spans {
-        reports.sort_by_key(|report| report.span);
+        reports.sort_by_key(|report| (report.span, report.id));
         let entry = all.entry(host).or_default();
         let (mut counted, mut until) = (i64::MIN, f64::NEG_INFINITY);
         for report in reports {
@@ -127,8 +137,21 @@ pub(super) fn exposures(
             let to = if is_last { report.ends + TAIL } else { report.ends };
             until = report.ends;
             entry.0 += if report.counts { hours } else { 0.0 };
+            let told = of_units(&report.running);
             for (unit, build, processes) in report.running {
-                let processes = f64::from(processes);
+                let (told, most) = (told.get(&unit).copied().unwrap_or(0.0), most.get(&unit).copied());
+                let most = most.unwrap_or(f64::INFINITY);
+                if told > most {
+                    capped.insert(host);
+                }
+                let processes = f64::from(processes) * (most / told.max(1e-9)).min(1.0);
+                let own = pairs.entry(host).or_default();
+                let build = match own.len() {
+                    length if length < PAIRS || own.contains(&(unit, build)) => build,
+                    length if length < 2 * PAIRS => UNKNOWN,
+                    _ => continue,
+                };
+                own.insert((unit, build));
                 courses.add(unit, build, (from, to), processes);
                 if report.counts {
                     *entry.1.entry((unit, build)).or_insert(0.0) += hours * processes;
@@ -139,7 +162,41 @@ pub(super) fn exposures(
     let runs = |runs: BTreeMap<(u32, u32), f64>| {
         runs.into_iter().map(|((unit, build), hours)| Run { unit, build, hours }).collect()
     };
-    all.into_iter().map(|(host, (hours, ran))| (host, (hours, runs(ran)))).collect()
+    let all = all.into_iter().map(|(host, (hours, ran))| (host, (hours, runs(ran)))).collect();
+    (all, capped.len() as u64)
+}
+
+/// Processes of each unit, its builds together.
+fn of_units(running: &[(u32, u32, u32)]) -> HashMap<u32, f64> {
+    let mut units: HashMap<u32, f64> = HashMap::new();
+    for (unit, _, processes) in running {
+        *units.entry(*unit).or_insert(0.0) += f64::from(*processes);
+    }
+    units
+}
+
+/// Processes of each unit that one host can have: [`MANY`] times as many as usual. A
+/// damaged count, a fork bomb or a lie of one host would else be the fleet's exposure.
+fn believable(spans: &HashMap<(u32, u32), Vec<Report>>) -> HashMap<u32, f64> {
+    let mut means: HashMap<(u32, u32), (f64, f64)> = HashMap::new();
+    for ((host, _), reports) in spans {
+        for (unit, told) in reports.iter().flat_map(|report| of_units(&report.running)) {
+            let (sum, count) = means.entry((unit, *host)).or_insert((0.0, 0.0));
+            *sum += told;
+            *count += 1.0;
+        }
+    }
+    let mut by_unit: HashMap<u32, Vec<f64>> = HashMap::new();
+    for ((unit, _), (sum, count)) in means {
+        by_unit.entry(unit).or_default().push(sum / count);
+    }
+    let most = |(unit, mut means): (u32, Vec<f64>)| {
+        means.sort_by(f64::total_cmp);
+        // The lower one of two: there is nobody else to say who is right.
+        let middle = means.len().saturating_sub(1) / 2;
+        (unit, MANY * means.get(middle).copied().unwrap_or(1.0).max(1.0))
+    };
+    by_unit.into_iter().map(most).collect()
 }
 
 /// The whole part of a number of days.

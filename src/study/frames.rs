@@ -1,7 +1,9 @@
 //! What a study keeps of stacks: of each signature the innermost functions of one of
 //! its crashes, as small numbers.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::names::Names;
 use crate::epidemiology::population::{Frame, UNKNOWN};
@@ -9,6 +11,9 @@ use crate::record::{Hex, Id, Record, Trust, module_stem};
 
 /// Functions of a stack that are kept; a record has the identities of as many.
 const FRAMES: usize = 8;
+/// Stacks of a signature that are compared, and hosts of each that are counted.
+const STACKS: usize = 8;
+const HOSTS: usize = 64;
 
 /// One function of a stack.
 #[derive(Clone, Copy, Debug)]
@@ -20,32 +25,56 @@ struct Seen {
     library: bool,
 }
 
-/// The stack of one crash, and which crash that was.
+/// One of a signature's stacks, and who showed it.
 #[derive(Clone, Debug)]
 struct Stack {
-    crash: (u64, Vec<u8>),
     functions: Vec<Seen>,
+    hosts: Vec<u32>,
 }
 
-/// Of every signature the stack of its first crash, whatever was read first.
+/// Of every signature the stack that most hosts show, whatever was read first. A
+/// signature is its innermost functions; those further out may differ.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Frames {
     files: Names,
     builds: Names,
-    stacks: HashMap<u32, Stack>,
+    /// By a hash of what they are: of too many those of the lowest stay, which are the
+    /// same in whatever order they come.
+    stacks: HashMap<u32, BTreeMap<u64, Stack>>,
 }
 
 impl Frames {
-    /// Takes the stack of a record, where it is its signature's first.
-    pub(super) fn learn(&mut self, signature: u32, record: &Record) {
-        let crash = (record.realtime_ns.unwrap_or(u64::MAX), record.id.0.clone());
-        if signature == UNKNOWN || self.stacks.get(&signature).is_some_and(|known| known.crash <= crash) {
+    /// Takes the stack of a record.
+    pub(super) fn learn(&mut self, signature: u32, host: u32, record: &Record) {
+        if signature == UNKNOWN {
             return;
         }
         let functions = self.functions(record);
-        if !functions.is_empty() {
-            self.stacks.insert(signature, Stack { crash, functions });
+        if functions.is_empty() {
+            return;
         }
+        let hash = self.hash(&functions);
+        let stacks = self.stacks.entry(signature).or_default();
+        let stack = stacks.entry(hash).or_insert_with(|| Stack { functions, hosts: Vec::new() });
+        if stack.hosts.len() < HOSTS && !stack.hosts.contains(&host) {
+            stack.hosts.push(host);
+        }
+        if stacks.len() > STACKS {
+            stacks.pop_last();
+        }
+    }
+
+    /// Not of numbers, which are those of who came first.
+    fn hash(&self, functions: &[Seen]) -> u64 {
+        let name = |names: &Names, number: u32| {
+            usize::try_from(number).ok().and_then(|number| names.list().get(number)).cloned()
+        };
+        let mut hasher = DefaultHasher::new();
+        for seen in functions {
+            let own = seen.own.map_err(|build| name(&self.builds, build));
+            (name(&self.files, seen.file), seen.at, own, seen.library).hash(&mut hasher);
+        }
+        hasher.finish()
     }
 
     fn functions(&mut self, record: &Record) -> Vec<Seen> {
@@ -90,7 +119,9 @@ impl Frames {
             place.and_then(|place| names.list().get(place)).cloned().unwrap_or_default()
         };
         for signature in signatures {
-            let functions = self.stacks.get(signature).map_or(&[][..], |stack| stack.functions.as_slice());
+            let own = self.stacks.get(signature).into_iter().flatten();
+            let most = own.max_by_key(|(hash, stack)| (stack.hosts.len(), Reverse(**hash)));
+            let functions = most.map_or(&[][..], |(_, stack)| stack.functions.as_slice());
             let mut stack = Vec::with_capacity(functions.len());
             for seen in functions {
                 let build = seen.own.err().map(|build| builds.number(&name(&self.builds, build)));
@@ -147,7 +178,7 @@ mod tests {
     fn stacks(records: &[Record]) -> (Vec<Vec<u32>>, Vec<Frame>, Vec<String>) {
         let mut frames = Frames::default();
         for (signature, record) in (0u32..).zip(records) {
-            frames.learn(signature, record);
+            frames.learn(signature, 0, record);
         }
         let all: Vec<u32> = (0u32..).zip(records).map(|(signature, _)| signature).collect();
         frames.done(&all)
@@ -184,17 +215,19 @@ mod tests {
     }
 
     #[test]
-    fn the_stack_of_the_first_crash_stays_whichever_was_read_first() {
-        let of = |order: [u64; 3]| {
+    fn the_stack_that_most_hosts_show_stays_whichever_was_read_first() {
+        let of = |order: &mut dyn Iterator<Item = u64>| {
             let mut frames = Frames::default();
-            for at in order {
-                let mut record = record(&[at, at + 1, at + 2], 1);
-                record.realtime_ns = Some(at);
-                frames.learn(4, &record);
+            for n in order {
+                // Hosts 0 to 19 show one; 20 others, one each, and one host shows them all.
+                let host = u32::try_from(if n < 20 { n } else { 7 }).unwrap();
+                let own = if n < 20 { 5 } else { n };
+                frames.learn(4, host, &record(&[1, 2, own], 1));
             }
             frames.done(&[9, 4])
         };
-        assert_eq!(of([10, 20, 30]), of([30, 20, 10]));
-        assert_eq!(of([10, 20, 30]).0[0], [] as [u32; 0]);
+        let forwards = of(&mut (0..40));
+        assert_eq!(forwards, of(&mut (0..40).rev()));
+        assert!(forwards.0[0].is_empty() && forwards.0[1].len() == FRAMES);
     }
 }

@@ -7,23 +7,18 @@
 use std::collections::{HashMap, HashSet};
 
 use super::courses::{self, Courses, Report, exposures};
+use super::facts::{FIXED, Fleet};
 use super::frames::Frames;
 use super::names::Names;
-use super::order::canonical;
+use super::order::{canonical, ranks_by_name, to};
 use crate::epidemiology::evidence::{Group, Shown};
 use crate::epidemiology::population::{Control, Crash, Host, Population, UNKNOWN};
-use crate::epidemiology::trigger::Attribute;
-use crate::record::{Exposure, Hardware, Id, Kind, Record, coverage, workload};
+use crate::record::{Exposure, Id, Kind, Record, coverage, workload};
 
 const HOUR_NS: f64 = 3.6e12;
 const DAY_NS: u64 = 86_400_000_000_000;
-/// Attributes that every fleet has; labels come behind them.
-const FIXED: [(&str, Option<usize>); 4] =
-    [("kernel", None), ("cpu", None), ("microcode", Some(1)), ("arch", None)];
 /// Places of the attributes that a revision of a processor is made of.
 pub const KIND: [usize; 2] = [1, 2];
-/// Labels of a fleet, at most: what more there is, is left out.
-const LABELS: usize = 24;
 /// Hosts of a study, at most.
 const HOSTS: usize = 1 << 20;
 /// Controls that are kept, at most (12 bytes each); more tell no more of a fleet.
@@ -53,6 +48,11 @@ pub struct Heard {
     pub censuses: u64,
     /// Hosts without one.
     pub unobserved: u64,
+    /// Hosts that told of more processes than can be believed: counted as the most that
+    /// can.
+    pub capped: u64,
+    /// Labels that few hosts have, left out.
+    pub labels: u64,
 }
 
 /// Collects; then [`Gather::done`].
@@ -69,9 +69,7 @@ pub struct Gather {
     signatures: Names,
     symptoms: Names,
     boots: Names,
-    labels: Vec<String>,
-    values: Vec<Names>,
-    facts: Vec<Facts>,
+    facts: Fleet,
     ids: HashSet<Id>,
     crashes: Vec<Crash>,
     earlier: Vec<Crash>,
@@ -89,33 +87,6 @@ pub struct Gather {
     first: u64,
 }
 
-#[derive(Clone, Debug, Default)]
-struct Facts {
-    /// The newest that was told, and when.
-    at: u64,
-    values: Vec<u32>,
-    labels: Vec<(usize, u32)>,
-    cores: u32,
-    corrected: Range,
-    uncorrected: Range,
-}
-
-/// Lowest and highest value of a counter that only grows; per boot it begins anew,
-/// so that the difference is a lower bound.
-#[derive(Clone, Copy, Debug, Default)]
-struct Range(Option<(u64, u64)>);
-
-impl Range {
-    fn see(&mut self, value: u64) {
-        self.0 = Some(self.0.map_or((value, value), |(low, high)| (low.min(value), high.max(value))));
-    }
-
-    fn grown(self) -> u32 {
-        let grown = self.0.map_or(0, |(low, high)| high.saturating_sub(low));
-        u32::try_from(grown).unwrap_or(u32::MAX)
-    }
-}
-
 impl Gather {
     /// For crashes and censuses of a window, nanoseconds since the epoch.
     pub fn new(since: u64, until: u64) -> Gather {
@@ -130,9 +101,7 @@ impl Gather {
             signatures: Names::default(),
             symptoms: Names::default(),
             boots: Names::default(),
-            labels: Vec::new(),
-            values: FIXED.iter().map(|_| Names::default()).collect(),
-            facts: Vec::new(),
+            facts: Fleet::default(),
             ids: HashSet::new(),
             crashes: Vec::new(),
             earlier: Vec::new(),
@@ -188,49 +157,15 @@ impl Gather {
 
     fn host(&mut self, name: Option<&str>) -> Option<u32> {
         let name = name.filter(|name| !name.is_empty());
-        let Some(host) = name.filter(|_| self.facts.len() < HOSTS).map(|name| self.hosts.number(name)) else {
-            self.heard.nameless = self.heard.nameless.saturating_add(1);
-            return None;
-        };
-        let wanted = usize::try_from(host).unwrap_or(0).saturating_add(1);
-        if self.facts.len() < wanted {
-            self.facts.resize(wanted, Facts::default());
-        }
-        Some(host)
-    }
-
-    /// What a host is: the newest report says.
-    fn learn(&mut self, host: u32, at: u64, kernel: Option<&str>, arch: Option<&str>, hardware: &Hardware) {
-        let microcode = hardware.microcode.map(|revision| {
-            // The same revision of two models are two things.
-            format!("{:#x} of {}", revision.0, hardware.model_name.as_deref().unwrap_or("?"))
+        // Beyond the limit those that are known go on.
+        let host = name.and_then(|name| {
+            let room = self.hosts.list().len() < HOSTS;
+            self.hosts.known(name).or_else(|| room.then(|| self.hosts.number(name)))
         });
-        let told = [kernel, hardware.model_name.as_deref(), microcode.as_deref(), arch];
-        let numbers: Vec<u32> = self
-            .values
-            .iter_mut()
-            .zip(told)
-            .map(|(names, value)| value.map_or(UNKNOWN, |value| names.number(value)))
-            .collect();
-        let Some(facts) = facts_of(&mut self.facts, host) else { return };
-        facts.cores = facts.cores.max(hardware.cores.unwrap_or(0));
-        if !hardware.edac.is_empty() {
-            let sum = |one: fn(&crate::record::Edac) -> Option<u64>| {
-                hardware.edac.iter().filter_map(one).fold(0u64, u64::saturating_add)
-            };
-            facts.corrected.see(sum(|edac| edac.ce));
-            facts.uncorrected.see(sum(|edac| edac.ue));
+        if host.is_none() {
+            self.heard.nameless = self.heard.nameless.saturating_add(1);
         }
-        if at < facts.at {
-            return;
-        }
-        facts.at = at;
-        facts.values.resize(numbers.len(), UNKNOWN);
-        for (known, new) in facts.values.iter_mut().zip(numbers) {
-            if new != UNKNOWN {
-                *known = new;
-            }
-        }
+        host
     }
 
     /// One crash.
@@ -248,8 +183,8 @@ impl Gather {
             return;
         };
         let Some(host) = self.host(record.host.name.as_deref()) else { return };
-        let arch = record.host.arch.as_deref();
-        self.learn(host, at, record.host.kernel.as_deref(), arch, &record.hardware);
+        let says = (record.host.kernel.as_deref(), record.host.arch.as_deref());
+        self.facts.learn(host, Fleet::moment(at, &record.id), says, &record.hardware);
         let keys = &record.keys;
         let Some(key) = keys.portable.or(keys.functions).or(keys.leaf) else {
             self.heard.keyless = self.heard.keyless.saturating_add(1);
@@ -269,7 +204,7 @@ impl Gather {
         let boot = record.host.boot.as_ref().map_or(String::new(), Id::hex);
         let symptom = record.fault.symptom.map_or(0, |symptom| symptom.0);
         let signature = self.signatures.number(&format!("{:016x}", key.0));
-        self.frames.learn(signature, record);
+        self.frames.learn(signature, host, record);
         self.heard.crashes = self.heard.crashes.saturating_add(1);
         let crash = Crash {
             host,
@@ -306,27 +241,18 @@ impl Gather {
         };
         let Some(host) = self.host(exposure.host.name.as_deref()) else { return };
         self.heard.censuses = self.heard.censuses.saturating_add(1);
-        let arch = exposure.host.arch.as_deref();
-        self.learn(host, at, exposure.host.kernel.as_deref(), arch, &exposure.hardware);
+        let moment = Fleet::moment(at, &exposure.id);
+        let says = (exposure.host.kernel.as_deref(), exposure.host.arch.as_deref());
+        self.facts.learn(host, moment, says, &exposure.hardware);
         for (name, value) in &exposure.labels {
-            let place = match self.labels.iter().position(|label| label == name) {
-                Some(place) => place,
-                None if self.labels.len() < LABELS => {
-                    self.labels.push(name.clone());
-                    self.values.push(Names::default());
-                    self.labels.len().saturating_sub(1)
-                }
-                None => continue,
-            };
-            let names = self.values.get_mut(FIXED.len().saturating_add(place));
-            let number = names.map_or(UNKNOWN, |names| names.number(value));
-            if let Some(facts) = facts_of(&mut self.facts, host).filter(|facts| at >= facts.at) {
-                facts.labels.retain(|(label, _)| *label != place);
-                facts.labels.push((place, number));
-            }
+            self.facts.label(host, moment, name, value);
         }
         for (container, image) in &exposure.images {
-            self.images.insert((host, container.clone()), image.clone());
+            // One image a container; where a host says two, one and always the same.
+            let known = self.images.entry((host, container.clone())).or_insert_with(|| image.clone());
+            if *image < *known {
+                known.clone_from(image);
+            }
         }
         self.control(host, exposure);
         self.report(exposure, at, true);
@@ -352,7 +278,8 @@ impl Gather {
             .collect();
         let boot = self.boots.number(&exposure.host.boot.as_ref().map_or(String::new(), Id::hex));
         let reports = self.spans.entry((host, boot)).or_default();
-        reports.push(Report { span: coverage::claim((ms(since), ms(end))), ends, counts, running });
+        let span = coverage::claim((ms(since), ms(end)));
+        reports.push(Report { span, id: Fleet::moment(at, &exposure.id).1, ends, counts, running });
     }
 
     /// What never came this far.
@@ -402,41 +329,33 @@ impl Gather {
             24.0 * courses::whole(self.since.saturating_sub(self.first) as f64 / DAY_NS as f64) as f64;
         let earlier = self.earlier(before);
         let mut courses = Courses::new(before, hours);
-        let exposures = exposures(
+        let (exposures, capped) = exposures(
             std::mem::take(&mut self.spans),
             (self.everyone.list(), self.boots.list()),
             &mut courses,
         );
-        let count = self.values.len();
-        let mut hosts = Vec::with_capacity(self.facts.len());
-        for (facts, name) in self.facts.iter().zip(self.hosts.list()) {
-            let mut values = facts.values.clone();
-            values.resize(count, UNKNOWN);
-            for (label, number) in &facts.labels {
-                if let Some(value) = values.get_mut(FIXED.len().saturating_add(*label)) {
-                    *value = *number;
-                }
-            }
+        self.heard.capped = capped;
+        let (attributes, known, left) = std::mem::take(&mut self.facts).done(self.hosts.list().len());
+        self.heard.labels = left;
+        let mut hosts = Vec::with_capacity(known.len());
+        for (known, name) in known.into_iter().zip(self.hosts.list()) {
             let own = self.everyone.known(name).and_then(|number| exposures.get(&number));
             let (hours, runs) = own.cloned().unwrap_or_default();
             self.heard.unobserved = self.heard.unobserved.saturating_add(u64::from(hours <= 0.0));
             hosts.push(Host {
                 name: name.clone(),
-                values,
+                values: known.values,
                 hours,
-                cores: facts.cores,
+                cores: known.cores,
                 runs,
-                corrected: facts.corrected.grown(),
-                uncorrected: facts.uncorrected.grown(),
+                corrected: known.corrected,
+                uncorrected: known.uncorrected,
             });
         }
-        let fixed = FIXED.iter().map(|(name, parent)| ((*name).to_owned(), *parent));
-        let labels = self.labels.iter().map(|label| (label.clone(), None));
-        let attributes = fixed
-            .chain(labels)
-            .zip(&self.values)
-            .map(|((name, parent), values)| Attribute { name, parent, values: values.list().to_vec() })
-            .collect();
+        let (boots, symptoms) = (ranks_by_name(self.boots.list()), ranks_by_name(self.symptoms.list()));
+        for crash in &mut self.crashes {
+            (crash.boot, crash.symptom) = (to(&boots, crash.boot), to(&symptoms, crash.symptom));
+        }
         let mut population = Population {
             hours,
             hosts,
@@ -509,10 +428,6 @@ impl Directory {
     pub(super) fn day(&self, hours: f64) -> usize {
         (hours / 24.0).clamp(0.0, 1e6) as usize
     }
-}
-
-fn facts_of(facts: &mut [Facts], host: u32) -> Option<&mut Facts> {
-    facts.get_mut(usize::try_from(host).ok()?)
 }
 
 /// What a record's codes are, and where nobody looked.

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! gather     records and censuses → population, and what was missing
+//! facts      what hosts are: the newest that was told
 //! frames     stacks → small numbers
 //! courses    what ran when, in the whole fleet
 //! names      strings → small numbers
@@ -33,6 +34,7 @@
 mod bugs;
 mod changed;
 mod courses;
+mod facts;
 mod findings;
 mod frames;
 mod gather;

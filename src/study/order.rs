@@ -6,7 +6,6 @@
 //! crash that of its time.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
 
 use super::gather::Directory;
 use crate::epidemiology::population::{Control, Crash, Population, UNKNOWN};
@@ -61,12 +60,6 @@ pub(super) fn canonical(population: &mut Population, directory: &mut Directory, 
     }
     population.courses.sort_by_key(|course| (course.unit, course.build));
     population.controls.sort_by_key(|control| (control.host, control.unit, control.build));
-    // What has no name has the order in which it happened.
-    let (mut boots, mut symptoms) = (HashMap::new(), HashMap::new());
-    for crash in &mut population.crashes {
-        crash.boot = met(&mut boots, crash.boot);
-        crash.symptom = met(&mut symptoms, crash.symptom);
-    }
     let mut order: Vec<(u32, u32)> = signatures.into_iter().zip(0u32..).collect();
     order.sort_unstable();
     order.into_iter().map(|(_, old)| old).collect()
@@ -112,18 +105,30 @@ fn ranks(order: impl ExactSizeIterator<Item = usize>) -> Vec<u32> {
     ranks
 }
 
-fn to(ranks: &[u32], old: u32) -> u32 {
-    usize::try_from(old).ok().and_then(|old| ranks.get(old)).copied().unwrap_or(UNKNOWN)
+/// The new place of each name when they are sorted.
+pub(super) fn ranks_by_name(names: &[String]) -> Vec<u32> {
+    let mut old: Vec<(usize, &String)> = names.iter().enumerate().collect();
+    old.sort_by(|a, b| a.1.cmp(b.1));
+    ranks(old.iter().map(|(place, _)| *place))
 }
 
-fn met(known: &mut HashMap<u32, u32>, number: u32) -> u32 {
-    let next = u32::try_from(known.len()).unwrap_or(UNKNOWN);
-    *known.entry(number).or_insert(next)
+pub(super) fn to(ranks: &[u32], old: u32) -> u32 {
+    usize::try_from(old).ok().and_then(|old| ranks.get(old)).copied().unwrap_or(UNKNOWN)
 }
 
 fn by_time(a: &Crash, b: &Crash) -> Ordering {
     let rest = |crash: &Crash| {
-        (crash.host, crash.signature, crash.unit, crash.build, crash.core, crash.allowed, crash.shown.0)
+        (
+            crash.host,
+            crash.signature,
+            crash.unit,
+            crash.build,
+            crash.boot,
+            crash.symptom,
+            crash.core,
+            crash.allowed,
+            crash.shown.0,
+        )
     };
     a.at.total_cmp(&b.at).then_with(|| rest(a).cmp(&rest(b)))
 }

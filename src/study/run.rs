@@ -97,6 +97,16 @@ fn limits(population: &Population, heard: &Heard, background: &Background) -> Ve
             heard.unobserved
         ));
     }
+    if heard.capped > 0 {
+        say(format!(
+            "{} of {hosts} hosts told of more than 20 times as many processes of a unit as hosts usually run: \
+             they count as 20 times as many.",
+            heard.capped
+        ));
+    }
+    if heard.labels > 0 {
+        say(format!("{} labels that few hosts have are left out.", heard.labels));
+    }
     if hosts < FEW_HOSTS {
         say(format!(
             "{hosts} hosts: too few for one to stand out by what only it shows. Only evidence of single \
