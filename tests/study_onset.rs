@@ -183,7 +183,6 @@ fn a_fleet_that_came_after_a_pilot_has_neither_onsets_nor_new_bugs() {
         let simulation = Simulation::new(&scenario, 400, seed);
         let found = gathered_late(&simulation, 4, before, 28);
         let told: Vec<_> = found.bugs.iter().filter(|bug| bug.onset.is_some()).collect();
-        eprintln!("{seed} {before}: {} of {} {:?}", told.len(), found.bugs.len(), found.changed);
         assert!(found.bugs.len() > 50 && found.changed.is_empty(), "{:?}", found.changed);
         onsets += told.len();
     }
