@@ -174,6 +174,72 @@ fn without_hours_a_trigger_is_found_among_controls_or_other_crashes_and_the_word
     }
 }
 
+/// Bugs without any cause, no hours, and 28 censuses' living processes of each host.
+fn nothing_wrong(seed: u64, hosts: u32, lies: u32) -> Study {
+    let bug = (1..6).map(|unit| Bug { unit, crashes: 25, ..Bug::default() }).collect();
+    let scenario = Scenario { bug, rate: 0.3, innocents: false, lost: 0.0, ..Scenario::default() };
+    let (mut population, signatures) = Simulation::new(&scenario, hosts, seed).population(28.0);
+    let kernel = population.attributes.iter().position(|one| one.name == "kernel").expect("kernels");
+    for (host, facts) in (0u32..).zip(&mut population.hosts) {
+        let runs = std::mem::take(&mut facts.runs);
+        facts.hours = 0.0;
+        let lying = host == 0 && lies > 0;
+        for n in 0..if lying { lies } else { 28 } {
+            let run = runs[(n as usize * 7 + host as usize * 3) % runs.len()];
+            population.controls.push(Control { host, unit: run.unit, build: run.build });
+        }
+        if lying {
+            facts.values[kernel] = population.attributes[kernel].values.len() as u32;
+            population.attributes[kernel].values.push("evil".into());
+        }
+    }
+    study(&population, &Directory { signatures, ..Directory::default() }, Heard::default(), UNTIL)
+}
+
+#[test]
+fn many_censuses_of_few_hosts_invent_no_trigger_and_neither_does_one_that_lies() {
+    for lies in [0, 3000] {
+        let (mut mined, mut wrong) = (0, 0);
+        for seed in 0..10 {
+            let found = nothing_wrong(seed, 200, lies);
+            let compared = |bug: &&epicore::study::Bug| {
+                bug.compared.as_ref().is_some_and(|one| one.with == With::Controls)
+            };
+            mined += found.bugs.iter().filter(compared).count();
+            let told = found.bugs.iter().flat_map(|bug| &bug.triggers).filter(|trigger| trigger.declared);
+            wrong += told.count();
+        }
+        assert!(mined > 40 && wrong == 0, "{lies}: {wrong} of {mined}");
+    }
+}
+
+#[test]
+fn a_host_that_does_not_say_how_many_cores_it_has_is_as_suspect_as_one_that_does() {
+    let plant = Plant { hosts: 6, crashes: 5, evidence: Level::Weak, ..Plant::default() };
+    let scenario = Scenario { plant: vec![plant], ..Scenario::default() };
+    let (mut population, signatures) = Simulation::new(&scenario, 2000, 4).population(28.0);
+    let directory = Directory { since: UNTIL - 28 * DAY, signatures, builds: Vec::new() };
+    let with = study(&population, &directory, Heard::default(), UNTIL);
+    population.hosts.iter_mut().for_each(|host| host.cores = 0);
+    let without = study(&population, &directory, Heard::default(), UNTIL);
+    assert!(!with.machines.is_empty());
+    for known in &with.machines {
+        let unknown = without.machines.iter().find(|machine| machine.host == known.host).expect("it");
+        assert!((unknown.posterior - known.posterior).abs() < 0.02, "{known:?} {unknown:?}");
+    }
+}
+
+#[test]
+fn a_host_of_hundreds_of_crashes_is_told_in_numbers() {
+    let (_, found) = of(&bad_cores(1, 390), 1000, 3);
+    let (usual, spray, own) = found.machines[0].against;
+    assert!(usual > 709.0 && spray.is_finite() && own.is_finite(), "{:?}", found.machines[0]);
+    assert!(usual - spray > 709.0, "the second explanation is beyond what a number holds: {usual} {spray}");
+    let text =
+        epicore::report::study::study(&found, true, epicore::report::Paint::Plain, &jiff::tz::TimeZone::UTC);
+    assert!(text.contains("times as likely") && !text.contains("inf") && !text.contains("NaN"), "{text}");
+}
+
 #[test]
 fn other_crashes_as_controls_invent_no_trigger() {
     let (mut mined, mut wrong) = (0, 0);

@@ -143,6 +143,67 @@ fn records_from_before_the_window_tell_what_was_usual() {
     assert_eq!((with.episodes, with.days), (without.episodes, without.days));
 }
 
+/// The same as it would be if all but a few hosts had got the handler later: what they
+/// sent before is not there.
+fn gathered_late(simulation: &Simulation, pilot: u32, before: f64, window: u64) -> study::Study {
+    let mut by_host: BTreeMap<u32, Vec<_>> = BTreeMap::new();
+    for event in &simulation.events {
+        by_host.entry(event.host).or_default().push(*event);
+    }
+    let installed = UNTIL - (before * DAY as f64) as u64;
+    let mut gather = Gather::new(UNTIL - window * DAY, UNTIL).with_history(90);
+    for host in 0..simulation.hosts() {
+        let heard = |at: Option<u64>| host < pilot || at.is_some_and(|at| at > installed);
+        for item in simulation.batch(host, by_host.get(&host).map_or(&[][..], Vec::as_slice), UNTIL).items {
+            match item.kind {
+                ItemKind::Crash => {
+                    let record = decode(&item.body).expect("a record");
+                    if heard(record.realtime_ns) {
+                        gather.crash(&record);
+                    }
+                }
+                ItemKind::Exposure => {
+                    let census = decode_exposure(&item.body).expect("a census");
+                    if heard(census.realtime_ns) {
+                        gather.census(&census);
+                    }
+                }
+            }
+        }
+    }
+    let (population, directory, heard) = gather.done();
+    study::study(&population, &directory, heard, UNTIL)
+}
+
+#[test]
+fn a_fleet_that_came_after_a_pilot_has_neither_onsets_nor_new_bugs() {
+    let mut onsets = 0;
+    for (seed, before) in [(1, 20.0), (2, 20.0), (3, 60.0), (4, 10.0)] {
+        let scenario = Scenario { days: 118.0, rate: 0.3, skewed: 0.0, ..Scenario::default() };
+        let simulation = Simulation::new(&scenario, 400, seed);
+        let found = gathered_late(&simulation, 4, before, 28);
+        let told: Vec<_> = found.bugs.iter().filter(|bug| bug.onset.is_some()).collect();
+        assert!(found.bugs.len() > 50 && found.changed.is_empty(), "{:?}", found.changed);
+        onsets += told.len();
+    }
+    assert_eq!(onsets, 0);
+}
+
+#[test]
+fn in_a_fleet_of_six_days_no_bug_is_new_and_one_that_came_in_the_last_is() {
+    let late = Bug { unit: 1, crashes: 60, began: 5.2, ..Bug::default() };
+    let scenario = |bug| Scenario { days: 6.0, rate: 0.5, bug, skewed: 0.0, ..Scenario::default() };
+    let told = |bug| {
+        let (population, directory, heard) =
+            gathered(&Simulation::new(&scenario(bug), 400, 5), 28, 90, UNTIL);
+        study::study(&population, &directory, heard, UNTIL)
+    };
+    let found = told(Vec::new());
+    assert!(found.bugs.iter().filter(|bug| bug.hosts > 10).count() > 3 && found.changed.is_empty());
+    let found = told(vec![late]);
+    assert!(found.changed.len() == 1 && found.changed[0].what == study::Change::New, "{:?}", found.changed);
+}
+
 #[test]
 fn a_day_whose_censuses_are_late_is_no_onset() {
     // Crashes go on for a day and a half behind the last census.

@@ -15,6 +15,13 @@
 //! their share is taken of, which leaves a score smaller than it could be and never
 //! larger. Odds ratios are Mantel and Haenszel's within strata, else Haldane's.
 //!
+//! A case is a host, and so a control is one, of however many of its processes censuses
+//! tell: they are alike, and as rows of their own would be evidence that nobody has.
+//! Controls stand for all hosts that ran, cases too (density sampling: Vandenbroucke and
+//! Pearce, Case-control studies: basic concepts, Int. J. Epidemiol. 2012): a host of the
+//! bug is no second row, but what controls alone would expect counts it where a census
+//! drew it. A rack of which every host has the bug had a share of what ran.
+//!
 //! Other crashes are no sample of what ran: a value that brings many bugs hides among
 //! them, and one that prevents them looks like a cause. So no signature gives more of
 //! them than the bug has cases, and no host more than three.
@@ -24,6 +31,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::episode::Episode;
 use super::population::{Population, UNKNOWN};
 use super::rate::{Ratio, Table, mantel_haenszel, odds_ratio};
+use super::shuffle::SplitMix64;
 use super::trigger::{Item, Row, Value};
 
 /// Controls, at least, and as many as cases: of fewer the 95 % interval of an odds ratio
@@ -59,6 +67,8 @@ pub struct Subject {
     pub hours: f64,
     /// The bug was seen there.
     pub case: bool,
+    /// It stands for what ran: a control, or a case that could be one.
+    pub control: bool,
 }
 
 /// What was chosen.
@@ -83,7 +93,7 @@ pub struct Bug<'a> {
     pub unit: u32,
     /// Hosts that are cases, with the build that crashed.
     pub cases: &'a BTreeMap<u32, u32>,
-    /// Every host that showed it: none of them is a control.
+    /// Every host that showed it: of hours and other crashes none of them is a control.
     pub shown: &'a HashSet<u32>,
     /// Hours of the unit by host, and the build that ran longest.
     pub ran: &'a HashMap<u32, (f64, u32)>,
@@ -101,22 +111,26 @@ impl Contrast {
         let mut seen = 0usize;
         for source in [Source::Controls, Source::Crashes] {
             for own in [true, false] {
-                let found = match source {
+                let found = thin(match source {
                     Source::Controls => living(population, bug, own),
                     _ => crashed(episodes, bug, own),
-                };
-                if found.len() < enough {
-                    seen = seen.max(found.len());
+                });
+                let (both, others): (Vec<_>, Vec<_>) =
+                    found.into_iter().partition(|(host, _)| bug.cases.contains_key(host));
+                if others.len() < enough {
+                    seen = seen.max(others.len());
                     continue;
                 }
+                let both: HashSet<u32> = both.into_iter().map(|(host, _)| host).collect();
                 let cases = bug.cases.iter().map(|(host, build)| (*host, *build, true));
-                let all = cases.chain(thin(found).into_iter().map(|(host, build)| (host, build, false)));
+                let all = cases.chain(others.into_iter().map(|(host, build)| (host, build, false)));
                 // Builds of other units say nothing of this one's.
                 let one = |(host, build, case): (u32, u32, bool)| Subject {
                     host,
                     build: if own { build } else { UNKNOWN },
                     hours: 0.0,
                     case,
+                    control: !case || both.contains(&host),
                 };
                 let subjects: Vec<Subject> = all.map(one).collect();
                 let controls = subjects.len().saturating_sub(bug.cases.len());
@@ -135,19 +149,27 @@ fn hours(population: &Population, bug: Bug<'_>) -> Contrast {
             return None;
         }
         let build = case.copied().or(ran.map(|(_, build)| *build)).unwrap_or(UNKNOWN);
-        Some(Subject { host, build, hours: ran.map_or(0.0, |(hours, _)| *hours), case: case.is_some() })
+        let hours = ran.map_or(0.0, |(hours, _)| *hours);
+        Some(Subject { host, build, hours, case: case.is_some(), control: true })
     };
     let subjects: Vec<Subject> = (0u32..).take(population.hosts.len()).filter_map(one).collect();
     let controls = subjects.iter().filter(|subject| !subject.case).count();
     Contrast { source: Source::Hours, own: true, controls, subjects }
 }
 
-/// Processes that censuses drew on hosts without the bug.
+/// Of each host one of the processes that censuses drew there.
 fn living(population: &Population, bug: Bug<'_>, own: bool) -> Vec<(u32, u32)> {
-    let fits = population.controls.iter().filter(|control| !own || control.unit == bug.unit);
-    fits.filter(|control| !bug.shown.contains(&control.host))
-        .map(|control| (control.host, control.build))
-        .collect()
+    let mut drawn: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    for control in population.controls.iter().filter(|control| !own || control.unit == bug.unit) {
+        drawn.entry(control.host).or_default().push(control.build);
+    }
+    // Any of them, as by chance: the first would always be of the same build.
+    let one = |(host, builds): (u32, Vec<u32>)| {
+        let place = SplitMix64(u64::from(host)).unit() * builds.len() as f64;
+        let build = builds.iter().enumerate().rfind(|(at, _)| *at as f64 <= place);
+        (host, build.map_or(UNKNOWN, |(_, build)| *build))
+    };
+    drawn.into_iter().map(one).collect()
 }
 
 /// Hosts of other signatures without the bug.
@@ -185,19 +207,16 @@ fn thin(all: Vec<(u32, u32)>) -> Vec<(u32, u32)> {
     all.into_iter().enumerate().filter(|(place, _)| first(*place)).map(|(_, one)| one).collect()
 }
 
-/// The odds ratio of an item, cases that controls alone would give it, and cases of
-/// which it is known.
-pub fn odds(rows: &[Row], item: Item) -> (Ratio, f64) {
+/// The odds ratio of an item among rows, with whether each is a control, and cases that
+/// controls alone would give it.
+pub fn odds(rows: &[(Row, bool)], item: Item) -> (Ratio, f64) {
     let mut strata: BTreeMap<u32, Table> = BTreeMap::new();
-    for row in rows {
+    for (row, control) in rows {
         let Some(has) = has(row, item) else { continue };
         let table = strata.entry(row.stratum).or_default();
-        *match (row.case, has) {
-            (true, true) => &mut table.a,
-            (false, true) => &mut table.b,
-            (true, false) => &mut table.c,
-            (false, false) => &mut table.d,
-        } += 1.0;
+        let (case, other) = if has { (&mut table.a, &mut table.b) } else { (&mut table.c, &mut table.d) };
+        *case += f64::from(u8::from(row.case));
+        *other += f64::from(u8::from(*control));
     }
     let tables: Vec<Table> = strata.into_values().collect();
     let sum = |of: fn(&Table) -> f64| tables.iter().map(of).sum::<f64>();
@@ -208,7 +227,7 @@ pub fn odds(rows: &[Row], item: Item) -> (Ratio, f64) {
 }
 
 /// Whether a row has the item; None where that is unknown.
-fn has(row: &Row, item: Item) -> Option<bool> {
+pub(crate) fn has(row: &Row, item: Item) -> Option<bool> {
     let one = |value: Value| {
         let own = *row.values.get(value.attribute)?;
         (own != UNKNOWN).then_some(own == value.value)
@@ -250,7 +269,7 @@ mod tests {
         let timed = ask(&population, &others, 5);
         assert_eq!((timed.source, timed.controls, timed.subjects.len()), (Source::Hours, 10, 20));
         let living = ask(&population, &others, 4);
-        assert_eq!((living.source, living.own, living.controls), (Source::Controls, true, 88));
+        assert_eq!((living.source, living.own, living.controls), (Source::Controls, true, 90));
         assert!(
             living.subjects.iter().all(|subject| subject.hours == 0.0 && subject.case == (subject.host < 10))
         );
@@ -266,6 +285,43 @@ mod tests {
     }
 
     #[test]
+    fn a_host_is_one_control_whatever_its_censuses_drew() {
+        // One host with 3000 censuses, the others with 28 each, half of them of build 3.
+        let drawn = |host: u32, count: u32| {
+            (0..count).map(move |n| Control { host, unit: 1, build: if n < count / 2 { 3 } else { 4 } })
+        };
+        let all: Vec<Control> = (0..100).flat_map(|host| drawn(host, 28)).chain(drawn(100, 3000)).collect();
+        let asked = ask(&fleet(all.clone()), &[], 0);
+        assert_eq!((asked.controls, asked.subjects.len()), (91, 101));
+        let mut hosts: Vec<u32> = asked.subjects.iter().map(|subject| subject.host).collect();
+        hosts.sort_unstable();
+        hosts.dedup();
+        assert_eq!(hosts.len(), 101);
+        let third = asked.subjects.iter().filter(|subject| subject.build == 3).count();
+        assert!((30..62).contains(&third), "{third} of build 3");
+        let few = ask(&fleet(drawn(100, 3000).collect()), &[], 0);
+        assert_eq!((few.source, few.controls), (Source::Nothing, 1));
+    }
+
+    #[test]
+    fn a_rack_whose_hosts_are_all_cases_had_a_share_of_what_ran() {
+        let drawn = (0..50).map(|host| Control { host, unit: 1, build: 3 });
+        let asked = ask(&fleet(drawn.collect()), &[], 0);
+        let rows: Vec<(Row, bool)> = asked
+            .subjects
+            .iter()
+            .map(|one| {
+                let values = vec![u32::from(one.host < 3)];
+                (Row { values, exposure: 0.0, stratum: 0, case: one.case }, one.control)
+            })
+            .collect();
+        let (ratio, expected) = odds(&rows, Item::One(Value { attribute: 0, value: 1 }));
+        // Three of 50 hosts, and ten cases.
+        assert!((expected - 0.6).abs() < 1e-9, "{expected}");
+        assert!(ratio.ratio > 4.0 && ratio.ratio < 8.0, "{ratio:?}");
+    }
+
+    #[test]
     fn no_signature_and_no_host_makes_up_the_controls() {
         let one_bug: Vec<Episode> = (20..120).map(|host| episode(host, 2, 1)).collect();
         assert_eq!(ask(&fleet(Vec::new()), &one_bug, 0).source, Source::Nothing, "ten of one signature");
@@ -277,7 +333,7 @@ mod tests {
     #[test]
     fn an_odds_ratio_is_taken_within_strata() {
         let rows = |count: usize, value: u32, stratum: u32, case: bool| {
-            vec![Row { values: vec![value], exposure: 0.0, stratum, case }; count]
+            vec![(Row { values: vec![value], exposure: 0.0, stratum, case }, !case); count]
         };
         // In both strata twice the odds; together the stratum would make it more.
         let all = [

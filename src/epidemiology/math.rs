@@ -31,7 +31,7 @@ pub(super) fn ln_add(a: f64, b: f64) -> f64 {
 }
 
 /// ln Σ eˣ.
-pub(super) fn ln_sum(terms: impl IntoIterator<Item = f64>) -> f64 {
+pub(crate) fn ln_sum(terms: impl IntoIterator<Item = f64>) -> f64 {
     terms.into_iter().fold(f64::NEG_INFINITY, ln_add)
 }
 

@@ -53,7 +53,7 @@ pub mod fdr;
 pub mod history;
 pub mod likelihood;
 pub mod localise;
-mod math;
+pub(crate) mod math;
 pub mod mining;
 mod mixture;
 pub mod onset;

@@ -10,8 +10,6 @@
 //! What is assumed is the effect that is asked about. If there is none, no number
 //! of cases decides for it, and [`Needed`] is None.
 
-use super::math::ln_beta;
-
 /// A cell of the lattice, in ln units.
 const CELL: f64 = 0.05;
 /// The walk is followed down to here below what is had, where it is held: a drift up
@@ -33,17 +31,6 @@ pub struct Needed {
     pub median: f64,
     /// In nine of ten.
     pub ninety: f64,
-}
-
-/// Wald's boundaries: ln odds at which to accept (error `alpha` of accepting
-/// wrongly) and to dismiss (error `beta`).
-pub fn boundaries(alpha: f64, beta: f64) -> (f64, f64) {
-    let (alpha, beta) = (sane(alpha), sane(beta));
-    (((1.0 - beta) / alpha).ln(), (beta / (1.0 - alpha)).ln())
-}
-
-fn sane(p: f64) -> f64 {
-    if p.is_nan() { 0.5 } else { p.clamp(1e-12, 0.5) }
 }
 
 /// Until the steps' sum, which is `have`, passes `need`. `steps`: how often, and ln of
@@ -155,38 +142,6 @@ pub fn contrast(share: f64, ratio: f64, have: f64, need: f64) -> Option<Needed> 
     until(&steps, have, need)
 }
 
-/// The same without knowing the ratio beforehand: what learning it costs is added to
-/// `need`, ½ ln of the cases (a beta prior's; [`occam`]).
-pub fn contrast_unknown(share: f64, ratio: f64, have: f64, need: f64) -> Option<Needed> {
-    let first = contrast(share, ratio, have, need)?;
-    contrast(share, ratio, have, need + occam(first.mean, share, ratio))
-}
-
-/// ln by which a uniform prior over the cases' share falls short of knowing it, at
-/// this many cases.
-fn occam(cases: f64, share: f64, ratio: f64) -> f64 {
-    let p = share * ratio / (1.0 - share + share * ratio);
-    let (yes, no) = (cases * p, cases * (1.0 - p));
-    let known = yes * p.max(1e-300).ln() + no * (1.0 - p).max(1e-300).ln();
-    (known - ln_beta(yes + 1.0, no + 1.0)).clamp(0.0, 20.0)
-}
-
-/// Crashes after an onset until its rate, `ratio` times the old, passes `need`: each
-/// says ln ratio less what the wait for it says.
-pub fn rise(ratio: f64, have: f64, need: f64) -> Option<Needed> {
-    if !(ratio > 1.0 && ratio.is_finite()) {
-        return None;
-    }
-    // Waits are exponential: their means within 20 classes, equally likely.
-    let tail = |x: f64| if x > 0.0 { x - x * x.ln() } else { 0.0 };
-    let classes = (0..20_u32).map(|class| {
-        let (low, high) = (f64::from(class) / 20.0, f64::from(class.saturating_add(1)) / 20.0);
-        let wait = 20.0 * (tail(high) - tail(low));
-        (0.05, ratio.ln() - (1.0 - 1.0 / ratio) * wait)
-    });
-    until(&classes.collect::<Vec<_>>(), have, need)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,37 +157,25 @@ mod tests {
     }
 
     #[test]
-    fn an_onset_by_ten_takes_nine_crashes_as_the_design_says() {
-        let needed = rise(10.0, 0.0, 11.5).expect("decidable");
-        assert!((needed.mean - 8.9).abs() < 0.2, "{needed:?}");
-        assert!(contrast_unknown(0.1, 10.0, 0.0, 4.6).expect("decidable").mean > 9.4);
-    }
-
-    #[test]
     fn one_step_too_strong_for_doubt_takes_one_crash_and_none_if_it_is_decided() {
         assert_eq!(until(&[(1.0, 20.0)], 0.0, 10.0).map(|needed| needed.mean), Some(1.0));
         assert_eq!(until(&[(1.0, 20.0)], 11.0, 10.0), Some(Needed::default()));
-        let (accept, dismiss) = boundaries(0.01, 0.1);
-        assert!((accept - 90.0_f64.ln()).abs() < 1e-9 && dismiss < -2.2);
     }
 
     #[test]
     fn no_effect_is_never_decided_and_nothing_hostile_is_a_number() {
         assert_eq!(contrast(0.1, 1.0, 0.0, 5.0), None);
-        assert_eq!(rise(1.0, 0.0, 5.0), None);
         for odd in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0, 0.0, 1e300, 1e-300] {
             let answers = [
                 contrast(odd, 10.0, 0.0, 5.0),
                 contrast(0.1, odd, 0.0, 5.0),
-                contrast_unknown(0.5, odd, odd, 5.0),
-                rise(odd, 0.0, 5.0),
+                contrast(0.5, odd, odd, 5.0),
                 until(&[(odd, 1.0), (0.5, odd), (0.5, 2.0)], odd, 3.0),
                 until(&[(0.5, 40.0), (0.5, -39.999)], 0.0, odd),
             ];
             for needed in answers.into_iter().flatten() {
                 assert!(!needed.mean.is_nan() && !needed.median.is_nan() && !needed.ninety.is_nan(), "{odd}");
             }
-            assert!(!boundaries(odd, odd).0.is_nan());
         }
     }
 }

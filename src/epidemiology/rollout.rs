@@ -16,7 +16,6 @@
 
 use super::history::{Bin, Prior};
 use super::math::{ln_add, ln_sum};
-use super::onset::interval;
 
 /// Ratios of the new build's rate; the last stands for crashes that only it has.
 const RATIOS: [f64; 5] = [2.5, 5.0, 10.0, 30.0, 1000.0];
@@ -168,18 +167,6 @@ pub fn rollouts(bins: &[Bin], rollouts: &[Rollout], prior: &Prior) -> Vec<Began>
     rollouts.iter().take(MOST_ROLLOUTS).map(weigh).collect()
 }
 
-/// The 95 % interval of bins after which one step fits the whole history, and ln of
-/// "there was a step" against "none": what hindsight adds to an [`super::onset::Onset`].
-pub fn hindsight(bins: &[Bin], prior: &Prior) -> Option<((usize, usize), f64)> {
-    let steps: Vec<f64> = History::of(bins, prior).ln_steps();
-    let all = ln_sum(steps.iter().skip(1).copied());
-    if !all.is_finite() {
-        return None;
-    }
-    let weighed = steps.iter().enumerate().skip(1).map(|(at, ln)| (at, (ln - all).exp())).collect();
-    Some((interval(weighed)?, all - ((steps.len() as f64) - 1.0).max(1.0).ln()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -200,8 +187,6 @@ mod tests {
         let found = rollouts(&history(2), &[at(60.0), at(30.0)], &Prior::default());
         assert!(found[0].began() && !found[1].began(), "{found:?}");
         assert!(found[0].ratio > 5.0 && found[0].ratio < 12.0, "{found:?}");
-        let ((first, last), ln) = hindsight(&history(2), &Prior::default()).expect("a step");
-        assert!((58..=60).contains(&first) && (60..=62).contains(&last) && ln > 10.0, "{first} {last} {ln}");
     }
 
     #[test]
@@ -235,7 +220,6 @@ mod tests {
                 let all = [began.ln_rollout, began.ln_other, began.ln_build, began.ratio, began.threshold];
                 assert!(all.iter().all(|value| !value.is_nan()), "{began:?}");
             }
-            hindsight(bins, &Prior::default());
         }
         let many = vec![Rollout::default(); 1000];
         assert_eq!(rollouts(&bins, &many, &Prior::default()).len(), MOST_ROLLOUTS);

@@ -108,7 +108,6 @@ impl Parts {
 pub struct Side {
     /// It belongs to the host's own population: hardware's, as far as
     /// [`Split::machine`] is sure of that.
-    /// Of the host's own population.
     pub apart: bool,
     /// P(it does).
     pub posterior: f64,

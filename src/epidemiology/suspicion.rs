@@ -73,6 +73,12 @@ const ALONE: f64 = 0.95;
 /// anyway.
 const MOST: usize = 400;
 
+/// Cores of a host of which nothing tells how many it has, at most: what a record claims
+/// is no prior to choose.
+const MOST_CORES: u32 = 4096;
+/// Chance that the crashes of an ordinary host meet on any one core as often.
+const MEET: f64 = 0.01;
+
 /// What is thought of a host.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Suspicion {
@@ -324,12 +330,12 @@ impl Judge {
         own: &[Episode],
     ) -> Option<Suspicion> {
         let facts = population.host(host)?;
-        let items = self.items(background, own);
+        let mut items = self.items(background, own);
         let observed = u32::try_from(items.len()).unwrap_or(u32::MAX);
         let expected = background.mean(host);
         let usual = ln_negative_binomial(observed, expected, background.dispersion);
         let cores = distinct_cores(&items);
-        let all_cores = f64::from(facts.cores.max(u32::try_from(cores.len()).unwrap_or(1)).max(1));
+        let all_cores = f64::from(settle_cores(&mut items, facts.cores, cores.len()));
         let unit_shares = unit_shares(facts, background, &items);
         let step = (MOST_RATE / LEAST_RATE).ln() / f64::from(RATES.saturating_sub(1));
         // Each item's ratio under each explanation: what the rates below mix.
@@ -400,7 +406,7 @@ impl Judge {
             held: false,
             by_wild,
         };
-        let concentrated = suspicion.count_core(&items);
+        let concentrated = suspicion.count_core(&items, all_cores);
         if suspicion.posterior > GATE && !concentrated && suspicion.evidence < EVIDENCE {
             suspicion.posterior = GATE;
             suspicion.held = true;
@@ -436,8 +442,8 @@ impl Item {
 
 impl Suspicion {
     /// Counts the unpinned crashes on the best core; true when they are of two
-    /// units, boots or moments and more than chance brings.
-    fn count_core(&mut self, items: &[Item]) -> bool {
+    /// units, boots or moments and more than chance brings to any of `cores`.
+    fn count_core(&mut self, items: &[Item], cores: f64) -> bool {
         let Some((core, _)) = self.core else { return false };
         let places = items.iter().flat_map(|item| item.places.iter().map(move |place| (item, place)));
         let free: Vec<(&Item, &(u32, u32))> =
@@ -454,8 +460,41 @@ impl Suspicion {
         let repeats = items.iter().any(|item| {
             item.places.iter().filter(|(own, allowed)| *own == core && *allowed > 1).count() >= 3
         });
-        apart || repeats
+        let chance = || meet(free.iter().map(|(_, (_, allowed))| 1.0 / f64::from(*allowed)), there.len());
+        (apart || repeats) && chance() * cores < MEET
     }
+}
+
+/// P(at least `wanted` of these happen), each with its own probability.
+fn meet(chances: impl Iterator<Item = f64>, wanted: usize) -> f64 {
+    // P(so many), below what is wanted; what leaves the top has met.
+    let mut exactly = vec![0.0; wanted];
+    let Some(none) = exactly.first_mut() else { return 1.0 };
+    *none = 1.0;
+    let mut met = 0.0;
+    for chance in chances {
+        let mut below = 0.0;
+        for slot in &mut exactly {
+            let up = *slot * chance;
+            *slot += below - up;
+            below = up;
+        }
+        met += below;
+    }
+    met
+}
+
+/// How many cores the host has: as the machine says, else what its processes might use,
+/// and never fewer than were seen. Nothing may use more.
+fn settle_cores(items: &mut [Item], known: u32, seen: usize) -> u32 {
+    let seen = u32::try_from(seen).unwrap_or(u32::MAX).max(1);
+    let most = if known > 0 { known.max(seen) } else { MOST_CORES.max(seen) };
+    let mut all = known.max(seen);
+    for (_, allowed) in items.iter_mut().flat_map(|item| &mut item.places) {
+        *allowed = (*allowed).min(most);
+        all = all.max(*allowed);
+    }
+    all
 }
 
 fn distinct_cores(items: &[Item]) -> Vec<u32> {
@@ -502,4 +541,54 @@ fn ln_mixed(ratios: &[f64], share: f64) -> f64 {
 
 fn sigmoid(ln_odds: f64) -> f64 {
     if ln_odds.is_nan() { 0.0 } else { 1.0 / (1.0 + (-ln_odds).exp()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A crash of its own unit and boot on each of these cores.
+    fn items(cores: &[u32], allowed: u32) -> Vec<Item> {
+        let one = |(number, core): (u32, &u32)| Item {
+            ln_hardware: 0.0,
+            ln_wild: [0.0; WILD.len()],
+            unit: number,
+            places: vec![(*core, allowed)],
+            telling: 0.0,
+            boot: number,
+            at: f64::from(number),
+        };
+        (0u32..).zip(cores).map(one).collect()
+    }
+
+    fn concentrated(cores: &[u32], of: u32) -> bool {
+        let mut suspicion = Suspicion { core: Some((1, 1.0)), ..Suspicion::default() };
+        suspicion.count_core(&items(cores, of), f64::from(of))
+    }
+
+    #[test]
+    fn crashes_that_chance_brings_to_one_core_are_no_core() {
+        assert!(!concentrated(&[1, 1], 2) && !concentrated(&[1, 1], 4) && !concentrated(&[1, 1, 1, 0], 4));
+        assert!(concentrated(&[1; 8], 2) && concentrated(&[1; 5], 4) && concentrated(&[1, 1, 1, 9], 64));
+    }
+
+    #[test]
+    fn the_chance_that_crashes_meet_is_the_binomial_tail() {
+        // R: pbinom(2, 5, 0.25, lower.tail = FALSE).
+        assert!((meet([0.25; 5].into_iter(), 3) - 0.103_515_625).abs() < 1e-12);
+        // Two coins that differ: both, or any.
+        assert!((meet([0.5, 0.1].into_iter(), 2) - 0.05).abs() < 1e-12);
+        assert!((meet([0.5, 0.1].into_iter(), 1) - 0.55).abs() < 1e-12);
+        assert!(meet([0.5].into_iter(), 0) >= 1.0 && meet([0.5].into_iter(), 2) <= 0.0);
+    }
+
+    #[test]
+    fn a_host_has_the_cores_that_its_processes_might_use_where_it_does_not_say() {
+        assert_eq!(settle_cores(&mut items(&[1, 1], 64), 0, 1), 64);
+        let mut claimed = items(&[1, 2], u32::MAX);
+        assert_eq!(settle_cores(&mut claimed, 8, 2), 8);
+        assert_eq!(claimed[0].places, [(1, 8)]);
+        assert_eq!(settle_cores(&mut items(&[1], u32::MAX), 0, 1), MOST_CORES);
+        assert_eq!(settle_cores(&mut items(&[1, 2, 3], 0), 2, 3), 3);
+    }
 }

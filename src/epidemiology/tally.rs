@@ -92,8 +92,6 @@ pub(super) struct Fleet {
     /// Hours in all; None when hosts were counted instead.
     pub(super) hours: Option<f64>,
     pub(super) without_exposure: u32,
-    /// Pairs of attributes that did not fit.
-    pub(super) unpaired: u32,
     /// (attribute, value) of each item, in the order of attributes.
     items: Vec<Value>,
     singles: Vec<Cell>,
@@ -146,14 +144,13 @@ impl Fleet {
             });
         }
         let left_out = rows.len().saturating_sub(kept.len());
-        let (blocks, unpaired) = blocks(&items, look.len());
+        let blocks = blocks(&items, look.len());
         let mut fleet = Fleet {
             hosts,
             cases: 0,
             strata: strata.len(),
             hours: counted.then(|| kept.iter().map(|row| hours(row)).sum()),
             without_exposure: u32::try_from(left_out).unwrap_or(u32::MAX),
-            unpaired,
             singles: Vec::new(),
             known: vec![Cell::default(); look.len()],
             pairs: Vec::new(),
@@ -478,8 +475,8 @@ fn costs(items: &[Value], attributes: usize, blocks: &[Block]) -> Vec<f64> {
     singles.chain(pairs).collect()
 }
 
-/// The tables of pairs that fit, and how many pairs of attributes do not.
-fn blocks(items: &[Value], attributes: usize) -> (Vec<Block>, u32) {
+/// The tables of pairs that fit.
+fn blocks(items: &[Value], attributes: usize) -> Vec<Block> {
     let mut firsts = vec![(0u32, 0usize); attributes];
     for (item, number) in items.iter().zip(0u32..) {
         if let Some((first, count)) = firsts.get_mut(item.attribute) {
@@ -487,20 +484,16 @@ fn blocks(items: &[Value], attributes: usize) -> (Vec<Block>, u32) {
             *count = count.saturating_add(1);
         }
     }
-    let (mut blocks, mut start, mut unpaired) = (Vec::new(), 0usize, 0u32);
+    let (mut blocks, mut start) = (Vec::new(), 0usize);
     for (one, (first, rows)) in firsts.iter().enumerate() {
         for (two, (second, columns)) in firsts.iter().enumerate().skip(one.saturating_add(1)) {
             let cells = rows.saturating_mul(*columns);
-            if cells == 0 {
-                continue;
-            }
-            if start.saturating_add(cells) > MAX_CELLS {
-                unpaired = unpaired.saturating_add(1);
+            if cells == 0 || start.saturating_add(cells) > MAX_CELLS {
                 continue;
             }
             blocks.push(Block { one, two, firsts: (*first, *second), columns: *columns, start });
             start = start.saturating_add(cells);
         }
     }
-    (blocks, unpaired)
+    blocks
 }

@@ -272,6 +272,8 @@ pub struct Trigger {
     pub expected: f64,
     /// Rate ratio, or odds ratio (see [`Compared`]), and its 95 % interval.
     pub ratio: (f64, f64, f64),
+    /// The ratio, not within strata, shrunk towards 1 by what all others show.
+    pub shrunk: f64,
     /// Log likelihood ratio less what naming it costs.
     pub score: f64,
     /// Benjamini and Yekutieli's q.
@@ -280,6 +282,8 @@ pub struct Trigger {
     pub declared: bool,
     /// What remains of it beside the others, in words.
     pub status: String,
+    /// The other finding that leaves least of it, and the odds ratio within that.
+    pub within: Option<(String, (f64, f64, f64))>,
     /// Further cases that would separate it from what it goes with.
     pub more: Option<u32>,
     /// Further hosts with a crash until it is declared, where it is not.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::findings::{Erratum, Machine, More, Ruling, Verdict};
 use super::gather::{Directory, KIND};
 use crate::epidemiology::exposure::Background;
+use crate::epidemiology::math::ln_sum;
 use crate::epidemiology::population::Population;
 use crate::epidemiology::power::{self, Needed};
 use crate::epidemiology::suspicion::{ACCUSE, EVIDENCE, GATE, LOOK, Machines, ON_CORE, Suspicion};
@@ -13,6 +14,8 @@ use crate::epidemiology::suspicion::{ACCUSE, EVIDENCE, GATE, LOOK, Machines, ON_
 const MOST: usize = 200;
 /// One explanation has to be so many times better than another (ln) to rule it out.
 const RULED_OUT: f64 = 3.0;
+/// And at most so many times (ln).
+const MOST_BETTER: f64 = 1e6;
 
 /// Share of wild pointers that software of its own kind is granted where one asks
 /// what a further crash would say against it: the middle of those that are weighed.
@@ -57,10 +60,15 @@ fn machine(
     let (two, three) = machines.judge.shares;
     let defects = machines.judge.defects;
     // ln of H1 over H0: from the odds, which are against all others together.
-    let rest =
-        ((1.0 - defects - two - three) + two * suspicion.spray.exp() + three * suspicion.other.exp()).ln();
+    let rest = ln_sum([
+        (1.0 - defects - two - three).ln(),
+        two.ln() + suspicion.spray,
+        three.ln() + suspicion.other,
+    ]);
     let hardware = suspicion.ln_odds + rest - defects.ln();
-    let against = (hardware, hardware - suspicion.spray, hardware - suspicion.other);
+    // What an explanation cannot make at all is no more than this much worse.
+    let better = |ln: f64| (hardware - ln).clamp(-MOST_BETTER, MOST_BETTER);
+    let against = (better(0.0), better(suspicion.spray), better(suspicion.other));
     let verdict = match suspicion.posterior {
         p if p > ACCUSE => Verdict::Accuse,
         p if p > GATE => Verdict::Drain,

@@ -4,7 +4,8 @@
 //!
 //! Exposure is in days of the unit as it usually runs, so that clusters of different
 //! units are alike, and rates are crashes a day. Days without any census count as
-//! usual ones; before anything was heard there are no days.
+//! usual ones; before the first that was measured, or without a census before the first
+//! crash, there are no days.
 
 use std::collections::{HashMap, HashSet};
 
@@ -49,7 +50,8 @@ pub(super) struct Case {
 /// The fleet's time.
 pub(super) struct Fleet<'a> {
     population: &'a Population,
-    /// When anything was heard first, and the end, hours since the history began.
+    /// The first day that was measured (without a census, of a crash), and the end, hours
+    /// since the history began.
     begin: f64,
     end: f64,
     /// Whether a day was measured.
@@ -77,11 +79,13 @@ impl<'a> Fleet<'a> {
         let mut sorted: Vec<f64> = all.iter().copied().filter(|hours| *hours > 0.0).collect();
         sorted.sort_by(f64::total_cmp);
         let median = sorted.get(sorted.len() / 2).copied().unwrap_or(0.0);
+        let measured: Vec<bool> = all.iter().map(|hours| *hours > MEASURED * median).collect();
         let first = population.earlier.first().or(population.crashes.first());
         let first = first.map_or(end, |crash| crash.at + before);
-        let seen = all.iter().position(|hours| *hours > 0.0).map_or(end, |day| 24.0 * day as f64);
-        let begin = 24.0 * whole(first.min(seen) / 24.0) as f64;
-        let measured = all.iter().map(|hours| *hours > MEASURED * median).collect();
+        // A pilot's days, or those before the first census, are not the fleet's: as usual
+        // ones they would be days without crashes.
+        let seen = measured.iter().position(|measured| *measured).map(|day| 24.0 * day as f64);
+        let begin = seen.unwrap_or(24.0 * whole(first / 24.0) as f64);
         let mut cases: HashMap<u32, Vec<Case>> = HashMap::new();
         for episode in earlier {
             cases.entry(episode.first.signature).or_default().push(Case::of(episode, before));
@@ -93,7 +97,7 @@ impl<'a> Fleet<'a> {
     pub(super) fn cases(&self, signature: u32, own: &[&Episode]) -> Vec<Case> {
         let earlier = self.earlier.get(&signature).cloned().unwrap_or_default();
         let own = own.iter().map(|episode| Case::of(episode, self.population.before.max(0.0)));
-        earlier.into_iter().chain(own).collect()
+        earlier.into_iter().chain(own).filter(|case| case.at >= self.begin).collect()
     }
 
     /// Part of a day that lies in the history.

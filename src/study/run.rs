@@ -1,5 +1,7 @@
 //! The study on one screen.
 
+use std::collections::HashSet;
+
 use super::findings::{Bug, Study, VERSION, Verdict};
 use super::gather::{Directory, Heard};
 use super::rulings::{self, Told};
@@ -47,6 +49,12 @@ pub fn study_knowing(
     let mut bugs = bugs::bugs(population, &episodes, &judged.judge.likelihood, directory, &merged, None);
     rulings::settle(&mut bugs, &rulings);
     let map = map::map(population, &episodes, directory, (&found, &bugs));
+    let earlier: HashSet<&str> = population
+        .earlier
+        .iter()
+        .filter_map(|crash| directory.signatures.get(usize::try_from(merged.name(crash.signature)).ok()?))
+        .map(String::as_str)
+        .collect();
     Study {
         v: VERSION,
         since: directory.since,
@@ -59,7 +67,7 @@ pub fn study_knowing(
         machines: found,
         rulings,
         errata: machines::errata(population, &judged),
-        changed: changed::changed(&bugs, until, population.hours / 24.0),
+        changed: changed::changed(&bugs, until, &changed::Time::of(population), &earlier),
         bugs,
         map,
         declared_fdr: fdr::declared(&accused),

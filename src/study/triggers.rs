@@ -189,6 +189,7 @@ pub(super) fn triggers(
         Row { values, exposure: subject.hours, stratum, case: subject.case }
     };
     let rows: Vec<Row> = contrast.subjects.iter().map(row).collect();
+    let both = || rows.iter().cloned().zip(contrast.subjects.iter().map(|subject| subject.control));
     let ask = |permutations: u32| {
         trigger::mine(Question { attributes: &attributes, rows: &rows, seed: 1, permutations })
     };
@@ -205,9 +206,22 @@ pub(super) fn triggers(
         Reason::FewCases(hosts) => few(hosts),
         Reason::NoItems => "no attribute of the hosts is known".to_owned(),
     });
-    let timed = contrast.source == Source::Hours;
+    let mut asked: Option<Vec<(Row, bool)>> = (contrast.source != Source::Hours).then(|| both().collect());
     let told = found.findings.iter().take(TRIGGERS);
-    let told = told.map(|finding| tell(finding, &attributes, (!timed).then_some(rows.as_slice()))).collect();
+    let mut told: Vec<Trigger> = told.map(|finding| tell(finding, &attributes, asked.as_deref())).collect();
+    // What is declared of the hosts that remain when those of a cause are taken away.
+    let mut cause = found.findings.iter().find(|finding| finding.is_cause());
+    for next in &found.further {
+        let Some(before) = cause.replace(next) else { break };
+        if let Some(rows) = &mut asked {
+            rows.retain(|(row, _)| contrast::has(row, before.item) != Some(true));
+        }
+        let what = next.item.name(&attributes);
+        if !told.iter().any(|known| known.what == what) {
+            let status = format!("beside {}", before.item.name(&attributes));
+            told.push(Trigger { status, more: None, ..tell(next, &attributes, asked.as_deref()) });
+        }
+    }
     let with = match contrast.source {
         Source::Controls => With::Controls,
         Source::Crashes => With::Crashes,
@@ -245,7 +259,7 @@ fn builds(
 }
 
 /// With `controls` the ratio is one of odds.
-fn tell(finding: &trigger::Finding, attributes: &[Attribute], controls: Option<&[Row]>) -> Trigger {
+fn tell(finding: &trigger::Finding, attributes: &[Attribute], controls: Option<&[(Row, bool)]>) -> Trigger {
     let name = |item: &Item| item.name(attributes);
     let (status, more) = match finding.status {
         Status::Supported => ("supported".to_owned(), None),
@@ -262,11 +276,13 @@ fn tell(finding: &trigger::Finding, attributes: &[Attribute], controls: Option<&
         of: finding.of,
         expected,
         ratio: (ratio.ratio, ratio.low, ratio.high),
+        shrunk: finding.shrunk,
         score: finding.score,
         q: finding.q,
         declared: finding.declared,
         status,
         more,
+        within: finding.adjusted.map(|(other, ratio)| (name(&other), (ratio.ratio, ratio.low, ratio.high))),
         needed: (!finding.declared).then(|| needed(finding)).flatten(),
     }
 }
