@@ -9,7 +9,10 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use collector::{Collector, Options, batch, crash};
-use epicore::record::{Exposure, Frame, Hex, Module, Record, Stack, decode, encode_exposure, new_id};
+use epicore::record::{
+    Control, CpuTime, Exposure, Frame, Hex, Id, Module, Process, Record, Serials, Stack, decode,
+    decode_exposure, encode_exposure, new_id,
+};
 use epicore::wire::api::{Portion, Verdict};
 use epicore::wire::{Item, ItemKind};
 use reqwest::blocking::Response;
@@ -143,6 +146,63 @@ fn private_crashes_are_for_admins_who_ask_and_the_audit_log_has_the_reading() {
     let row = &audit[0];
     assert_eq!((row["who"].as_str(), row["action"].as_str()), (Some("mia"), Some("read-private")), "{audit}");
     assert!(row["what"].as_str().unwrap().contains(&secret.id.hex()), "{audit}");
+}
+
+#[test]
+fn how_many_crashes_are_private_is_told_of_whole_days_and_when_they_were_is_not() {
+    let collector = Collector::start(Options::default());
+    let [read, admin] = ["read", "admin"].map(|role| collector.token(role, "mia"));
+    let (hour, day) = (3_600_000_000_000, 86_400_000_000_000);
+    let noon = collector::now() / day * day - day / 2;
+    let at = |ns: u64, private: bool| Record { realtime_ns: Some(ns), private, ..crash("web-1") };
+    let records = [at(noon - day, true), at(noon, false), at(noon + hour, true), at(noon + 2 * hour, true)];
+    collector.ingest(&collector.token("ingest", "web-1"), &batch("web-1", &records));
+    let private = |query: &str| portion(&collector, query, &read).private;
+    // Of the second day, whichever of its minutes one asks for, and however small the page is.
+    for (since, until) in
+        [(noon - hour, noon), (noon + hour, noon + hour), (noon + 3 * hour, noon + 4 * hour)]
+    {
+        assert_eq!(private(&format!("since={since}&until={until}&limit=1")), 2);
+    }
+    assert_eq!(private("limit=1"), 3);
+    // Not page by page, and not as the newest.
+    assert_eq!(private("limit=1&after=0"), 0);
+    assert_eq!(portion(&collector, "limit=0", &read).latest, Some(noon));
+    assert_eq!(portion(&collector, "limit=0&private=true", &admin).latest, Some(noon + 2 * hour));
+}
+
+#[test]
+fn of_a_report_neither_serials_nor_what_a_study_does_not_count_is_handed_out() {
+    let collector = Collector::start(Options::default());
+    let [read, admin] = ["read", "admin"].map(|role| collector.token(role, "mia"));
+    let process = Process {
+        exe: Some("/usr/bin/passwd".into()),
+        cgroup: Some("/user.slice".into()),
+        unit: Some("session-42.scope".into()),
+        euid: Some(0),
+        ..Process::default()
+    };
+    let whole = Exposure {
+        v: 1,
+        id: new_id(),
+        realtime_ns: Some(collector::now()),
+        host: crash("web-1").host,
+        serials: Serials { board: Some(Id(vec![7; 8])), ..Serials::default() },
+        cpus: CpuTime { cpu: vec![0], busy_ms: vec![5], ..CpuTime::default() },
+        control: Some(Control { process, cpu: Some(1), of: 9 }),
+        ..Exposure::default()
+    };
+    let body = encode_exposure(&whole).unwrap();
+    let mut sent = batch("web-1", &[]);
+    sent.items = vec![Item { id: whole.id.clone(), kind: ItemKind::Exposure, body }];
+    collector.ingest(&collector.token("ingest", "web-1"), &sent);
+    for (token, query) in [(&read, ""), (&admin, "private=true")] {
+        let page = portion(&collector, query, token);
+        let slim = decode_exposure(&page.items[0].body.0).unwrap();
+        assert_eq!((&slim.serials, &slim.cpus), (&Serials::default(), &CpuTime::default()));
+        let known = Process { unit: Some("session-*.scope".into()), ..Process::default() };
+        assert_eq!(slim.control.unwrap().process, known);
+    }
 }
 
 #[test]

@@ -141,9 +141,9 @@ fn a_verdict_of_the_wrong_host_or_role_is_refused_with_what_to_do() {
 }
 
 /// Answers every page with the same one.
-fn in_circles(items: Vec<PortionItem>) -> String {
-    let page =
-        Portion { items, last: 100, next: Some(5), latest: Some(collector::now()), ..Portion::default() };
+fn in_circles(items: Vec<PortionItem>, next: u64) -> String {
+    let latest = Some(collector::now());
+    let page = Portion { items, last: 100_000, next: Some(next), latest, ..Portion::default() };
     let page = rmp_serde::to_vec_named(&page).unwrap();
     answering(200, move |asked| if asked.contains("/v1/verdicts") { vec![0x90] } else { page.clone() })
 }
@@ -151,8 +151,9 @@ fn in_circles(items: Vec<PortionItem>) -> String {
 #[test]
 fn pages_that_do_not_go_on_are_not_followed() {
     let item = PortionItem { seq: 5, body: epicore::record::Id(vec![0xc1]), ..PortionItem::default() };
-    for (items, told) in [(vec![item], "the same items twice"), (Vec::new(), "do not go on")] {
-        let said = epicore(&["study", "--remote", &in_circles(items)]);
+    let same = (vec![item], 5000, "the same items twice");
+    for (items, next, told) in [same, (Vec::new(), 5000, "do not go on"), (Vec::new(), 1, "do not go on")] {
+        let said = epicore(&["study", "--remote", &in_circles(items, next)]);
         assert_eq!(said.status.code(), Some(1), "{}", out(&said));
         assert!(err(&said).contains(told), "{}", err(&said));
     }

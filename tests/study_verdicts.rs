@@ -62,6 +62,18 @@ fn a_host_that_was_confirmed_is_accused_first_and_says_by_whom() {
 }
 
 #[test]
+fn a_host_that_was_confirmed_does_not_make_the_others_look_surer() {
+    let strong = Plant { hosts: 2, crashes: 10, evidence: Level::Strong, ..Plant::default() };
+    let fleet = Fleet::new(strong, 5);
+    let [host, other] = fleet.bad().try_into().unwrap();
+    let study = fleet.study(&[said(&host, true, UNTIL)]);
+    assert_eq!(of(&study, &other).map(|machine| machine.verdict), Some(Verdict::Accuse));
+    assert_eq!(study.declared_fdr.to_bits(), (1.0 - posterior(&study, &other)).to_bits());
+    let both = fleet.study(&[said(&host, true, UNTIL), said(&other, true, UNTIL)]);
+    assert_eq!(both.declared_fdr.to_bits(), 0.0f64.to_bits());
+}
+
+#[test]
 fn what_was_refuted_accuses_nobody_and_later_crashes_count_again() {
     let strong = Plant { hosts: 2, crashes: 10, evidence: Level::Strong, ..Plant::default() };
     let fleet = Fleet::new(strong, 5);

@@ -93,6 +93,11 @@ pub(super) enum Command {
     /// Which machine, which build, which kernel, and how sure
     Study(study::Arguments),
     /// Say what was found out about a machine, or list what was said
+    ///
+    /// With --remote or --fleet the collector keeps verdicts, else `verdicts.toml` in the
+    /// spool or the directory that --spool names. `epicore study` reads them from where it
+    /// reads its records: the collector, or that file in the directory it is given. Of a
+    /// single file of batches it reads none.
     Verdict(verdict::Arguments),
     /// A fleet that never was, with the truth beside it
     Simulate(simulate::Arguments),

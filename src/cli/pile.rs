@@ -1,7 +1,7 @@
 //! Records and censuses of any hosts, in a directory or in a file of
 //! `epicore simulate`.
 
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 
 use super::failure::{Failure, warn};
@@ -13,6 +13,9 @@ use crate::wire::{Batch, ItemKind};
 /// Files of a directory, at most; deeper than this nothing is looked for.
 pub(super) const FILES: usize = 20_000_000;
 const DEPTH: usize = 8;
+/// What is taken of a file of batches: a batch is all that one host sends in a study's
+/// time, some megabytes; the rest is what 20 million records have.
+const BOUNDS: Bounds = Bounds { batch: 256 << 20, total: 128 << 30, items: FILES };
 /// What to do when there is nothing to read.
 pub(super) const NEXT: &str =
     "Give a directory of records, a file of `epicore simulate`, --spool DIR, or --remote URL.";
@@ -73,12 +76,26 @@ pub(super) fn each(path: &Path, take: &mut dyn FnMut(Piece)) -> Result<Damage, F
     if path.is_dir() {
         reading.directory(path, 0).map_err(failed)?;
     } else {
-        let file = std::fs::File::open(path).map_err(failed)?;
-        let mut bytes = Vec::new();
-        zstd::Decoder::new(file).and_then(|mut plain| plain.read_to_end(&mut bytes)).map_err(failed)?;
-        reading.batches(path, &bytes);
+        let plain = std::fs::File::open(path).and_then(zstd::Decoder::new).map_err(failed)?;
+        reading.batches(path, plain, BOUNDS);
     }
     Ok(reading.damage)
+}
+
+/// A few kilobytes can be made to unpack to any size.
+#[derive(Clone, Copy)]
+struct Bounds {
+    /// Bytes of one batch.
+    batch: u64,
+    /// Bytes of all of them.
+    total: u64,
+    items: usize,
+}
+
+impl Bounds {
+    fn too_much(self) -> String {
+        format!("more than {} bytes when unpacked: what is behind them is not read", self.total)
+    }
 }
 
 struct Reading<'a> {
@@ -94,18 +111,36 @@ impl Reading<'_> {
         }
     }
 
-    /// Batches, one behind the other.
-    fn batches(&mut self, path: &Path, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            let batch: Result<Batch, _> = rmp_serde::from_read(&mut bytes);
+    /// Batches, one behind the other; never more than one of them in memory.
+    fn batches(&mut self, path: &Path, plain: impl Read, bounds: Bounds) {
+        if let Err(why) = self.all_batches(path, plain, bounds) {
+            self.damage.add(&path.display().to_string(), &why);
+        }
+    }
+
+    fn all_batches(&mut self, path: &Path, plain: impl Read, bounds: Bounds) -> Result<(), String> {
+        let mut plain = BufReader::new(plain.take(bounds.total));
+        let mut items = 0usize;
+        while !plain.fill_buf().map_err(|error| error.to_string())?.is_empty() {
+            let mut one = plain.by_ref().take(bounds.batch);
+            let batch: Result<Batch, _> = rmp_serde::from_read(&mut one);
+            let is_large = one.limit() == 0;
             let Ok(batch) = batch else {
-                self.damage.add(&path.display().to_string(), "not a batch, or cut off");
-                return;
+                return Err(match () {
+                    () if is_large => format!("a batch of more than {} bytes", bounds.batch),
+                    () if plain.get_ref().limit() == 0 => bounds.too_much(),
+                    () => "not a batch, or cut off".to_owned(),
+                });
             };
+            items = items.saturating_add(batch.items.len());
+            if items > bounds.items {
+                return Err(format!("more than {} records", bounds.items));
+            }
             for item in batch.items {
                 self.item(path, item.kind, &item.body);
             }
         }
+        if plain.get_ref().limit() == 0 { Err(bounds.too_much()) } else { Ok(()) }
     }
 
     fn directory(&mut self, directory: &Path, depth: usize) -> std::io::Result<()> {
@@ -138,5 +173,69 @@ fn kind_of(name: &str) -> Option<ItemKind> {
         "rec" => Some(ItemKind::Crash),
         "exp" => Some(ItemKind::Exposure),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Item;
+
+    const SMALL: Bounds = Bounds { batch: 10_000, total: 40_000, items: 9 };
+
+    /// A batch of `count` records, each of about `size` bytes.
+    fn batch(count: usize, size: usize) -> Vec<u8> {
+        let host = crate::record::Host { name: Some("x".repeat(size)), ..Default::default() };
+        let body = record::encode(&Record { host, ..Record::default() }).unwrap();
+        let item = Item { kind: ItemKind::Crash, body, ..Item::default() };
+        rmp_serde::to_vec_named(&Batch { items: vec![item; count], ..Batch::default() }).unwrap()
+    }
+
+    fn read(plain: impl Read) -> (usize, Option<String>) {
+        let mut seen = 0usize;
+        let mut take = |_| seen += 1;
+        let mut reading = Reading { damage: Damage::default(), take: &mut take };
+        reading.batches(Path::new("f"), plain, SMALL);
+        let first = reading.damage.first;
+        (seen, first)
+    }
+
+    fn told(plain: impl Read) -> (usize, String) {
+        let (seen, first) = read(plain);
+        (seen, first.unwrap_or_default())
+    }
+
+    #[test]
+    fn batches_are_read_one_behind_the_other_and_a_cut_one_is_told() {
+        let bytes = batch(2, 100).repeat(3);
+        assert_eq!(read(&bytes[..]), (6, None));
+        assert_eq!(told(&bytes[..bytes.len() - 1]), (4, "f: not a batch, or cut off".to_owned()));
+        assert_eq!(read(&[][..]), (0, None));
+    }
+
+    #[test]
+    fn what_unpacks_to_more_than_anything_sensible_is_not_read_to_its_end() {
+        let large = told(&[batch(1, 100), batch(1, 20_000)].concat()[..]);
+        assert_eq!(large, (1, "f: a batch of more than 10000 bytes".to_owned()));
+        let many = told(&batch(1, 100).repeat(20)[..]);
+        assert_eq!(many, (9, "f: more than 9 records".to_owned()));
+        let (seen, why) = told(&batch(1, 9000).repeat(8)[..]);
+        assert!(seen == 4 && why.contains("more than 40000 bytes when unpacked"), "{seen}: {why}");
+        // Without an end: a batch without items, again and again.
+        let empty = batch(0, 0);
+        let (seen, why) = told(Endless(empty, 0));
+        assert!(seen == 0 && why.contains("when unpacked"), "{why}");
+    }
+
+    struct Endless(Vec<u8>, usize);
+
+    impl Read for Endless {
+        fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+            for byte in into.iter_mut() {
+                *byte = self.0[self.1 % self.0.len()];
+                self.1 += 1;
+            }
+            Ok(into.len())
+        }
     }
 }

@@ -18,11 +18,22 @@ use crate::wire::api::{Portion, Verdict};
 
 /// Items that are asked for at once; a page may have fewer.
 const PAGE: &str = "4000";
+/// A page that goes on has come so far, or has so many bytes: a collector ends one
+/// after 4,000 positions or 4 MiB.
+const STEP: u64 = 1000;
+/// See [`STEP`].
+const STEP_BYTES: usize = 256 << 10;
+/// Pages of a study, at most.
+const PAGES: usize = FILES / 1000;
 const ROUTE: &str = "/v1/population";
+const TOO_MANY: &str = "more records than a study takes: ask for fewer --days";
 
 /// Everything of the last `days` before the newest record.
 pub(super) fn gather(remote: &Remote, days: f64, private: bool) -> Result<Material, Failure> {
-    let head: Portion = remote.page(ROUTE, &[("limit", "0".to_owned())])?;
+    let asked = private.then(|| ("private", "true".to_owned()));
+    let mut query = vec![("limit", "0".to_owned())];
+    query.extend(asked.clone());
+    let head: Portion = remote.page(ROUTE, &query)?;
     let Some(until) = head.latest.map(|latest| latest.min(ahead())) else {
         let next = "`epicore status` on a host says whether it forwards.";
         return Err(Failure::new(format!("{}: no records", remote.url), next));
@@ -38,19 +49,24 @@ pub(super) fn gather(remote: &Remote, days: f64, private: bool) -> Result<Materi
     };
     let mut progress = Progress::new();
     let (mut after, mut private_left, mut unread) = (None, 0u64, 0u64);
-    loop {
+    for pages in 1usize.. {
         let mut query =
             vec![("since", earliest.to_string()), ("until", until.to_string()), ("limit", PAGE.to_owned())];
         query.extend(after.map(|after: u64| ("after", after.to_string())));
-        query.extend(private.then(|| ("private", "true".to_owned())));
+        query.extend(asked.clone());
         let page: Portion = remote.page(ROUTE, &query)?;
         private_left = private_left.saturating_add(page.private);
         unread = unread.saturating_add(page.unread);
         let next = page.next;
+        let bytes = page.items.iter().map(|item| item.body.0.len()).fold(0, usize::saturating_add);
         reading.page(page, head.last).map_err(|what| garbage(remote, what))?;
         let Some(next) = next.filter(|next| *next < head.last) else { break };
-        if after.is_some_and(|after| next <= after) {
+        let step = next.saturating_sub(after.unwrap_or(0));
+        if step == 0 || (step < STEP && bytes < STEP_BYTES) {
             return Err(garbage(remote, "its pages do not go on"));
+        }
+        if pages >= PAGES {
+            return Err(garbage(remote, TOO_MANY));
         }
         after = Some(next);
         progress.tell(reading.items, next, head.last);
@@ -102,7 +118,7 @@ impl Reading {
             }
             self.items = self.items.saturating_add(1);
             if self.items > FILES {
-                return Err("more records than a study takes: ask for fewer --days");
+                return Err(TOO_MANY);
             }
             match Piece::of(item.kind, &item.body.0) {
                 Ok(Piece::Crash(record)) => self.gather.crash(&record),

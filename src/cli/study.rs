@@ -112,8 +112,8 @@ impl Material {
 }
 
 fn recorded(path: &Path, days: f64) -> Result<Material, Failure> {
-    // Read twice: which window it is of is known at the end, and a million records do not
-    // have to fit into memory.
+    // Read twice, record by record: which window it is of is known at the end, and what
+    // was read does not have to fit into memory.
     let mut newest: Option<u64> = None;
     let damage = pile::each(path, &mut |piece| newest = newest.max(piece.at().filter(|at| *at <= ahead())))?;
     let Some(until) = newest else {

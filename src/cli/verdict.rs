@@ -18,7 +18,8 @@
 //!
 //! With `--remote` or `--fleet` the collector keeps it (a token of the role
 //! admin; each is in the audit log), else the file `verdicts.toml` beside the
-//! records of this host, or of `--spool DIR`.
+//! records of this host, or of `--spool DIR`. A study reads them from where it reads its
+//! records; of a single file of batches it reads none.
 
 use std::collections::HashSet;
 use std::path::Path;

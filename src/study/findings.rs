@@ -44,7 +44,7 @@ pub struct Study {
     pub changed: Vec<Changed>,
     /// Hosts by signatures.
     pub map: Map,
-    /// Expected share of false accusations among the accused.
+    /// Expected share of innocents among the accused that nobody confirmed.
     pub declared_fdr: f64,
     /// What cannot be concluded, and why.
     pub limits: Vec<String>,

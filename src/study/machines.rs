@@ -1,10 +1,11 @@
 //! What a study says of machines.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::findings::{Erratum, Machine, More, Ruling, Verdict};
 use super::gather::{Directory, KIND};
 use crate::epidemiology::exposure::Background;
+use crate::epidemiology::fdr;
 use crate::epidemiology::math::ln_sum;
 use crate::epidemiology::population::Population;
 use crate::epidemiology::power::{self, Needed};
@@ -34,10 +35,29 @@ pub(super) fn machines(
         .take(MOST)
         .filter_map(|suspicion| machine(population, background, machines, suspicion, directory))
         .map(|mut machine| {
-            machine.ruling = rulings.iter().find(|ruling| ruling.host == machine.host).cloned();
+            machine.ruling = ruling(&machine.host, rulings).cloned();
             machine
         })
         .collect()
+}
+
+/// The one that decides what is thought of the host: where one confirms, P is 1 whatever
+/// another refutes. Of several the one about the host as a whole, else the newest.
+fn ruling<'a>(host: &str, rulings: &'a [Ruling]) -> Option<&'a Ruling> {
+    let own = rulings.iter().filter(|ruling| ruling.host == host);
+    own.min_by_key(|ruling| (!ruling.confirmed, ruling.signature.is_some()))
+}
+
+/// Expected share of innocents among all that are accused, also those that are not told.
+/// Of `confirmed` hosts nothing is estimated.
+pub(super) fn declared_fdr(machines: &Machines, confirmed: &BTreeSet<u32>) -> f64 {
+    let accused: Vec<f64> = machines
+        .hosts
+        .iter()
+        .filter(|suspicion| suspicion.posterior > ACCUSE && !confirmed.contains(&suspicion.host))
+        .map(|suspicion| suspicion.posterior)
+        .collect();
+    fdr::declared(&accused)
 }
 
 fn machine(
@@ -176,4 +196,28 @@ pub(super) fn kind(population: &Population) -> Vec<usize> {
     let named = |name: &str| population.attributes.iter().position(|attribute| attribute.name == name);
     let found: Vec<usize> = ["cpu", "microcode"].into_iter().filter_map(named).collect();
     if found.is_empty() { KIND.to_vec() } else { found }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ruling_beside_a_machine_is_the_one_that_decides_and_not_the_newest_of_any_signature() {
+        let said = |signature: Option<&str>, confirmed: bool, at: u64| Ruling {
+            host: "web-1".into(),
+            signature: signature.map(str::to_owned),
+            confirmed,
+            at,
+            ..Ruling::default()
+        };
+        let shown = |rulings: &[Ruling]| ruling("web-1", rulings).map(|ruling| ruling.at);
+        // The newest first, as a study has them.
+        assert_eq!(shown(&[said(Some("ab"), false, 9), said(None, true, 5)]), Some(5));
+        assert_eq!(shown(&[said(Some("ab"), true, 9), said(None, true, 5)]), Some(5));
+        assert_eq!(shown(&[said(None, false, 9), said(Some("ab"), true, 5)]), Some(5));
+        assert_eq!(shown(&[said(Some("ab"), false, 9), said(None, false, 5)]), Some(5));
+        assert_eq!(shown(&[said(Some("ab"), false, 9), said(Some("cd"), false, 5)]), Some(9));
+        assert_eq!(ruling("web-2", &[said(None, true, 5)]), None);
+    }
 }

@@ -43,11 +43,19 @@ pub(super) fn understood<'a>(
         .filter(|(host, _)| wanted.contains(host.name.as_str()))
         .map(|(host, index)| (host.name.as_str(), index))
         .collect();
+    let wanted: HashSet<String> =
+        told.iter().filter_map(|told| told.signature).map(|key| format!("{key:016x}")).collect();
+    let signatures: BTreeMap<&str, u32> = directory
+        .signatures
+        .iter()
+        .zip(0u32..)
+        .filter(|(signature, _)| wanted.contains(*signature))
+        .map(|(signature, number)| (signature.as_str(), number))
+        .collect();
     let signature = |key: u64| {
-        let name = format!("{key:016x}");
-        let place = directory.signatures.iter().position(|known| *known == name)?;
+        let number = signatures.get(format!("{key:016x}").as_str())?;
         // What is said of one form of a bug is said of the bug.
-        u32::try_from(place).ok().map(|number| merged.name(number))
+        Some(merged.name(*number))
     };
     let mut understood: Vec<(Verdict, &Told)> = told
         .iter()

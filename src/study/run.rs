@@ -2,13 +2,12 @@
 
 use std::collections::HashSet;
 
-use super::findings::{Bug, Study, VERSION, Verdict};
+use super::findings::{Bug, Study, VERSION};
 use super::gather::{Directory, Heard};
 use super::rulings::{self, Told};
 use super::{bugs, changed, machines, map};
 use crate::epidemiology::episode::{self, Chain};
 use crate::epidemiology::exposure::Background;
-use crate::epidemiology::fdr;
 use crate::epidemiology::population::Population;
 use crate::epidemiology::signature::Merged;
 use crate::epidemiology::suspicion;
@@ -38,13 +37,9 @@ pub fn study_knowing(
     let verdicts: Vec<verdict::Verdict> = told.iter().map(|(verdict, _)| *verdict).collect();
     let known = Known::of(&verdicts, &episodes, &mut background);
     let rulings = rulings::rulings(&told, &known.crashes, &background);
+    let confirmed = known.confirmed.clone();
     let judged = suspicion::suspects_knowing(population, &mut background, &kind, known);
     let found = machines::machines(population, &background, &judged, directory, &rulings);
-    let accused: Vec<f64> = found
-        .iter()
-        .filter(|machine| machine.verdict == Verdict::Accuse)
-        .map(|machine| machine.posterior)
-        .collect();
     let limits = limits(population, &heard, &background);
     let mut bugs = bugs::bugs(population, &episodes, &judged.judge.likelihood, directory, &merged, None);
     rulings::settle(&mut bugs, &rulings);
@@ -70,7 +65,7 @@ pub fn study_knowing(
         changed: changed::changed(&bugs, until, &changed::Time::of(population), &earlier),
         bugs,
         map,
-        declared_fdr: fdr::declared(&accused),
+        declared_fdr: machines::declared_fdr(&judged, &confirmed),
         limits,
         heard,
     }

@@ -229,7 +229,8 @@ pub struct Portion {
     /// believed. Only where no items were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latest: Option<u64>,
-    /// Crashes on this page that were left out because they are private.
+    /// Crashes that are left out because they are private: of every day that the
+    /// window touches. Only on the first page (no `after`).
     pub private: u64,
     /// Left out because their bodies are gone, damaged, or of a newer schema.
     pub unread: u64,

@@ -6,6 +6,9 @@
 //! was there at the beginning is missed, however much arrives meanwhile. The two
 //! narrow tables say which rows are meant; bodies are then opened one by one
 //! until the page is full, so that an answer has a bound in bytes.
+//!
+//! By arrival, and not by the index of crashes by time: reports, which are most of the
+//! rows, have no such index, and all pages together pass over the two tables once.
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
@@ -23,6 +26,7 @@ const MOST: u32 = 4000;
 const BYTES: usize = 4 << 20;
 /// A clock that is further ahead does not say what is the newest.
 const AHEAD: u64 = 24 * 3_600_000_000_000;
+const DAY_NS: u64 = 86_400_000_000_000;
 
 /// `+` keeps the index by time out: the order is that of arrival.
 const ROWS: &str = "SELECT * FROM (
@@ -51,11 +55,14 @@ fn found(row: &Row<'_>) -> rusqlite::Result<Found> {
 pub(super) fn portion(connection: &Connection, walk: &Walk) -> Result<Portion, StoreError> {
     let mut portion = Portion { last: last(connection).map_err(sort)?, ..Portion::default() };
     if walk.most == 0 {
-        portion.latest = latest(connection, walk.now).map_err(sort)?;
+        portion.latest = latest(connection, walk).map_err(sort)?;
         return Ok(portion);
     }
     let most = walk.most.min(MOST);
     let after = walk.after.map_or(-1, clamp);
+    if walk.after.is_none() && !walk.private {
+        portion.private = left_out(connection, walk).map_err(sort)?;
+    }
     let rows: Vec<Found> = connection
         .prepare_cached(ROWS)
         .and_then(|mut rows| {
@@ -68,7 +75,6 @@ pub(super) fn portion(connection: &Connection, walk: &Walk) -> Result<Portion, S
     let mut bytes = 0usize;
     for row in rows {
         if row.private && !walk.private {
-            portion.private = portion.private.saturating_add(1);
             continue;
         }
         let seq = amount(row.seq);
@@ -101,8 +107,9 @@ fn body(connection: &Connection, row: &Found) -> Result<Option<Vec<u8>>, StoreEr
         .map_err(sort)?;
     let Some(raw) = packed.and_then(|packed| unpack(&packed).ok()) else { return Ok(None) };
     Ok(match row.kind {
-        // Whoever asks decodes it anyway, and needs all of it.
-        ItemKind::Exposure => Some(raw),
+        ItemKind::Exposure => record::decode_exposure(&raw)
+            .ok()
+            .and_then(|whole| record::encode_exposure(&record::slim_exposure(whole)).ok()),
         ItemKind::Crash if row.v > SCHEMA => None,
         ItemKind::Crash => {
             record::decode(&raw).ok().and_then(|whole| record::encode(&record::slim(whole)).ok())
@@ -117,13 +124,26 @@ fn last(connection: &Connection) -> rusqlite::Result<u64> {
     Ok(amount(next.saturating_sub(1)))
 }
 
-/// The newest time that a crash or a report tells. Reports have no index by
-/// their own time: those of the newest hours by ours are looked at.
-fn latest(connection: &Connection, now: u64) -> rusqlite::Result<Option<u64>> {
-    let ahead = clamp(now.saturating_add(AHEAD));
+/// Private crashes of all days that the window touches: of a page, or of an hour, the
+/// number would tell when each of them was.
+fn left_out(connection: &Connection, walk: &Walk) -> rusqlite::Result<u64> {
+    let begin = walk.since.saturating_sub(walk.since % DAY_NS);
+    let rest = (DAY_NS - 1).saturating_sub(walk.until % DAY_NS);
+    let bounds = [clamp(begin), clamp(walk.until.saturating_add(rest))];
+    let count: i64 = connection
+        .prepare_cached("SELECT count(*) FROM crash WHERE private AND at >= ?1 AND at <= ?2")?
+        .query_row(bounds, |row| row.get(0))?;
+    Ok(amount(count))
+}
+
+/// The newest time that a crash, which the asker may see, or a report tells. Reports
+/// have no index by their own time: those of the newest hours by ours are looked at.
+fn latest(connection: &Connection, walk: &Walk) -> rusqlite::Result<Option<u64>> {
+    let ahead = clamp(walk.now.saturating_add(AHEAD));
     let crash: Option<i64> = connection
-        .prepare_cached("SELECT max(at) FROM crash WHERE at <= ?1")?
-        .query_row([ahead], |row| row.get(0))?;
+        .prepare_cached("SELECT at FROM crash WHERE at <= ?1 AND private <= ?2 ORDER BY at DESC LIMIT 1")?
+        .query_row([ahead, i64::from(walk.private)], |row| row.get(0))
+        .optional()?;
     let report: Option<i64> = connection
         .prepare_cached(
             "SELECT max(at) FROM exposure WHERE at <= ?1 AND hour BETWEEN
