@@ -72,7 +72,7 @@ struct PlantedHost {
 /// Reads a scenario; the default one without a file.
 pub(super) fn scenario(path: Option<&Path>) -> Result<Scenario, Failure> {
     let Some(path) = path else { return Ok(Scenario::default()) };
-    let next = "`epicore simulate --help` and scenarios/ show what a scenario may say.";
+    let next = "docs/statistics.md has every key of a scenario, docs/scenarios/ has examples.";
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::new(format!("{}: {error}", path.display()), next))?;
     let scenario: Scenario = toml::from_str(&text)

@@ -14,6 +14,7 @@
 //! fleet. What people found out (`epicore verdict`) counts as known. Says what
 //! cannot be concluded as plainly as what can.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::arguments::Common;
@@ -25,8 +26,8 @@ use super::remote::Remote;
 use super::simulate::scenario;
 use super::{population, verdicts};
 use crate::report;
-use crate::simulate::Simulation;
-use crate::study::{Directory, Gather, Heard, Study, Told, study, study_knowing};
+use crate::simulate::{Event, Simulation};
+use crate::study::{Gather, Study, Told, study_knowing};
 
 const DAY_NS: u64 = 86_400_000_000_000;
 
@@ -36,23 +37,29 @@ pub(super) struct Arguments {
     /// Directory of records (any depth), or a file of `epicore simulate` [default: --spool]
     path: Option<PathBuf>,
     /// Days before the newest record that are looked at
-    #[arg(long, value_name = "N", default_value_t = 28.0)]
+    #[arg(long, value_name = "N", default_value_t = 28.0, value_parser = days, allow_negative_numbers = true)]
     days: f64,
     /// Study a simulated fleet of this scenario instead (see `epicore simulate`)
     #[arg(long, value_name = "FILE", conflicts_with = "path")]
     scenario: Option<PathBuf>,
-    /// Hosts of the simulated fleet
-    #[arg(long, value_name = "N", default_value_t = 1000, requires = "scenario")]
-    hosts: u32,
-    /// Seed of the simulated fleet
-    #[arg(long, value_name = "S", default_value_t = 1, requires = "scenario")]
-    seed: u64,
+    /// Hosts of the simulated fleet [default: 1000]
+    #[arg(long, value_name = "N", requires = "scenario", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    hosts: Option<u32>,
+    /// Seed of the simulated fleet [default: 1]
+    #[arg(long, value_name = "S", requires = "scenario")]
+    seed: Option<u64>,
     /// Crashes of privileged processes too, of a collector (role admin; each reading is audited)
     #[arg(long)]
     private: bool,
     /// Everything, however long
     #[arg(long)]
     full: bool,
+}
+
+/// An hour to ten years.
+fn days(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|days| (0.04..=3660.0).contains(days));
+    number.ok_or_else(|| "days are between 0.04 and 3660".to_owned())
 }
 
 /// Gathers, studies, prints.
@@ -79,15 +86,28 @@ pub(super) fn run(arguments: &Arguments, common: &Common, out: &mut Output) -> O
     out.text(&text)
 }
 
+/// Its hosts send what real ones would, and it is studied like that of real ones.
 fn simulated(path: &Path, arguments: &Arguments) -> Result<Study, Failure> {
     let scenario = scenario(Some(path))?;
-    let simulation = Simulation::new(&scenario, arguments.hosts, arguments.seed);
-    let (population, signatures) = simulation.population(scenario.days);
+    let (hosts, seed) = (arguments.hosts.unwrap_or(1000), arguments.seed.unwrap_or(1));
+    let simulation = Simulation::new(&scenario, hosts, seed);
     let until = now_ns();
-    let length = hours_ns(population.hours);
-    let directory = Directory { since: until.saturating_sub(length), signatures, builds: Vec::new() };
-    let heard = Heard { crashes: population.crashes.len() as u64, ..Heard::default() };
-    Ok(study(&population, &directory, heard, until))
+    let mut gather = Gather::new(window(until, scenario.days), until);
+    let mut by_host: BTreeMap<u32, Vec<Event>> = BTreeMap::new();
+    for event in &simulation.events {
+        by_host.entry(event.host).or_default().push(*event);
+    }
+    for host in 0..simulation.hosts() {
+        let own = by_host.get(&host).map_or(&[][..], Vec::as_slice);
+        for item in simulation.batch(host, own, until).items {
+            match Piece::of(item.kind, &item.body) {
+                Ok(Piece::Crash(record)) => gather.crash(&record),
+                Ok(Piece::Census(report)) => gather.census(&report),
+                Err(_) => gather.missed(1, 0),
+            }
+        }
+    }
+    Ok(Material { gather, until, told: Vec::new() }.study())
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped before")]

@@ -1,13 +1,22 @@
 //! Of what is declared, how much is wrong: false discovery rates.
 //!
-//! From p-values: Benjamini and Yekutieli 2001, which holds under any dependence (items
+//! From p-values: Benjamini and Hochberg 1995, and Benjamini and Yekutieli 2001, which holds under any dependence (items
 //! of one fleet overlap) at the price of ln m. From posteriors: the mean of 1 − P over the
 //! accused is what one expects to be wrong of them (Newton et al. 2004).
+
+/// Benjamini and Hochberg's q of each p, of tests that have little to do with each
+/// other.
+pub fn benjamini_hochberg(p: &[f64]) -> Vec<f64> {
+    step_up(p, p.len() as f64)
+}
 
 /// Benjamini and Yekutieli's q of each p; the others of `tests` have p = 1.
 pub fn benjamini_yekutieli(p: &[f64], tests: usize) -> Vec<f64> {
     let tests = tests.max(p.len());
-    let factor = tests as f64 * harmonic(tests);
+    step_up(p, tests as f64 * harmonic(tests))
+}
+
+fn step_up(p: &[f64], factor: f64) -> Vec<f64> {
     let clean = |p: f64| if p.is_nan() { 1.0 } else { p.clamp(0.0, 1.0) };
     let mut ranked: Vec<(usize, f64)> = p.iter().map(|p| clean(*p)).enumerate().collect();
     ranked.sort_by(|a, b| a.1.total_cmp(&b.1));

@@ -20,6 +20,8 @@ const BUGS: usize = 10;
 const MACHINES: usize = 20;
 /// Characters of a build that are told.
 const BUILD: usize = 12;
+/// P of the place within a machine from which on only that place is tested.
+const SURE: f64 = 0.95;
 /// Steps of a sparkline.
 const BARS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 
@@ -158,12 +160,14 @@ fn sentence(machine: &Machine, paint: Paint) -> String {
     let p = probability("P", machine.posterior);
     let is_known = machine.ruling.as_ref().is_some_and(|ruling| ruling.confirmed);
     let p = if is_known { "confirmed".to_owned() } else { p };
-    let what = match (machine.core, machine.verdict) {
-        (Some(place), _) => format!("{} computes wrongly", core(place)),
-        (None, _) if machine.elsewhere > 0.5 => {
-            "memory, or something that all cores share, is bad".to_owned()
+    let what = "computes wrongly".to_owned();
+    // P is that of the machine; where in it is less sure.
+    let place = match machine.core {
+        Some(place) => format!(", most likely {} ({:.2})", core(place), machine.core_posterior),
+        None if machine.elsewhere > 0.5 => {
+            format!(", most likely memory or what all cores share ({:.2})", machine.elsewhere)
         }
-        (None, _) => "it computes wrongly".to_owned(),
+        None => String::new(),
     };
     let verdict = match machine.verdict {
         Verdict::Accuse => paint.red(&what),
@@ -171,7 +175,7 @@ fn sentence(machine: &Machine, paint: Paint) -> String {
         Verdict::Look => what,
     };
     format!(
-        "{host}  {verdict}, {p}: {} that hardly any other host shows, {:.2} expected",
+        "{host}  {verdict}, {p}{place}: {} that hardly any other host shows, {:.2} expected",
         amount::of(u64::from(machine.signatures), "signature"),
         machine.expected
     )
@@ -210,7 +214,7 @@ fn support(machine: &Machine) -> String {
 
 fn next(machine: &Machine) -> String {
     let host = clean(&machine.host);
-    let test = machine.core.map_or(String::new(), |place| format!(" {}", core(place)));
+    let is_sure = machine.core_posterior > SURE && machine.memory_errors == (0, 0);
     if let Some(ruling) = machine.ruling.as_ref().filter(|ruling| ruling.confirmed) {
         return match ruling.since {
             0 => format!("Next: repair {host}, if nobody did: it has shown nothing of the kind since."),
@@ -221,12 +225,17 @@ fn next(machine: &Machine) -> String {
         };
     }
     match machine.verdict {
-        Verdict::Accuse | Verdict::Drain if machine.core.is_none() && machine.elsewhere > 0.5 => {
-            format!("Next: drain {host} and run a memory test.")
-        }
-        Verdict::Accuse | Verdict::Drain if !machine.held => {
-            format!("Next: drain {host}{test} and run a core test.")
-        }
+        Verdict::Accuse | Verdict::Drain if !machine.held => match machine.core {
+            Some(place) if is_sure => format!("Next: drain {host} {} and run a core test.", core(place)),
+            Some(place) => {
+                format!(
+                    "Next: drain {host}; run a core test, above all of {}, and a memory test.",
+                    core(place)
+                )
+            }
+            None if machine.elsewhere > SURE => format!("Next: drain {host} and run a memory test."),
+            None => format!("Next: drain {host}; run a memory test and a core test of all cores."),
+        },
         _ if machine.undecidable || machine.held => format!(
             "Next: undecidable between {host} and what runs there: move the workload and see whether the crashes follow."
         ),
@@ -236,8 +245,8 @@ fn next(machine: &Machine) -> String {
 
 /// What is missing.
 fn more(needed: More) -> String {
-    let few = if needed.median == 1 { "crash" } else { "crashes" };
-    format!("about {} more {few} would decide it (9 of 10 times: {})", needed.median, needed.ninety)
+    let few = if needed.ninety == 1 { "crash" } else { "crashes" };
+    format!("if it does, {} more {few} of its own may decide it", needed.ninety)
 }
 
 fn errata(out: &mut String, errata: &[Erratum], paint: Paint) {
@@ -261,7 +270,7 @@ fn errata(out: &mut String, errata: &[Erratum], paint: Paint) {
 }
 
 fn bugs(out: &mut String, study: &Study, full: bool, paint: Paint, day: &dyn Fn(u64) -> String) {
-    let _ = writeln!(out, "\n{}", paint.bold("Bugs, by hosts"));
+    let _ = writeln!(out, "\n{}", paint.bold("Bugs: those with something to say, then by hosts"));
     if study.bugs.is_empty() {
         let _ = writeln!(out, "  no signature of two hosts");
         return;
@@ -318,6 +327,9 @@ fn bugs(out: &mut String, study: &Study, full: bool, paint: Paint, day: &dyn Fn(
         for trigger in bug.triggers.iter().filter(|trigger| full || trigger.declared) {
             let _ = writeln!(out, "      {}", cause(trigger, bug.compared.as_ref(), paint));
         }
+        if let Some(next) = after(bug, day) {
+            let _ = writeln!(out, "      {next}");
+        }
         for variant in bug.variants.iter().filter(|_| full) {
             let _ = writeln!(out, "      {}", paint.dim(&form(variant)));
         }
@@ -352,6 +364,22 @@ fn rollout(began: &Began, paint: Paint, day: &dyn Fn(u64) -> String) -> String {
     text
 }
 
+/// What to do about a bug.
+fn after(bug: &Bug, day: &dyn Fn(u64) -> String) -> Option<String> {
+    let needs = bug.triggers.iter().find(|trigger| trigger.declared && trigger.status == "supported");
+    let next = if let Some(apart) = &bug.split {
+        format!("drain {} and test it, then look at the others' crashes", clean(&apart.host))
+    } else if let Some(began) = &bug.rollout {
+        let build: String = clean(&began.build).chars().take(BUILD).collect();
+        format!("roll build {build} back, or look at what is new in it")
+    } else if let Some(trigger) = needs {
+        format!("reproduce it where {} is, or keep the unit away from there", clean(&trigger.what))
+    } else {
+        format!("look at what changed about {}", day(bug.onset.as_ref()?.at))
+    };
+    Some(format!("Next: {next}."))
+}
+
 /// Another location key, and why it is the same bug.
 fn form(variant: &Variant) -> String {
     let frames: Vec<String> = variant.frames.iter().map(|frame| clean(frame)).collect();
@@ -370,8 +398,13 @@ fn cause(trigger: &Trigger, compared: Option<&Compared>, paint: Paint) -> String
     let name = clean(&trigger.what);
     let name = if trigger.declared { paint.yellow(&name) } else { name };
     let high = if high.is_finite() { format!("{high:.1}") } else { "∞".to_owned() };
+    let word = match (trigger.declared, trigger.status.as_str()) {
+        (true, "supported") => "needs",
+        (true, _) => "seen with",
+        (false, _) => "perhaps",
+    };
     let mut text = format!(
-        "needs {name}: {} of {} hosts, {:.1} expected; {} {ratio:.1} [{low:.1}, {high}], q = {:.2e}",
+        "{word} {name}: {} of {} hosts, {:.1} expected; {} {ratio:.1} [{low:.1}, {high}], q = {:.2e}",
         trigger.cases,
         trigger.of,
         trigger.expected,
@@ -438,12 +471,17 @@ mod tests {
             posterior: 0.995,
             verdict: Verdict::Accuse,
             core: Some((3, 0)),
+            core_posterior: 0.97,
             ..Machine::default()
         };
         let mut value = Study { machines: vec![machine], ..Study::default() };
         value.bugs = vec![Bug { unit: "a\nb".into(), signature: "\x1b]0;x".into(), ..Bug::default() }];
         let text = study(&value, true, Paint::Plain, &TimeZone::UTC);
-        assert!(!text.contains('\x1b') && text.contains("core 3 computes wrongly, P = 0.9950"), "{text}");
+        assert!(
+            !text.contains('\x1b')
+                && text.contains("computes wrongly, P = 0.9950, most likely core 3 (0.97)"),
+            "{text}"
+        );
         assert!(text.contains("drain \\x1b[2Jhost core 3"), "{text}");
     }
 

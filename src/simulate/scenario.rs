@@ -5,6 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Attributes of a host that a bug may need.
+const TRIGGERS: [&str; 6] = ["kernel", "cpu", "microcode", "region", "role", "rack"];
+
 /// A fleet, and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -133,6 +136,25 @@ impl Default for Plant {
 }
 
 impl Scenario {
+    /// A trigger that no host can have would be a bug that nothing needs.
+    fn check_trigger(&self, trigger: &str) -> Result<(), String> {
+        let known = match trigger.split_once('=') {
+            Some(("build", value)) => value == "new",
+            Some(("rollout", number)) => {
+                number.parse::<usize>().is_ok_and(|number| (1..=self.rollout.len()).contains(&number))
+            }
+            Some((name, value)) => TRIGGERS.contains(&name) && !value.is_empty(),
+            None => false,
+        };
+        if known {
+            return Ok(());
+        }
+        Err(format!(
+            "bug.trigger \"{trigger}\": it is build=new, rollout=N of a [[rollout]] here, or NAME=VALUE with {}",
+            TRIGGERS.join(", ")
+        ))
+    }
+
     /// What of it makes no sense, in words.
     ///
     /// # Errors
@@ -176,13 +198,16 @@ impl Scenario {
             is("bug.variants", bug.variants, 0.0, 1.0)?;
             is("bug.began", bug.began, 0.0, self.days)?;
             is("bug.rise", bug.rise, 0.0, 1e6)?;
-            is("bug.unit", f64::from(bug.unit), 0.0, f64::from(self.units))?;
+            is("bug.unit", f64::from(bug.unit), 0.0, f64::from(self.units.saturating_sub(1)))?;
+            for trigger in &bug.trigger {
+                self.check_trigger(trigger)?;
+            }
         }
         is("uneven-days", self.uneven_days, 0.0, 10.0)?;
         for rollout in &self.rollout {
             is("rollout.day", rollout.day, 0.0, self.days)?;
             is("rollout.share", rollout.share, 0.0, 1.0)?;
-            is("rollout.unit", f64::from(rollout.unit), 0.0, f64::from(self.units))?;
+            is("rollout.unit", f64::from(rollout.unit), 0.0, f64::from(self.units.saturating_sub(1)))?;
         }
         Ok(())
     }

@@ -9,8 +9,10 @@ use super::gather::Directory;
 use super::onset::{self, Fleet as Time, Usual};
 use super::triggers::{Ran, Unit, crashed, strata, triggers};
 use crate::epidemiology::episode::{self, Chain, Cluster, Episode, clusters};
+use crate::epidemiology::fdr;
 use crate::epidemiology::history::Bin;
 use crate::epidemiology::likelihood::Likelihood;
+use crate::epidemiology::mining;
 use crate::epidemiology::population::{Population, UNKNOWN};
 use crate::epidemiology::signature::{Merge, Merged};
 use crate::epidemiology::split::{self, Case, Fleet};
@@ -70,7 +72,7 @@ pub(super) fn bugs(
     }
     looked.sort_by(|a, b| b.0.total_cmp(&a.0));
     let searched: HashSet<usize> = looked.into_iter().take(SEARCHED).map(|(_, place)| place).collect();
-    ranked
+    let mut bugs: Vec<Bug> = ranked
         .into_iter()
         .enumerate()
         .map(|(place, Cluster { hosts, signature, episodes: own })| {
@@ -99,7 +101,24 @@ pub(super) fn bugs(
             bug.split = apart.map(|(_, apart)| apart);
             bug
         })
-        .collect()
+        .collect();
+    one_in_twenty(&mut bugs);
+    bugs
+}
+
+/// A study looks at many bugs: of all that are told to need something one in twenty may
+/// be wrong, not one in twenty of each (Benjamini and Bogomolov 2014).
+fn one_in_twenty(bugs: &mut [Bug]) {
+    let best = |bug: &Bug| {
+        bug.triggers.iter().filter(|trigger| trigger.declared).map(|trigger| trigger.q).fold(1.0, f64::min)
+    };
+    let mined: Vec<f64> = bugs.iter().filter(|bug| bug.no_trigger.is_none()).map(best).collect();
+    let all = fdr::benjamini_hochberg(&mined);
+    for (bug, q) in bugs.iter_mut().filter(|bug| bug.no_trigger.is_none()).zip(all) {
+        for trigger in &mut bug.triggers {
+            trigger.declared &= q < mining::DECLARED_Q;
+        }
+    }
 }
 
 pub(super) fn count(length: usize) -> u32 {
