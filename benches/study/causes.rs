@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use epicore::epidemiology::episode::{Chain, episodes};
 use epicore::epidemiology::population::Population;
 use epicore::epidemiology::rate::{Stratum, stratified};
 use epicore::simulate::{Bug, Level, Plant, Scenario, Simulation};
@@ -86,12 +87,13 @@ pub(crate) fn split(seeds: u64, table: &mut Table) {
     }
 }
 
-/// Restart chains of a planted host's own crashes: two within an hour are one case.
+/// Restart chains of the bug on a planted host: two within an hour are one case.
 fn chains(simulation: &Simulation, host: u32) -> u32 {
-    let own = simulation.events.iter().filter(|event| event.host == host && event.cause.is_some());
-    let mut times: Vec<f64> = own.map(|event| event.at).collect();
-    times.sort_by(f64::total_cmp);
-    1 + times.windows(2).filter(|pair| pair[1] - pair[0] > 1.0).count() as u32
+    let (population, signatures) = simulation.population(1e9);
+    let name = format!("{:016x}", Simulation::bug_signature(1));
+    let signature = signatures.iter().position(|own| *own == name).map(|place| place as u32);
+    let all = episodes(&population, Chain::default());
+    all.iter().filter(|one| one.first.host == host && Some(one.first.signature) == signature).count() as u32
 }
 
 fn is_pair(what: &str) -> bool {
