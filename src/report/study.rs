@@ -160,7 +160,7 @@ fn sentence(machine: &Machine, paint: Paint) -> String {
     let p = probability("P", machine.posterior);
     let is_known = machine.ruling.as_ref().is_some_and(|ruling| ruling.confirmed);
     let p = if is_known { "confirmed".to_owned() } else { p };
-    let what = "computes wrongly".to_owned();
+    let what = if machine.verdict == Verdict::Look { "may compute wrongly" } else { "computes wrongly" };
     // P is that of the machine; where in it is less sure.
     let place = match machine.core {
         Some(place) => format!(", most likely {} ({:.2})", core(place), machine.core_posterior),
@@ -170,9 +170,9 @@ fn sentence(machine: &Machine, paint: Paint) -> String {
         None => String::new(),
     };
     let verdict = match machine.verdict {
-        Verdict::Accuse => paint.red(&what),
-        Verdict::Drain => paint.yellow(&what),
-        Verdict::Look => what,
+        Verdict::Accuse => paint.red(what),
+        Verdict::Drain => paint.yellow(what),
+        Verdict::Look => what.to_owned(),
     };
     format!(
         "{host}  {verdict}, {p}{place}: {} that hardly any other host shows, {:.2} expected",
