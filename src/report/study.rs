@@ -397,14 +397,15 @@ fn cause(trigger: &Trigger, compared: Option<&Compared>, paint: Paint) -> String
     let (ratio, low, high) = trigger.ratio;
     let name = clean(&trigger.what);
     let name = if trigger.declared { paint.yellow(&name) } else { name };
-    let high = if high.is_finite() { format!("{high:.1}") } else { "∞".to_owned() };
+    let number = |value: f64| if value.is_finite() { format!("{value:.1}") } else { "∞".to_owned() };
+    let (ratio, high) = (number(ratio), number(high));
     let word = match (trigger.declared, trigger.status.as_str()) {
         (true, "supported") => "needs",
         (true, _) => "seen with",
         (false, _) => "perhaps",
     };
     let mut text = format!(
-        "{word} {name}: {} of {} hosts, {:.1} expected; {} {ratio:.1} [{low:.1}, {high}], q = {:.2e}",
+        "{word} {name}: {} of {} hosts, {:.1} expected; {} {ratio} [{low:.1}, {high}], q = {:.2e}",
         trigger.cases,
         trigger.of,
         trigger.expected,
@@ -428,7 +429,7 @@ fn cause(trigger: &Trigger, compared: Option<&Compared>, paint: Paint) -> String
         text.push_str("; not declared");
     }
     if let Some(needed) = trigger.needed {
-        let _ = write!(text, ", {}", more(needed));
+        let _ = write!(text, ", {} more hosts may decide it", needed.ninety);
     }
     text
 }
