@@ -1,7 +1,6 @@
 //! A study of simulated fleets: what was planted is found, nobody else is accused,
 //! and whatever records say, it ends in words.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use epicore::epidemiology::population::Control;
@@ -54,10 +53,7 @@ fn a_core_that_computes_wrongly_is_named_and_nobody_else_is() {
 fn records_on_the_wire_tell_a_study_what_the_simulation_knew() {
     let scenario = Scenario { skewed: 0.0, ..bad_cores(1, 10) };
     let (simulation, direct) = of(&scenario, 400, 5);
-    let mut by_host: BTreeMap<u32, Vec<_>> = BTreeMap::new();
-    for event in &simulation.events {
-        by_host.entry(event.host).or_default().push(*event);
-    }
+    let by_host = simulation.by_host();
     let mut gather = Gather::new(UNTIL - 28 * DAY, UNTIL);
     for host in 0..simulation.hosts() {
         let batch = simulation.batch(host, by_host.get(&host).map_or(&[][..], Vec::as_slice), UNTIL);

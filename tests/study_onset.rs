@@ -1,8 +1,6 @@
 //! Since when a bug is there, which new build brought it, and what is missing to know:
 //! by the whole study, of simulated fleets.
 
-use std::collections::BTreeMap;
-
 use epicore::epidemiology::population::Population;
 use epicore::record::{decode, decode_exposure};
 use epicore::simulate::{Bug, Level, Plant, Rollout, Scenario, Simulation};
@@ -39,10 +37,7 @@ fn simulated(scenario: &Scenario, hosts: u32, seed: u64) -> study::Bug {
 
 /// What records and censuses tell of the last days before `UNTIL`, with so many before.
 fn gathered(simulation: &Simulation, days: u64, history: u32, until: u64) -> (Population, Directory, Heard) {
-    let mut by_host: BTreeMap<u32, Vec<_>> = BTreeMap::new();
-    for event in &simulation.events {
-        by_host.entry(event.host).or_default().push(*event);
-    }
+    let by_host = simulation.by_host();
     let mut gather = Gather::new(until - days * DAY, until).with_history(history);
     for host in 0..simulation.hosts() {
         for item in simulation.batch(host, by_host.get(&host).map_or(&[][..], Vec::as_slice), UNTIL).items {
@@ -146,10 +141,7 @@ fn records_from_before_the_window_tell_what_was_usual() {
 /// The same as it would be if all but a few hosts had got the handler later: what they
 /// sent before is not there.
 fn gathered_late(simulation: &Simulation, pilot: u32, before: f64, window: u64) -> study::Study {
-    let mut by_host: BTreeMap<u32, Vec<_>> = BTreeMap::new();
-    for event in &simulation.events {
-        by_host.entry(event.host).or_default().push(*event);
-    }
+    let by_host = simulation.by_host();
     let installed = UNTIL - (before * DAY as f64) as u64;
     let mut gather = Gather::new(UNTIL - window * DAY, UNTIL).with_history(90);
     for host in 0..simulation.hosts() {

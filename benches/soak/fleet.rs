@@ -310,10 +310,9 @@ fn nodename(number: u32) -> String {
 /// Records of a simulated host: about as large as real ones.
 fn sample(seed: u64, number: u32) -> Vec<Record> {
     let simulation = Simulation::new(&Scenario { rate: 1.0, ..Scenario::default() }, 100, seed);
-    let items = (number..100).chain(0..number).flat_map(|host| {
-        let own: Vec<_> = simulation.events.iter().filter(|event| event.host == host).copied().collect();
-        simulation.batch(host, &own, 1_795_356_309_000_000_000).items
-    });
+    let batches: Vec<_> = simulation.batches(1_795_356_309_000_000_000).collect();
+    let first = number as usize;
+    let items = batches.iter().skip(first).chain(batches.iter().take(first)).flat_map(|batch| &batch.items);
     items
         .filter(|item| item.kind == ItemKind::Crash)
         .take(50)

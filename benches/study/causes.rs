@@ -63,9 +63,6 @@ pub(crate) fn split(seeds: u64, table: &mut Table) {
                     let apart = bug.split.as_ref().filter(|apart| Some(&apart.host) == host.as_ref());
                     named += u64::from(apart.is_some());
                     perfect += u64::from(apart.is_some_and(|apart| apart.cases == ours));
-                    if std::env::var_os("STUDY_MISSES").is_some() && apart.is_none_or(|a| a.cases != ours) {
-                        eprintln!("{race}+{ours} {same_symptom} {name} {seed}: {:?}", bug.split);
-                    }
                     triggered += u64::from(bug.triggers.first().is_some_and(|t| is_pair(&t.what)));
                 }
                 table.line(&format!(
@@ -180,14 +177,6 @@ pub(crate) fn triggers(seeds: u64, table: &mut Table) {
             let Some(bug) = bug else { continue };
             let first = bug.triggers.first();
             top += u64::from(first.is_some_and(|t| is(&t.what)));
-            if std::env::var_os("STUDY_MISSES").is_some() && !first.is_some_and(|t| is(&t.what)) {
-                for t in bug.triggers.iter().take(3) {
-                    eprintln!(
-                        "{seed}: {} {} of {} expected {:.1} score {:.1} {}",
-                        t.what, t.cases, t.of, t.expected, t.score, t.status
-                    );
-                }
-            }
             declared += u64::from(bug.triggers.iter().any(|t| t.declared && is(&t.what)));
             others +=
                 bug.triggers.iter().filter(|t| t.declared && !is(&t.what) && t.status == "supported").count()

@@ -1,10 +1,8 @@
 //! How long a study takes, and how that grows.
 
-use std::collections::BTreeMap;
-
 use epicore::epidemiology::signature::Merged;
 use epicore::record;
-use epicore::simulate::{Event, Scenario, Simulation};
+use epicore::simulate::{Scenario, Simulation};
 use epicore::study::{Directory, Gather, Heard, study};
 use epicore::wire::ItemKind;
 
@@ -52,14 +50,9 @@ fn one_more(table: &mut Table) {
     let until = 1_800_000_000_000_000_000;
     let scenario = Scenario { rate: 1.0, ..Scenario::default() };
     let simulation = Simulation::new(&scenario, HOSTS, 2);
-    let mut by_host: BTreeMap<u32, Vec<Event>> = BTreeMap::new();
-    for event in &simulation.events {
-        by_host.entry(event.host).or_default().push(*event);
-    }
     let mut gather = Gather::new(0, u64::MAX);
     let (mut records, mut decoding, mut adding) = (0u32, 0.0, 0.0);
-    for host in 0..HOSTS {
-        let batch = simulation.batch(host, by_host.get(&host).map_or(&[][..], Vec::as_slice), until);
+    for batch in simulation.batches(until) {
         let bodies: Vec<_> = batch.items.iter().filter(|item| item.kind == ItemKind::Crash).collect();
         let began = processor();
         let decoded: Vec<_> = bodies.iter().filter_map(|item| record::decode(&item.body).ok()).collect();

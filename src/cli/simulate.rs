@@ -23,7 +23,7 @@ use super::failure::{Failure, Outcome};
 use super::output::Output;
 use super::records::now_ns;
 use crate::report::amount;
-use crate::simulate::{Event, Scenario, Simulation};
+use crate::simulate::{Kind, Scenario, Simulation};
 use crate::spool::{Spool, Stamp};
 use crate::wire::{Answer, Batch, ItemKind, Said};
 
@@ -95,22 +95,16 @@ pub(super) fn run(arguments: &Arguments, common: &Common, out: &mut Output) -> O
         ));
     }
     let simulation = Simulation::new(&scenario, arguments.hosts, arguments.seed);
-    let mut by_host: BTreeMap<u32, Vec<Event>> = BTreeMap::new();
-    for event in &simulation.events {
-        by_host.entry(event.host).or_default().push(*event);
-    }
     let mut sink = Sink::open(arguments, common)?;
     let until = now_ns();
     let mut items = 0u64;
-    for host in 0..arguments.hosts {
-        let own = by_host.get(&host).map_or(&[][..], Vec::as_slice);
-        let batch = simulation.batch(host, own, until);
+    for batch in simulation.batches(until) {
         items = items.saturating_add(batch.items.len() as u64);
         sink.take(&batch)?;
     }
     sink.close()?;
-    let count = |host: u32, of: &dyn Fn(&Event) -> bool| {
-        by_host.get(&host).map_or(0, |own| own.iter().filter(|event| of(event)).count())
+    let count = |host: u32, kind: Kind| {
+        simulation.events.iter().filter(|event| event.host == host && event.cause == Some(kind)).count()
     };
     let planted = simulation
         .planted()
@@ -118,7 +112,7 @@ pub(super) fn run(arguments: &Arguments, common: &Common, out: &mut Output) -> O
         .map(|planted| PlantedHost {
             host: Simulation::host_name(planted.host),
             kind: planted.kind.name(),
-            crashes: count(planted.host, &|event| event.cause == Some(planted.kind)),
+            crashes: count(planted.host, planted.kind),
         })
         .collect();
     let truth = Truth {

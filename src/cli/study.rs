@@ -14,7 +14,6 @@
 //! fleet. What people found out (`epicore verdict`) counts as known. Says what
 //! cannot be concluded as plainly as what can.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::arguments::Common;
@@ -26,7 +25,7 @@ use super::remote::Remote;
 use super::simulate::scenario;
 use super::{population, verdicts};
 use crate::report;
-use crate::simulate::{Event, Simulation};
+use crate::simulate::Simulation;
 use crate::study::{Gather, Study, Told, study_knowing};
 
 const DAY_NS: u64 = 86_400_000_000_000;
@@ -93,18 +92,11 @@ fn simulated(path: &Path, arguments: &Arguments) -> Result<Study, Failure> {
     let simulation = Simulation::new(&scenario, hosts, seed);
     let until = now_ns();
     let mut gather = Gather::new(window(until, scenario.days), until);
-    let mut by_host: BTreeMap<u32, Vec<Event>> = BTreeMap::new();
-    for event in &simulation.events {
-        by_host.entry(event.host).or_default().push(*event);
-    }
-    for host in 0..simulation.hosts() {
-        let own = by_host.get(&host).map_or(&[][..], Vec::as_slice);
-        for item in simulation.batch(host, own, until).items {
-            match Piece::of(item.kind, &item.body) {
-                Ok(Piece::Crash(record)) => gather.crash(&record),
-                Ok(Piece::Census(report)) => gather.census(&report),
-                Err(_) => gather.missed(1, 0),
-            }
+    for item in simulation.batches(until).flat_map(|batch| batch.items) {
+        match Piece::of(item.kind, &item.body) {
+            Ok(Piece::Crash(record)) => gather.crash(&record),
+            Ok(Piece::Census(report)) => gather.census(&report),
+            Err(_) => gather.missed(1, 0),
         }
     }
     Ok(Material { gather, until, told: Vec::new() }.study())

@@ -46,6 +46,7 @@ mod health;
 mod ingest;
 mod log;
 mod metrics;
+mod order;
 mod parameters;
 mod population;
 mod rate;

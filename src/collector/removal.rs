@@ -7,17 +7,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{Extension, Request, State};
-use axum::http::header;
 use axum::response::Response;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::answer::{Format, Trouble};
+use super::answer::Trouble;
 use super::auth::Peer;
-use super::body;
 use super::desk::Desk;
 use super::log::clean;
-use super::token::Role;
+use super::order::{Order, decode};
 use crate::store::Store;
 use crate::wire::api::Purge;
 
@@ -32,20 +30,16 @@ pub(super) async fn purge(
     Extension(peer): Extension<Arc<Peer>>,
     request: Request,
 ) -> Result<Response, Trouble> {
-    let (head, mut body) = request.into_parts();
-    let caller = desk.admit(&head.headers, &peer, Role::Admin)?;
-    let received = body::read(&desk, &head.headers, &mut body, CONDITIONS).await?;
-    let kind = head.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
-    let purge = conditions(&received.bytes, kind.contains("msgpack"))?;
-    let who = caller.who().to_owned();
-    let address = peer.address;
-    let format = Format::accepted(&head.headers, Format::Json);
+    let order = Order::of(&desk, &peer, request, CONDITIONS).await?;
+    let purge = conditions(order.bytes(), order.msgpack)?;
+    let who = order.caller.who().to_owned();
+    let address = order.address;
     let purged = move |store: &dyn Store| {
         let purged = store.purge(&purge, &who)?;
         log(address, &who, &purge, purged.records);
         Ok(purged)
     };
-    desk.answer(format, purged).await
+    desk.answer(order.format, purged).await
 }
 
 /// Who, how many, and under which conditions, each a field of its own.
@@ -69,15 +63,7 @@ fn log(address: SocketAddr, who: &str, purge: &Purge, records: u64) {
 fn conditions(bytes: &[u8], msgpack: bool) -> Result<Purge, Trouble> {
     let shape = "{ \"uid\": N, \"unit\": TEXT, \"host\": TEXT, \"before\": NANOSECONDS, \"dry_run\": true }, at least one";
     let malformed = |what: String| Trouble::malformed(what).next(shape);
-    let map: Map<String, Value> = match msgpack {
-        true => {
-            let mut deserializer = rmp_serde::Deserializer::new(bytes);
-            deserializer.set_max_depth(8);
-            serde::Deserialize::deserialize(&mut deserializer)
-                .map_err(|e: rmp_serde::decode::Error| malformed(e.to_string()))?
-        }
-        false => serde_json::from_slice(bytes).map_err(|e| malformed(e.to_string()))?,
-    };
+    let map: Map<String, Value> = decode(bytes, msgpack).map_err(malformed)?;
     if let Some(unknown) = map.keys().find(|key| !KEYS.contains(&key.as_str())) {
         return Err(malformed(format!("there is no condition {unknown:?}")));
     }

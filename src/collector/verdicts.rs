@@ -7,18 +7,17 @@
 use std::sync::Arc;
 
 use axum::extract::{Extension, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::answer::{Format, Trouble};
+use super::answer::Trouble;
 use super::auth::Peer;
-use super::body;
 use super::desk::Desk;
 use super::ingest::now;
 use super::log::clean;
+use super::order::{Order, decode};
 use super::parameters::Parameters;
 use super::reading::Asker;
-use super::token::Role;
 use crate::config::near;
 use crate::store::{Store, Subject};
 use crate::wire::api::{Judged, Judgement, Verdict};
@@ -46,15 +45,12 @@ pub(super) async fn judge(
     Extension(peer): Extension<Arc<Peer>>,
     request: Request,
 ) -> Result<Response, Trouble> {
-    let (head, mut body) = request.into_parts();
-    let caller = desk.admit(&head.headers, &peer, Role::Admin)?;
-    let received = body::read(&desk, &head.headers, &mut body, BODY).await?;
-    let kind = head.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
-    let judgement = judgement(&received.bytes, kind.contains("msgpack"))?;
-    let format = Format::accepted(&head.headers, Format::Json);
+    let order = Order::of(&desk, &peer, request, BODY).await?;
+    let judgement = judgement(order.bytes(), order.msgpack)?;
     let Judgement { host, signature, confirmed, note } = judgement;
-    let verdict = Verdict { at: now(), who: caller.who().to_owned(), host, signature, confirmed, note };
-    let address = peer.address;
+    let who = order.caller.who().to_owned();
+    let verdict = Verdict { at: now(), who, host, signature, confirmed, note };
+    let (address, format) = (order.address, order.format);
     let written = move |store: &dyn Store| {
         let judged = write(store, verdict)?;
         let said = if judged.verdict.confirmed { "confirmed" } else { "refuted" };
@@ -68,15 +64,7 @@ pub(super) async fn judge(
 
 fn judgement(bytes: &[u8], msgpack: bool) -> Result<Judgement, Trouble> {
     let malformed = |what: String| Trouble::malformed(what).next(SHAPE);
-    let judgement: Judgement = match msgpack {
-        true => {
-            let mut deserializer = rmp_serde::Deserializer::new(bytes);
-            deserializer.set_max_depth(8);
-            serde::Deserialize::deserialize(&mut deserializer)
-                .map_err(|e: rmp_serde::decode::Error| malformed(e.to_string()))?
-        }
-        false => serde_json::from_slice(bytes).map_err(|e| malformed(e.to_string()))?,
-    };
+    let judgement: Judgement = decode(bytes, msgpack).map_err(malformed)?;
     if judgement.host.is_empty() || judgement.host.len() > HOST {
         return Err(malformed(format!("host is a name of 1 to {HOST} bytes")));
     }

@@ -1,5 +1,7 @@
 //! A simulated fleet as it would speak: what epicored would send of each host.
 
+use std::collections::BTreeMap;
+
 use super::crash::{Fault, build_id, id, record};
 use super::dice::{Dice, hash};
 use super::fleet::{Host, floor};
@@ -26,6 +28,22 @@ impl Simulation {
     /// Host names as its records have them.
     pub fn host_name(number: u32) -> String {
         format!("sim-{number:05}")
+    }
+
+    /// Events by host.
+    pub fn by_host(&self) -> BTreeMap<u32, Vec<Event>> {
+        let mut by_host: BTreeMap<u32, Vec<Event>> = BTreeMap::new();
+        for event in &self.events {
+            by_host.entry(event.host).or_default().push(*event);
+        }
+        by_host
+    }
+
+    /// What every host sends, one behind the other, as [`Simulation::batch`].
+    pub fn batches(&self, until: u64) -> impl Iterator<Item = Batch> + '_ {
+        let by_host = self.by_host();
+        (0..self.hosts())
+            .map(move |host| self.batch(host, by_host.get(&host).map_or(&[][..], Vec::as_slice), until))
     }
 
     /// What a host sends, in the order of ids; the window ends at `until`,

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::findings::{Apart, Bug, Variant};
 use super::gather::Directory;
+use super::names::named;
 use super::onset::{self, Fleet as Time, Usual};
 use super::triggers::{Ran, Unit, crashed, strata, triggers};
 use crate::epidemiology::episode::{self, Chain, Cluster, Episode, clusters};
@@ -46,28 +47,31 @@ pub(super) fn bugs(
     };
     ranked.sort_by_key(widest);
     ranked.truncate(MOST);
-    for cluster in &mut ranked {
-        cluster.episodes.sort_by(|a, b| a.first.at.total_cmp(&b.first.at));
-    }
+    // Each with the unit that shows it most.
+    let mut ranked: Vec<(u32, Cluster<'_>)> = ranked
+        .into_iter()
+        .map(|mut cluster| {
+            cluster.episodes.sort_by(|a, b| a.first.at.total_cmp(&b.first.at));
+            (most_common(cluster.episodes.iter().map(|episode| episode.first.unit)), cluster)
+        })
+        .collect();
     // What is usual is learnt of all of them, also where only one is asked for.
     let earlier = merged.rename(episode::episodes_of(&population.earlier, Chain::default()));
     let fleet = Time::of(population, &earlier);
     let mut usual: HashMap<u32, Usual> = HashMap::new();
-    let by_day = ranked.iter().map(|cluster| {
-        let unit = most_common(cluster.episodes.iter().map(|episode| episode.first.unit));
-        let usual = usual.entry(unit).or_insert_with(|| fleet.usual(unit));
+    let by_day = ranked.iter().map(|(unit, cluster)| {
+        let usual = usual.entry(*unit).or_insert_with(|| fleet.usual(*unit));
         fleet.bins(usual, &fleet.cases(cluster.signature, &cluster.episodes), 24.0)
     });
     let by_day: Vec<Vec<Bin>> = by_day.collect();
     let prior = onset::prior(&by_day);
-    ranked.retain(|cluster| only.is_none_or(|only| cluster.signature == only));
+    ranked.retain(|(_, cluster)| only.is_none_or(|only| cluster.signature == only));
     let mut units: HashMap<u32, Unit> = HashMap::new();
     let strata = strata(population);
     let crashed = crashed(population, episodes);
     let mut looked: Vec<(f64, usize)> = Vec::new();
-    for (place, cluster) in ranked.iter().enumerate() {
-        let unit = most_common(cluster.episodes.iter().map(|episode| episode.first.unit));
-        let unit = units.entry(unit).or_insert_with(|| Unit::of(population, unit, &crashed));
+    for (place, (unit, cluster)) in ranked.iter().enumerate() {
+        let unit = units.entry(*unit).or_insert_with(|| Unit::of(population, *unit, &crashed));
         looked.push((unit.difference(population, &cluster.episodes), place));
     }
     looked.sort_by(|a, b| b.0.total_cmp(&a.0));
@@ -75,8 +79,7 @@ pub(super) fn bugs(
     let mut bugs: Vec<Bug> = ranked
         .into_iter()
         .enumerate()
-        .map(|(place, Cluster { hosts, signature, episodes: own })| {
-            let unit = most_common(own.iter().map(|episode| episode.first.unit));
+        .map(|(place, (unit, Cluster { hosts, signature, episodes: own }))| {
             let Some(ran) = units.get(&unit).map(|unit| &unit.ran) else { return Bug::default() };
             let apart = (own.len() <= SPLIT).then(|| apart(population, &own, ran, likelihood)).flatten();
             let mut bug = describe(population, directory, signature, unit, hosts, &own);
@@ -136,13 +139,10 @@ fn most_common(values: impl Iterator<Item = u32>) -> u32 {
 
 /// One of a bug's other location keys, and why it is one.
 fn variant(population: &Population, directory: &Directory, merge: &Merge) -> Variant {
-    let key = |signature: u32| {
-        let place = usize::try_from(signature).ok();
-        place.and_then(|place| directory.signatures.get(place)).cloned().unwrap_or_default()
-    };
+    let key = |signature: u32| named(&directory.signatures, signature).unwrap_or_default().to_owned();
     let frame = |number: &u32| {
         let frame = population.frames.get(usize::try_from(*number).ok()?)?;
-        let file = population.files.get(usize::try_from(frame.file).ok()?)?;
+        let file = named(&population.files, frame.file)?;
         Some(format!("{file}+{:#x}", frame.at))
     };
     Variant {
@@ -162,9 +162,7 @@ fn describe(
     hosts: usize,
     own: &[&Episode],
 ) -> Bug {
-    let name = |list: &[String], index: u32| {
-        usize::try_from(index).ok().and_then(|index| list.get(index)).cloned().unwrap_or_default()
-    };
+    let name = |list: &[String], index: u32| named(list, index).unwrap_or_default().to_owned();
     let length = (population.hours / 24.0).ceil().clamp(1.0, 3660.0);
     let mut days = vec![0u32; (0..3660u32).take_while(|day| f64::from(*day) < length).count()];
     for episode in own {

@@ -9,6 +9,7 @@
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use super::names::named;
 use crate::epidemiology::population::{Course, Run, UNKNOWN};
 use crate::record::coverage;
 
@@ -115,9 +116,7 @@ pub(super) fn exposures(
         *last = last.max(report.ends);
     }
     // By name: hours are then added in one order, whatever was read first.
-    let name = |names: &'_ [String], number: u32| -> Option<String> {
-        usize::try_from(number).ok().and_then(|number| names.get(number)).cloned()
-    };
+    let name = |names: &[String], number: u32| named(names, number).map(str::to_owned);
     let mut spans: Vec<((u32, u32), Vec<Report>)> = spans.into_iter().collect();
     spans.sort_by_cached_key(|((host, boot), _)| (name(hosts, *host), name(boots, *boot)));
     for ((host, _), mut reports) in spans {

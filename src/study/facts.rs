@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::names::Names;
+use super::names::{Names, named};
 use crate::epidemiology::population::UNKNOWN;
 use crate::epidemiology::trigger::Attribute;
 use crate::record::{Edac, Hardware, Id};
@@ -165,8 +165,7 @@ impl Fleet {
                 let mut values = Names::default();
                 for (place, known) in known.iter_mut().enumerate() {
                     let told = self.hosts.get(place).and_then(|facts| facts.told.get(&number));
-                    let value =
-                        told.and_then(|(_, value)| self.values.list().get(usize::try_from(*value).ok()?));
+                    let value = told.and_then(|(_, value)| named(self.values.list(), *value));
                     known.values.push(value.map_or(UNKNOWN, |value| values.number(value)));
                 }
                 Attribute { name: name.to_owned(), parent, values: values.list().to_vec() }

@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::names::Names;
+use super::names::{Names, named};
 use crate::epidemiology::population::{Frame, UNKNOWN};
 use crate::record::{Hex, Id, Record, Trust, module_stem};
 
@@ -66,9 +66,7 @@ impl Frames {
 
     /// Not of numbers, which are those of who came first.
     fn hash(&self, functions: &[Seen]) -> u64 {
-        let name = |names: &Names, number: u32| {
-            usize::try_from(number).ok().and_then(|number| names.list().get(number)).cloned()
-        };
+        let name = |names: &Names, number: u32| named(names.list(), number).map(str::to_owned);
         let mut hasher = DefaultHasher::new();
         for seen in functions {
             let own = seen.own.map_err(|build| name(&self.builds, build));
@@ -114,10 +112,7 @@ impl Frames {
         let (mut files, mut builds) = (Names::default(), Names::default());
         let mut numbers: HashMap<(Option<u32>, u64), u32> = HashMap::new();
         let (mut list, mut stacks) = (Vec::new(), Vec::with_capacity(signatures.len()));
-        let name = |names: &Names, number: u32| {
-            let place = usize::try_from(number).ok();
-            place.and_then(|place| names.list().get(place)).cloned().unwrap_or_default()
-        };
+        let name = |names: &Names, number: u32| named(names.list(), number).unwrap_or_default().to_owned();
         for signature in signatures {
             let own = self.stacks.get(signature).into_iter().flatten();
             let most = own.max_by_key(|(hash, stack)| (stack.hosts.len(), Reverse(**hash)));

@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use super::courses::{self, Courses, Report, exposures};
 use super::facts::{FIXED, Fleet};
 use super::frames::Frames;
-use super::names::Names;
+use super::names::{Names, named};
 use super::order::{canonical, ranks_by_name, to};
 use crate::epidemiology::evidence::{Group, Shown};
 use crate::epidemiology::population::{Control, Crash, Host, Population, UNKNOWN};
@@ -55,6 +55,18 @@ pub struct Heard {
     pub labels: u64,
 }
 
+/// Of the window, or of the time before it; nanoseconds since the epoch.
+enum When {
+    Within(u64),
+    Before(u64),
+}
+
+/// The key that stands for the record's bug: L2, else L1, else L0.
+fn signature(record: &Record) -> Option<String> {
+    let keys = &record.keys;
+    keys.portable.or(keys.functions).or(keys.leaf).map(|key| format!("{:016x}", key.0))
+}
+
 /// Collects; then [`Gather::done`].
 #[derive(Debug)]
 pub struct Gather {
@@ -75,7 +87,7 @@ pub struct Gather {
     earlier: Vec<Crash>,
     /// Container → image, as censuses told.
     images: HashMap<(u32, String), String>,
-    waiting: Vec<(Crash, Option<String>)>,
+    waiting: Vec<(Crash, String)>,
     /// Hosts and signatures that may be of the time before the window only: those of
     /// `earlier` and `spans`.
     everyone: Names,
@@ -124,8 +136,22 @@ impl Gather {
         self
     }
 
-    fn is_earlier(&self, at: Option<u64>) -> Option<u64> {
-        at.filter(|at| (self.earliest..self.since).contains(at))
+    /// When something was, if it is new, and of the window or of the time before it.
+    fn when(&mut self, id: &Id, at: Option<u64>) -> Option<When> {
+        if !id.0.is_empty() && !self.ids.insert(id.clone()) {
+            self.heard.twice = self.heard.twice.saturating_add(1);
+            return None;
+        }
+        let Some(at) = at.filter(|at| *at >= self.earliest && *at <= self.until) else {
+            self.heard.outside = self.heard.outside.saturating_add(1);
+            return None;
+        };
+        self.first = self.first.min(at);
+        Some(if at < self.since { When::Before(at) } else { When::Within(at) })
+    }
+
+    fn build(&mut self, build: Option<&Id>) -> u32 {
+        build.map_or(UNKNOWN, |build| self.builds.number(&build.hex()))
     }
 
     /// Hours since the beginning of the window.
@@ -136,23 +162,17 @@ impl Gather {
 
     /// A crash before the window: of which place and build, where and when.
     fn crash_earlier(&mut self, record: &Record, at: u64) {
-        let keys = &record.keys;
         let name = record.host.name.as_deref().filter(|name| !name.is_empty());
-        let Some((name, key)) = name.zip(keys.portable.or(keys.functions).or(keys.leaf)) else { return };
-        let build = record.process.build_id.as_ref();
+        let Some((name, signature)) = name.zip(signature(record)) else { return };
         let crash = Crash {
             host: self.everyone.number(name),
             unit: UNKNOWN,
-            build: build.map_or(UNKNOWN, |build| self.builds.number(&build.hex())),
-            signature: self.places.number(&format!("{:016x}", key.0)),
+            build: self.build(record.process.build_id.as_ref()),
+            signature: self.places.number(&signature),
             at: self.hours(at),
             ..Crash::default()
         };
         self.earlier.push(crash);
-    }
-
-    fn inside(&self, at: Option<u64>) -> Option<u64> {
-        at.filter(|at| (self.since..=self.until).contains(at))
     }
 
     fn host(&mut self, name: Option<&str>) -> Option<u32> {
@@ -170,30 +190,22 @@ impl Gather {
 
     /// One crash.
     pub fn crash(&mut self, record: &Record) {
-        if !record.id.0.is_empty() && !self.ids.insert(record.id.clone()) {
-            self.heard.twice = self.heard.twice.saturating_add(1);
-            return;
-        }
-        self.first = self.first.min(record.realtime_ns.filter(|at| *at >= self.earliest).unwrap_or(u64::MAX));
-        if let Some(at) = self.is_earlier(record.realtime_ns) {
-            return self.crash_earlier(record, at);
-        }
-        let Some(at) = self.inside(record.realtime_ns) else {
-            self.heard.outside = self.heard.outside.saturating_add(1);
-            return;
+        let at = match self.when(&record.id, record.realtime_ns) {
+            Some(When::Within(at)) => at,
+            Some(When::Before(at)) => return self.crash_earlier(record, at),
+            None => return,
         };
         let Some(host) = self.host(record.host.name.as_deref()) else { return };
         let says = (record.host.kernel.as_deref(), record.host.arch.as_deref());
         self.facts.learn(host, Fleet::moment(at, &record.id), says, &record.hardware);
-        let keys = &record.keys;
-        let Some(key) = keys.portable.or(keys.functions).or(keys.leaf) else {
+        let Some(signature) = signature(record) else {
             self.heard.keyless = self.heard.keyless.saturating_add(1);
             return;
         };
         let process = &record.process;
         let named = workload::of(None, process.unit.as_deref(), process.exe.as_deref());
         let unit = self.units.number(named.as_deref().unwrap_or("(unknown)"));
-        let build = process.build_id.as_ref().map_or(UNKNOWN, |build| self.builds.number(&build.hex()));
+        let build = self.build(process.build_id.as_ref());
         let core = record.hardware.topology.as_ref().and_then(|topology| {
             Some(topology.package.unwrap_or(0).saturating_mul(1 << 16).saturating_add(topology.core?))
         });
@@ -203,7 +215,7 @@ impl Gather {
         }
         let boot = record.host.boot.as_ref().map_or(String::new(), Id::hex);
         let symptom = record.fault.symptom.map_or(0, |symptom| symptom.0);
-        let signature = self.signatures.number(&format!("{:016x}", key.0));
+        let signature = self.signatures.number(&signature);
         self.frames.learn(signature, host, record);
         self.heard.crashes = self.heard.crashes.saturating_add(1);
         let crash = Crash {
@@ -219,25 +231,17 @@ impl Gather {
             shown: shown(record),
         };
         match &process.container {
-            Some(container) => self.waiting.push((crash, Some(container.clone()))),
+            Some(container) => self.waiting.push((crash, container.clone())),
             None => self.crashes.push(crash),
         }
     }
 
     /// One census.
     pub fn census(&mut self, exposure: &Exposure) {
-        if !exposure.id.0.is_empty() && !self.ids.insert(exposure.id.clone()) {
-            self.heard.twice = self.heard.twice.saturating_add(1);
-            return;
-        }
-        self.first =
-            self.first.min(exposure.realtime_ns.filter(|at| *at >= self.earliest).unwrap_or(u64::MAX));
-        if let Some(at) = self.is_earlier(exposure.realtime_ns) {
-            return self.report(exposure, at, false);
-        }
-        let Some(at) = self.inside(exposure.realtime_ns) else {
-            self.heard.outside = self.heard.outside.saturating_add(1);
-            return;
+        let at = match self.when(&exposure.id, exposure.realtime_ns) {
+            Some(When::Within(at)) => at,
+            Some(When::Before(at)) => return self.report(exposure, at, false),
+            None => return,
         };
         let Some(host) = self.host(exposure.host.name.as_deref()) else { return };
         self.heard.censuses = self.heard.censuses.saturating_add(1);
@@ -271,8 +275,7 @@ impl Gather {
             .filter_map(|running| {
                 let image = running.image.as_deref();
                 let named = workload::of(image, running.unit.as_deref(), running.exe.as_deref())?;
-                let build = running.build_id.as_ref();
-                let build = build.map_or(UNKNOWN, |build| self.builds.number(&build.hex()));
+                let build = self.build(running.build_id.as_ref());
                 Some((self.units.number(&named), build, running.n))
             })
             .collect();
@@ -297,7 +300,7 @@ impl Gather {
         let Some(named) = workload::of(image, process.unit.as_deref(), process.exe.as_deref()) else {
             return;
         };
-        let build = process.build_id.as_ref().map_or(UNKNOWN, |build| self.builds.number(&build.hex()));
+        let build = self.build(process.build_id.as_ref());
         let control = Control { host, unit: self.units.number(&named), build };
         // Their ids are random, so that those of the lowest are a fair sample, and the same
         // in whatever order they come.
@@ -317,7 +320,7 @@ impl Gather {
         self.fewer_controls();
         let waiting = std::mem::take(&mut self.waiting);
         for (mut crash, container) in waiting {
-            let image = container.and_then(|container| self.images.get(&(crash.host, container)));
+            let image = self.images.get(&(crash.host, container));
             if let Some(image) = image.map(|image| workload::short(image).into_owned()) {
                 crash.unit = self.units.number(&image);
             }
@@ -382,10 +385,7 @@ impl Gather {
     /// that are not in it are numbered from the top.
     fn earlier(&mut self, hours: f64) -> Vec<Crash> {
         let (places, everyone) = (std::mem::take(&mut self.places), &self.everyone);
-        let number = |names: &Names, list: &Names, index: u32| {
-            let name = usize::try_from(index).ok().and_then(|index| list.list().get(index))?;
-            names.known(name)
-        };
+        let number = |names: &Names, list: &Names, index: u32| names.known(named(list.list(), index)?);
         let mut earlier: Vec<Crash> = std::mem::take(&mut self.earlier)
             .into_iter()
             .filter(|crash| crash.at >= -hours)

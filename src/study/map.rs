@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::findings::{Bug, Machine, Map};
 use super::gather::Directory;
+use super::names::named;
 use crate::epidemiology::episode::Episode;
 use crate::epidemiology::population::Population;
 
@@ -30,10 +31,10 @@ pub(super) fn map(
             *count = count.saturating_add(1);
         }
     }
-    let named: HashMap<&str, u32> =
+    let host_numbers: HashMap<&str, u32> =
         (0u32..).zip(&population.hosts).map(|(index, host)| (host.name.as_str(), index)).collect();
     let mut rows: Vec<u32> = Vec::new();
-    rows.extend(machines.iter().take(SUSPECTS).filter_map(|machine| named.get(machine.host.as_str())));
+    rows.extend(machines.iter().take(SUSPECTS).filter_map(|machine| host_numbers.get(machine.host.as_str())));
     let suspects = rows.len();
     weight.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
     for (_, host) in weight.into_iter().filter(|(count, _)| *count > 0) {
@@ -60,9 +61,6 @@ pub(super) fn map(
         let left = bugs.saturating_add(OTHERS).saturating_sub(columns.len());
         columns.extend(new.into_iter().take(left.min(EACH)));
     }
-    let name = |list: &[String], index: u32| {
-        usize::try_from(index).ok().and_then(|index| list.get(index)).cloned().unwrap_or_default()
-    };
     let others = rows.iter().map(|host| {
         let own = by_host.get(host).into_iter().flatten();
         let rest = own.filter(|(signature, _)| !columns.contains(signature));
@@ -80,7 +78,10 @@ pub(super) fn map(
             .iter()
             .map(|host| population.host(*host).map_or(String::new(), |host| host.name.clone()))
             .collect(),
-        signatures: columns.iter().map(|signature| name(&directory.signatures, *signature)).collect(),
+        signatures: columns
+            .iter()
+            .map(|signature| named(&directory.signatures, *signature).unwrap_or_default().to_owned())
+            .collect(),
         bugs,
         others,
     }

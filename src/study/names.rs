@@ -7,6 +7,11 @@ use crate::epidemiology::population::UNKNOWN;
 /// Distinct names of one kind, at most: what comes behind them is unknown.
 const MOST: usize = 1 << 24;
 
+/// The name of a number.
+pub(super) fn named(list: &[String], number: u32) -> Option<&str> {
+    list.get(usize::try_from(number).ok()?).map(String::as_str)
+}
+
 /// One kind of names.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Names {

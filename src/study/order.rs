@@ -86,11 +86,9 @@ fn attributes(population: &mut Population, fixed: usize) {
 }
 
 /// Sorts names; the new place of each old one.
-fn sort(names: &mut Vec<String>) -> Vec<u32> {
-    let mut old: Vec<(usize, String)> = std::mem::take(names).into_iter().enumerate().collect();
-    old.sort_by(|a, b| a.1.cmp(&b.1));
-    let ranks = ranks(old.iter().map(|(place, _)| *place));
-    names.extend(old.into_iter().map(|(_, name)| name));
+fn sort(names: &mut [String]) -> Vec<u32> {
+    let ranks = ranks_by_name(names);
+    names.sort();
     ranks
 }
 

@@ -170,9 +170,8 @@ impl Fleet {
         ))?;
         out.flush()?;
         let (mut stored, began) = (0u64, Instant::now());
-        for host in 0..HOSTS {
-            let own: Vec<_> = simulation.events.iter().filter(|event| event.host == host).copied().collect();
-            let answer: Answer = self.post("/v1/batches", &simulation.batch(host, &own, until))?;
+        for batch in simulation.batches(until) {
+            let answer: Answer = self.post("/v1/batches", &batch)?;
             let good = answer.outcomes.iter().filter(|o| matches!(o.said, Said::Stored | Said::Duplicate));
             stored = stored.saturating_add(good.count() as u64);
         }
