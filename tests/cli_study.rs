@@ -41,6 +41,7 @@ fn a_simulated_fleet_in_a_file_is_studied_and_the_truth_stands_beside() {
         .into_iter()
         .flatten()
         .filter(|planted| planted["kind"] == "bad-core")
+        .inspect(|planted| assert!(planted["signatures"][0].is_string(), "{planted}"))
         .filter_map(|planted| planted["host"].as_str())
         .collect();
     assert_eq!(bad.len(), 3);

@@ -13,10 +13,10 @@ use epicore::study::KIND;
 
 use super::table::{Table, share};
 
-const HOSTS: u32 = 10_000;
+pub(crate) const HOSTS: u32 = 10_000;
 const ACCUSED: f64 = 0.99;
 const MOST: u32 = 12;
-const LEVELS: [(Level, &str); 3] =
+pub(crate) const LEVELS: [(Level, &str); 3] =
     [(Level::Weak, "weak"), (Level::Medium, "medium"), (Level::Strong, "strong")];
 
 pub(crate) fn judge(population: &Population) -> Machines {

@@ -12,6 +12,7 @@
 
 mod causes;
 mod contrast;
+mod forecast;
 mod machines;
 mod onset;
 mod pace;
@@ -51,7 +52,7 @@ fn options() -> Result<Options, String> {
 type Part = (&'static str, u64, fn(u64, &mut Table));
 
 /// Name, seeds, what runs.
-const PARTS: [Part; 13] = [
+const PARTS: [Part; 14] = [
     ("pace", 1, pace::pace),
     ("cores", 200, machines::cores),
     ("dimms", 100, machines::dimms),
@@ -59,6 +60,7 @@ const PARTS: [Part; 13] = [
     ("innocents", 10, machines::innocents),
     ("fdr", 250, machines::discoveries),
     ("erratum", 50, machines::errata),
+    ("forecast", 20, forecast::forecasts),
     ("split", 200, causes::split),
     ("trigger", 200, causes::triggers),
     ("onset", 100, onset::onset),

@@ -39,7 +39,7 @@ pub(super) struct Common {
     #[arg(long, value_name = "FILE", global = true, help_heading = "Common options")]
     pub(super) config: Option<PathBuf>,
     /// Ask the collector at URL instead of this host's spool (list, show, tail,
-    /// study, verdict, purge, audit)
+    /// study, verdict, purge, audit; simulate sends to it)
     #[arg(
         long,
         value_name = "URL",

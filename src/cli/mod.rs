@@ -18,6 +18,7 @@ mod names;
 mod output;
 mod pile;
 mod population;
+mod progress;
 mod purge;
 mod readable;
 mod records;

@@ -5,14 +5,11 @@
 //! crashes that come meanwhile neither prolong it nor come twice. What a collector
 //! says is not believed further than that: positions must rise.
 
-use std::io::{IsTerminal, Write};
-use std::time::{Duration, Instant};
-
 use super::failure::Failure;
 use super::pile::{Damage, FILES, Piece};
+use super::progress::Progress;
 use super::remote::Remote;
 use super::study::{HISTORY, Material, ahead, window};
-use crate::report::amount;
 use crate::study::{Gather, Told};
 use crate::wire::api::{Portion, Verdict};
 
@@ -47,7 +44,7 @@ pub(super) fn gather(remote: &Remote, days: f64, private: bool) -> Result<Materi
         seen: None,
         items: 0,
     };
-    let mut progress = Progress::new();
+    let mut progress = Progress::of("records and censuses");
     let (mut after, mut private_left, mut unread) = (None, 0u64, 0u64);
     for pages in 1usize.. {
         let mut query =
@@ -69,7 +66,7 @@ pub(super) fn gather(remote: &Remote, days: f64, private: bool) -> Result<Materi
             return Err(garbage(remote, TOO_MANY));
         }
         after = Some(next);
-        progress.tell(reading.items, next, head.last);
+        progress.tell(reading.items as u64, next, head.last);
     }
     progress.end();
     reading.damage.tell();
@@ -127,43 +124,5 @@ impl Reading {
             }
         }
         Ok(())
-    }
-}
-
-/// How far it is, on a terminal, when it takes long.
-struct Progress {
-    begun: Instant,
-    told: Option<Instant>,
-    first: Option<u64>,
-    is_terminal: bool,
-}
-
-impl Progress {
-    /// Before this nobody asks.
-    const QUIET: Duration = Duration::from_secs(2);
-    const PAUSE: Duration = Duration::from_millis(250);
-
-    fn new() -> Progress {
-        let is_terminal = std::io::stderr().is_terminal();
-        Progress { begun: Instant::now(), told: None, first: None, is_terminal }
-    }
-
-    fn tell(&mut self, items: usize, position: u64, last: u64) {
-        let first = *self.first.get_or_insert(position);
-        let early = self.begun.elapsed() < Progress::QUIET;
-        let again = self.told.is_some_and(|told| told.elapsed() < Progress::PAUSE);
-        if !self.is_terminal || early || again {
-            return;
-        }
-        self.told = Some(Instant::now());
-        let done = position.saturating_sub(first) as f64 / last.saturating_sub(first).max(1) as f64;
-        let count = amount::count(items as u64);
-        let _ = write!(std::io::stderr(), "\r{count} records and censuses, {:.0} %\x1b[K", 100.0 * done);
-    }
-
-    fn end(&self) {
-        if self.told.is_some() {
-            let _ = write!(std::io::stderr(), "\r\x1b[K");
-        }
     }
 }

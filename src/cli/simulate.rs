@@ -11,7 +11,7 @@
 //! What was planted stands in FILE.truth.json. Without a scenario the fleet has
 //! every confounder and nothing wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -21,9 +21,10 @@ use serde::Serialize;
 use super::arguments::Common;
 use super::failure::{Failure, Outcome};
 use super::output::Output;
+use super::progress::Progress;
 use super::records::now_ns;
 use crate::report::amount;
-use crate::simulate::{Kind, Scenario, Simulation};
+use crate::simulate::{Bug, Event, Scenario, Simulation};
 use crate::spool::{Spool, Stamp};
 use crate::wire::{Answer, Batch, ItemKind, Said};
 
@@ -58,6 +59,8 @@ struct Truth<'a> {
     seed: u64,
     crashes: usize,
     planted: Vec<PlantedHost>,
+    /// Bugs of the scenario, in its order.
+    bugs: Vec<PlantedBug>,
     /// Location keys of other forms of a bug, with that of its ordinary form.
     variants: BTreeMap<String, String>,
 }
@@ -67,6 +70,52 @@ struct PlantedHost {
     host: String,
     kind: &'static str,
     crashes: usize,
+    /// Location keys of these.
+    signatures: BTreeSet<String>,
+}
+
+#[derive(Serialize)]
+struct PlantedBug {
+    /// Location keys, one but where builds differ or it has several forms.
+    signatures: BTreeSet<String>,
+    unit: u32,
+    crashes: usize,
+    trigger: Vec<String>,
+}
+
+fn truth<'a>(simulation: &'a Simulation, arguments: &Arguments) -> Truth<'a> {
+    let mut hosts: BTreeMap<u32, Vec<&Event>> = BTreeMap::new();
+    let mut bugs: BTreeMap<u64, Vec<&Event>> = BTreeMap::new();
+    for event in &simulation.events {
+        hosts.entry(event.host).or_default().push(event);
+        if let Some(bug) = event.bug {
+            bugs.entry(bug).or_default().push(event);
+        }
+    }
+    let keys = |events: &[&Event]| events.iter().map(|event| Simulation::location_key(event)).collect();
+    let planted = simulation.planted().into_iter().map(|planted| {
+        let all = hosts.get(&planted.host).into_iter().flatten();
+        let own: Vec<&Event> = all.copied().filter(|event| event.cause == Some(planted.kind)).collect();
+        PlantedHost {
+            host: Simulation::host_name(planted.host),
+            kind: planted.kind.name(),
+            crashes: own.len(),
+            signatures: keys(&own),
+        }
+    });
+    let bug = |(number, bug): (u64, &Bug)| {
+        let own = bugs.get(&Simulation::bug_signature(number)).map_or(&[][..], Vec::as_slice);
+        PlantedBug { signatures: keys(own), unit: bug.unit, crashes: own.len(), trigger: bug.trigger.clone() }
+    };
+    Truth {
+        scenario: &simulation.scenario,
+        hosts: arguments.hosts,
+        seed: arguments.seed,
+        crashes: simulation.events.len(),
+        planted: planted.collect(),
+        bugs: (1u64..).zip(&simulation.scenario.bug).map(bug).collect(),
+        variants: simulation.variants(),
+    }
 }
 
 /// Reads a scenario; the default one without a file.
@@ -98,31 +147,15 @@ pub(super) fn run(arguments: &Arguments, common: &Common, out: &mut Output) -> O
     let mut sink = Sink::open(arguments, common)?;
     let until = now_ns();
     let mut items = 0u64;
-    for batch in simulation.batches(until) {
+    let mut progress = Progress::of("records and censuses");
+    for (host, batch) in (0u64..).zip(simulation.batches(until)) {
         items = items.saturating_add(batch.items.len() as u64);
         sink.take(&batch)?;
+        progress.tell(items, host, u64::from(arguments.hosts));
     }
+    progress.end();
     sink.close()?;
-    let count = |host: u32, kind: Kind| {
-        simulation.events.iter().filter(|event| event.host == host && event.cause == Some(kind)).count()
-    };
-    let planted = simulation
-        .planted()
-        .into_iter()
-        .map(|planted| PlantedHost {
-            host: Simulation::host_name(planted.host),
-            kind: planted.kind.name(),
-            crashes: count(planted.host, planted.kind),
-        })
-        .collect();
-    let truth = Truth {
-        scenario: &scenario,
-        hosts: arguments.hosts,
-        seed: arguments.seed,
-        crashes: simulation.events.len(),
-        planted,
-        variants: simulation.variants(),
-    };
+    let truth = truth(&simulation, arguments);
     if let Some(path) = &arguments.out {
         let beside = PathBuf::from(format!("{}.truth.json", path.display()));
         let text = serde_json::to_string_pretty(&truth).unwrap_or_default();

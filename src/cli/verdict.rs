@@ -3,7 +3,7 @@
 //!
 //! ```console
 //! $ epicore verdict web-17 confirmed --note "memtest: DIMM A2" --fleet
-//! web-17 confirmed: its 7 crashes until now are the machine's
+//! web-17 confirmed: its 7 crashes until now are the machine's, as far as hardly another host shows the like
 //! $ epicore verdict web-31/9c1185a5d0a3b1c2 refuted --note "a bug of 4.1.0" --fleet
 //! $ epicore verdict --fleet
 //! TIME                 HOST    SIGNATURE         VERDICT    WHO    NOTE
@@ -161,7 +161,11 @@ fn sentence(judged: &Judged) -> String {
         1 => format!("its one crash until now is {whose}"),
         n => format!("its {} crashes until now are {whose}", amount::count(n)),
     };
-    format!("{}{} {}: {crashes}", clean(&verdict.host), clean(&of(verdict)), word(verdict))
+    let rare = match verdict.signature {
+        None if judged.crashes > 0 => ", as far as hardly another host shows the like",
+        _ => "",
+    };
+    format!("{}{} {}: {crashes}{rare}", clean(&verdict.host), clean(&of(verdict)), word(verdict))
 }
 
 fn list(mut verdicts: Vec<Verdict>, out: &mut Output) -> Outcome {

@@ -252,4 +252,45 @@ fn deconfound_all(fleet: &Fleet, candidates: &[Candidate], findings: &mut [Findi
             }
         }
     }
+    name_the_last(findings);
+}
+
+/// What is explained by something that is explained itself is explained by the last of
+/// them: that one is to be looked at.
+fn name_the_last(findings: &mut [Finding]) {
+    let explained: BTreeMap<Item, Item> = findings
+        .iter()
+        .filter_map(|finding| match finding.status {
+            Status::ExplainedAway { by } => Some((finding.item, by)),
+            _ => None,
+        })
+        .collect();
+    for finding in findings {
+        if let Status::ExplainedAway { by } = &mut finding.status {
+            *by = last(&explained, *by);
+        }
+    }
+}
+
+/// The end of the line; where it goes in a circle, its beginning.
+fn last(explained: &BTreeMap<Item, Item>, by: Item) -> Item {
+    let line = std::iter::successors(Some(by), |item| explained.get(item).copied());
+    let line: Vec<Item> = line.take(explained.len().saturating_add(1)).collect();
+    line.last().filter(|item| !explained.contains_key(item)).copied().unwrap_or(by)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_explained_by_something_explained_names_the_last_and_a_circle_stays_as_it_is() {
+        let one = |value: u32| Item::One(Value { attribute: 0, value });
+        let of = |pairs: &[(u32, u32)], by: u32| {
+            last(&pairs.iter().map(|(item, by)| (one(*item), one(*by))).collect(), one(by))
+        };
+        assert_eq!(of(&[(3, 2), (2, 1)], 2), one(1));
+        assert_eq!(of(&[(3, 2)], 2), one(2));
+        assert_eq!(of(&[(1, 2), (2, 1), (3, 1)], 1), one(1));
+    }
 }

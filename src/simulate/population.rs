@@ -13,6 +13,11 @@ use crate::epidemiology::trigger::Attribute;
 /// Numbers of builds that a unit has.
 const BUILDS: u32 = 64;
 
+fn key(signature: u64, event: &Event, is_named: bool) -> String {
+    let [_, l1, l2] = keys(signature, event.unit, u64::from(event.build));
+    format!("{:016x}", if is_named { l2 } else { l1 })
+}
+
 /// A fleet that never was.
 pub struct Simulation {
     /// What was asked for.
@@ -59,17 +64,15 @@ impl Simulation {
     /// Location keys as the records of a bug's other forms have them, each with that of
     /// its ordinary form.
     pub fn variants(&self) -> BTreeMap<String, String> {
-        let key = |signature: u64, event: &Event, named: bool| {
-            let [_, l1, l2] = keys(signature, event.unit, u64::from(event.build));
-            format!("{:016x}", if named { l2 } else { l1 })
-        };
         let varied = self.events.iter().filter(|event| event.variant > 0);
         varied
-            .filter_map(|event| {
-                let own = key(event.signature, event, event.variant != 3);
-                Some((own, key(event.bug?, event, true)))
-            })
+            .filter_map(|event| Some((Simulation::location_key(event), key(event.bug?, event, true))))
             .collect()
+    }
+
+    /// The location key that the crash's record has.
+    pub fn location_key(event: &Event) -> String {
+        key(event.signature, event, event.variant != 3)
     }
 
     /// What was planted.
