@@ -80,7 +80,9 @@ pub fn from_kernel(arguments: Arguments) -> Result<(), String> {
     // … to here.
 
     let _ = confine::analysis_deadline();
-    unconfined.extend(confine::after_release());
+    let (written, trees) =
+        (spool.directories().collect::<Vec<_>>(), machine.as_ref().map(Roots::directories));
+    unconfined.extend(confine::after_release(&written, trees.as_ref().map_or(&[][..], |trees| trees)));
     if pipe.is_some_and(still_holds) {
         evidence.gaps.push(Gap::new(Stage::Invocation, "a duplicate of standard input holds the task"));
     }

@@ -4,10 +4,10 @@
 //! root, all capabilities      open spool, kmsg, config, /proc and /sys
 //!   ── before_first_byte ──   limits, deadline, oom score; the uid of the
 //!                             spool's owner; three capabilities; bounding set
-//!                             empty; no_new_privs; not dumpable
+//!                             empty; no_new_privs; not dumpable; seccomp
 //! three capabilities          the head, live memory, /proc, module files
 //!   ── release (stdin closed, the task is reaped)
-//!   ── after_release ──       no capability at all
+//!   ── after_release ──       no capability at all; Landlock; fewer system calls
 //! nothing                     unwind, encode, write through the spool's fd
 //! ```
 //!
@@ -26,9 +26,13 @@
     )
 )]
 
+mod files;
+mod filter;
 mod limits;
 mod privileges;
 mod watchdog;
+
+use std::os::fd::BorrowedFd;
 
 pub use watchdog::{analysis_deadline, held_deadline};
 
@@ -64,6 +68,7 @@ pub fn before_first_byte(needs: Needs) -> Vec<String> {
     }
     note("no_new_privs", nix::sys::prctl::set_no_new_privs());
     note("dumpable", nix::sys::prctl::set_dumpable(false));
+    note("seccomp", filter::before_release());
     open
 }
 
@@ -90,13 +95,20 @@ pub fn for_census(owner: (u32, u32)) -> Vec<String> {
     }
     note("no_new_privs", nix::sys::prctl::set_no_new_privs());
     note("dumpable", nix::sys::prctl::set_dumpable(false));
+    note("seccomp", filter::before_release());
     open
 }
 
-/// The second step, once the task is released.
-pub fn after_release() -> Vec<String> {
-    match privileges::drop_all() {
-        Ok(()) => Vec::new(),
-        Err(error) => vec![format!("capabilities after release: {}", error.desc())],
+/// The second step, once the task is released: no capability, no file but below
+/// these directories, and fewer system calls. `written` is the spool.
+pub fn after_release(written: &[BorrowedFd<'_>], read: &[BorrowedFd<'_>]) -> Vec<String> {
+    let mut open = Vec::new();
+    if let Err(error) = privileges::drop_all() {
+        open.push(format!("capabilities after release: {}", error.desc()));
     }
+    open.extend(files::restrict(written, read));
+    if let Err(error) = filter::after_release() {
+        open.push(format!("seccomp after release: {}", error.desc()));
+    }
+    open
 }

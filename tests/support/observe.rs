@@ -105,6 +105,30 @@ impl Observatory {
         arguments: &str,
         victim: &mut Command,
     ) -> Seen {
+        self.crash_under("w", watch, program, arguments, victim)
+    }
+
+    /// Crashes `victim` while the handler is made to call what it must not
+    /// (inject.c): what it said, "MOMENT KEY VALUE".
+    pub(crate) fn crash_injected(&self, spool: &Path, victim: &mut Command) -> (Seen, String) {
+        let observer = self.place.path("i");
+        if !observer.exists() {
+            std::fs::copy(super::workshop::helper("inject"), observer).expect("the observer");
+        }
+        let arguments = format!("{SPECIFIERS} --spool {}", spool.display());
+        let seen = self.crash_under("i", Watch::Usage, &handler(), &arguments, victim);
+        let said = self.place.path(&format!("o{}/inject", self.crashes.get() - 1));
+        (seen, std::fs::read_to_string(said).expect("what was seen"))
+    }
+
+    fn crash_under(
+        &self,
+        observer: &str,
+        watch: Watch,
+        program: &Path,
+        arguments: &str,
+        victim: &mut Command,
+    ) -> Seen {
         let number = self.crashes.replace(self.crashes.get() + 1);
         let (out, copy) = (self.place.path(&format!("o{number}")), self.place.path(&format!("h{number}")));
         std::fs::create_dir(&out).expect("a directory");
@@ -113,7 +137,7 @@ impl Observatory {
         let strace = strace.map_or(String::new(), |path| path.display().to_string());
         let conf = format!("{}\n{}\n{strace}\n", out.display(), copy.display());
         std::fs::write(self.place.path("conf"), conf).expect("conf");
-        let pattern = format!("|{} {arguments}", self.place.path("w").display());
+        let pattern = format!("|{} {arguments}", self.place.path(observer).display());
         assert!(pattern.len() <= 127, "the kernel would cut {pattern}");
         self.guard.set("kernel/core_pattern", &pattern);
         let mut child = victim.stdin(Stdio::null()).stderr(Stdio::null()).spawn().expect("the victim");
