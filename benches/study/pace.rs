@@ -1,5 +1,6 @@
 //! How long a study takes, and how that grows.
 
+use epicore::epidemiology::population::Population;
 use epicore::epidemiology::signature::Merged;
 use epicore::record;
 use epicore::simulate::{Scenario, Simulation};
@@ -10,9 +11,9 @@ use super::table::Table;
 
 pub(crate) fn pace(_: u64, table: &mut Table) {
     table.line(
-        "| crashes | episodes | hosts | signatures | processor time of joining them | of the whole study | resident at most |",
+        "| crashes | episodes | hosts | signatures | pairs of signature and host | processor time of joining them | of the whole study | resident at most |",
     );
-    table.line("|---:|---:|---:|---:|---:|---:|---:|");
+    table.line("|---:|---:|---:|---:|---:|---:|---:|---:|");
     let mut holds = true;
     // 0.03 a day and host are about 10,000 in a window of 10,000 hosts.
     for rate in [0.3, 3.6, 36.0] {
@@ -29,11 +30,12 @@ pub(crate) fn pace(_: u64, table: &mut Table) {
         let seconds = processor() - began;
         let resident = peak_mib();
         table.line(&format!(
-            "| {} | {} | {} | {} | {joining:.2} s | {seconds:.2} s | {resident} MiB |",
+            "| {} | {} | {} | {} | {} | {joining:.2} s | {seconds:.2} s | {resident} MiB |",
             population.crashes.len(),
             found.episodes,
             population.hosts.len(),
-            found.signatures
+            found.signatures,
+            pairs(&population)
         ));
         if (3.0..10.0).contains(&rate) {
             holds = found.episodes >= 1_000_000 && seconds <= 5.0 && resident <= 1024;
@@ -42,6 +44,15 @@ pub(crate) fn pace(_: u64, table: &mut Table) {
     table.line("");
     table.promise("1,000,000 episodes of 10,000 hosts: at most 5 s on one core, 1 GB", "table above", holds);
     one_more(table);
+}
+
+/// Of which a store that counts would keep a row each.
+fn pairs(population: &Population) -> usize {
+    let mut pairs: Vec<(u32, u32)> =
+        population.crashes.iter().map(|crash| (crash.signature, crash.host)).collect();
+    pairs.sort_unstable();
+    pairs.dedup();
+    pairs.len()
 }
 
 /// What one more record costs: decoding it, and adding it to what is known.
