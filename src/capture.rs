@@ -21,6 +21,7 @@ mod kmsg;
 mod machine;
 mod mappings;
 mod registers;
+mod slow;
 
 use std::fs::File;
 use std::io::{Read, Seek};

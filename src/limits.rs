@@ -72,6 +72,10 @@ pub const VDSO_BYTES: u64 = 16 << 10;
 pub const MAPPINGS: usize = 1 << 18;
 /// Bytes read from /proc/TID/maps: 100k lines of 100 bytes, and more.
 pub const MAPS_BYTES: usize = 64 << 20;
+/// Bytes and lines of /proc/TID/mountinfo; a host of containers has some thousand.
+pub const MOUNTS_BYTES: usize = 2 << 20;
+/// See [`MOUNTS_BYTES`].
+pub const MOUNTS: usize = 20_000;
 /// Bytes of any other text file of /proc or /sys.
 pub const PROC_TEXT: usize = 64 << 10;
 /// Longest path that is kept (PATH_MAX of Linux).

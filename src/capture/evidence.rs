@@ -8,6 +8,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::slow::Slow;
 use super::{abort_message, mappings};
 use crate::config::Release;
 use crate::elfcore::Head;
@@ -37,6 +38,8 @@ pub(super) struct Evidence {
     pub(super) gaps: Vec<Gap>,
     /// What the C library noted of an abort; not for any record.
     pub(super) message: Option<Vec<u8>>,
+    /// What may never answer.
+    slow: Slow,
 }
 
 impl Evidence {
@@ -95,24 +98,28 @@ impl Evidence {
     ) -> Evidence {
         let layout = Layout::new(&head);
         let mappings = mappings::of(&head, &layout, dying, &mut gaps);
-        let plan = Plan::new(&head, &layout, &mappings);
+        let slow = Slow::of(&mappings, dying, &mut gaps);
+        let mut plan = Plan::new(&head, &layout, &mappings);
+        gaps.extend(head.gaps.iter().cloned());
+        gaps.append(&mut plan.gaps);
         let (image, lost) = match live {
             Some(memory) => {
+                let plan = slow.without(plan, &mut gaps);
                 let (mut image, lost) = memory::live(memory, &plan, &layout);
                 let code = Code::new(&head, &layout, &mappings, &image);
-                image = image.and(memory::live(memory, &code.pages(), &layout).0);
+                image = image.and(memory::live(memory, &slow.without(code.pages(), &mut gaps), &layout).0);
                 for _ in 0..limits::CODE_STEPS {
                     let more = code.callees(&image);
                     if more.ranges().is_empty() {
                         break;
                     }
-                    image = image.and(memory::live(memory, &more, &layout).0);
+                    image = image.and(memory::live(memory, &slow.without(more, &mut gaps), &layout).0);
                 }
                 (image, lost)
             }
             None => memory::from_stream(stream, &head, &plan),
         };
-        gaps.extend(head.gaps.iter().cloned().chain(plan.gaps).chain(lost));
+        gaps.extend(lost);
         let vdso = head.auxv.vdso;
         let machine = head.machine.unwrap_or(crate::elfcore::Machine::X86_64);
         let (modules, damaged) = Modules::assemble(&mappings, &image, vdso, machine);
@@ -130,6 +137,7 @@ impl Evidence {
             clocks: (None, None),
             unconfined: Vec::new(),
             message: None,
+            slow,
             gaps,
             head,
         }
@@ -152,7 +160,10 @@ impl Evidence {
             identity: module.identity,
             ..Mapping::default()
         };
-        self.attach(|module| dying.open_mapped(&mapping(module)), Origin::Mapped);
+        let slow = std::mem::take(&mut self.slow);
+        let open =
+            |module: &Module| (!slow.has(&module.path)).then(|| dying.open_mapped(&mapping(module)))?;
+        self.attach(open, Origin::Mapped);
         self.identity = Some(dying.still(pidfd));
         if self.identity == Some(Identity::Lost) {
             self.believe_only_the_core();

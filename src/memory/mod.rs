@@ -25,6 +25,7 @@
 mod callees;
 mod image;
 mod plan;
+mod resident;
 mod source;
 mod stack;
 

@@ -5,8 +5,11 @@
 //! instruction pointer, then the stacks of the other threads, sharing what the
 //! budget leaves.
 
+use std::fs::File;
+
 use super::callees::{self, Step};
 use super::image::Image;
+use super::resident::absent;
 use super::stack::{Layout, Stack};
 use crate::address::{Addr, AddrRange};
 use crate::elfcore::{Head, Machine, Thread};
@@ -42,6 +45,18 @@ impl Plan {
             gaps.push(Gap::counted(Stage::Memory, "threads without a stack: budget spent", starved));
         }
         Plan { ranges: disjoint(wanted), gaps }
+    }
+
+    /// The same without pages of `slow` ranges that are not there yet: reading one
+    /// would ask a file system that may never answer. Also how many bytes that are.
+    pub fn resident(self, slow: &[AddrRange], pagemap: Option<&File>) -> (Plan, u64) {
+        let within =
+            |range: &AddrRange| slow.iter().filter_map(|slow| range.intersect(slow)).collect::<Vec<_>>();
+        let inside = self.ranges.iter().flat_map(within);
+        let gone = disjoint(inside.flat_map(|range| absent(pagemap, range)).collect());
+        let bytes = gone.iter().fold(0u64, |sum, range| sum.saturating_add(range.len()));
+        let ranges = self.ranges.iter().flat_map(|range| cut(*range, &gone)).collect();
+        (Plan { ranges, gaps: self.gaps }, bytes)
     }
 
     /// The ranges, ascending.
@@ -249,6 +264,17 @@ fn other_stacks(layout: &Layout, threads: &[Thread], budget: u64) -> (Vec<AddrRa
 }
 
 /// Sorts and joins.
+/// What is left of a range without these, which are ascending and disjoint.
+fn cut(range: AddrRange, gone: &[AddrRange]) -> Vec<AddrRange> {
+    let (mut left, mut at) = (Vec::new(), range.start);
+    for gone in gone.iter().filter_map(|gone| gone.intersect(&range)) {
+        left.extend(AddrRange::new(at, gone.start).filter(|part| !part.is_empty()));
+        at = at.max(gone.end);
+    }
+    left.extend(AddrRange::new(at, range.end).filter(|part| !part.is_empty()));
+    left
+}
+
 fn disjoint(mut ranges: Vec<AddrRange>) -> Vec<AddrRange> {
     ranges.retain(|range| !range.is_empty());
     ranges.sort();

@@ -7,14 +7,16 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use super::directory::Directory;
+use super::directory::{Directory, read_bounded};
 use super::facts::{self, Facts};
 use super::files;
 use super::mapping::Mapping;
 use super::maps;
+use super::mounts::Mounts;
 use super::stat::{self, Stat};
 use super::status::{self, Status};
 use crate::address::AddrRange;
+use crate::limits;
 
 /// How well it is known that what was read belongs to the crash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,6 +78,18 @@ impl Dying {
     /// cut them.
     pub fn mappings(&self) -> Option<(Vec<Mapping>, bool)> {
         self.directory.file("maps").ok().map(maps::read)
+    }
+
+    /// What its files lie on.
+    pub fn mounts(&self) -> Mounts {
+        let file = self.directory.file("mountinfo").ok();
+        let text = file.and_then(|file| read_bounded(&file, limits::MOUNTS_BYTES).ok());
+        text.map(|text| Mounts::parse(&text)).unwrap_or_default()
+    }
+
+    /// Which of its pages are there.
+    pub fn pagemap(&self) -> Option<File> {
+        self.directory.file("pagemap").ok()
     }
 
     /// The file behind a mapping: surely that one.

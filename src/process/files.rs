@@ -77,8 +77,8 @@ fn reopen(held: OwnedFd, identity: Option<(u64, u64)>) -> Result<File, Errno> {
     if identity.is_some_and(|identity| identity != (stat.st_dev, stat.st_ino)) {
         return Err(Errno::ESTALE);
     }
-    // Until a deadline for each file stands (they can hang in an
-    // uninterruptible wait), a remote file is a gap and not a risk.
+    // What /proc/TID/mountinfo did not tell (a mount that was detached): a remote
+    // file is a gap and not a risk.
     if is_remote(&held) {
         return Err(Errno::EREMOTE);
     }

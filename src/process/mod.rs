@@ -5,6 +5,7 @@
 //!         resolves although it is not listed; Tgid must be %P
 //! facts   status, stat, cgroup, limits, exe, namespaces → Facts
 //! maps    /proc/TID/maps → Mapping (only when the core has no NT_FILE)
+//! mounts  /proc/TID/mountinfo: which files may never answer
 //! files   the file behind a mapping, opened without running anybody's driver
 //! living  /proc/PID of a process that lives: what a census asks
 //! ```
@@ -34,6 +35,7 @@ mod files;
 mod living;
 mod mapping;
 mod maps;
+mod mounts;
 mod stat;
 mod status;
 
@@ -44,4 +46,5 @@ pub use facts::Facts;
 pub use files::open_by_path;
 pub use living::{Exe, Living};
 pub use mapping::Mapping;
+pub use mounts::Mounts;
 pub use status::Status;

@@ -1,0 +1,86 @@
+//! A module whose file system never answers: a program on a dead NFS server, or on
+//! a FUSE mount of somebody who wants the handler to hang (CVE-2021-25684 is the
+//! same with a FIFO). Nothing of the file is opened, asked or faulted in while the
+//! process is held; what is missing is a gap.
+//!
+//! Needs root and /dev/fuse; says so and passes without.
+
+mod support;
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use epicore::record::Kind;
+use support::observe::{Observatory, dumped, victim, wait_for_full};
+
+/// The mount, and who serves it.
+struct Never(Child);
+
+impl Never {
+    fn serve(at: &Path) -> Never {
+        std::fs::create_dir(at).expect("a directory");
+        let program = support::workshop::helper("never");
+        let mut child = Command::new(program).arg(at).stdout(Stdio::piped()).spawn().expect("the server");
+        let mut line = String::new();
+        let told = child.stdout.take().expect("a pipe");
+        BufReader::new(told).read_line(&mut line).expect("a line");
+        assert_eq!(line, "ready\n");
+        Never(child)
+    }
+}
+
+impl Drop for Never {
+    fn drop(&mut self) {
+        // Its end answers everybody who waits.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_module_whose_file_system_never_answers_is_a_gap_and_nobody_waits() {
+    if !Path::new("/dev/fuse").exists() {
+        println!("skipped: no /dev/fuse");
+        return;
+    }
+    let Some(observatory) = Observatory::open() else { return };
+    let (spool, mount) = (observatory.spool("s"), observatory.place.path("m"));
+    let never = Never::serve(&mount);
+    observatory.point_at_handler(&spool);
+    let mut crash = victim(&mount.join("app"));
+    let began = Instant::now();
+    let mut child = crash.arg(never.0.id().to_string()).stdin(Stdio::null()).spawn().expect("the victim");
+    let records = wait_for_full(&spool, 1, Duration::from_secs(8));
+    let (recorded, patience) = (began.elapsed(), Duration::from_secs(8));
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("waitpid") {
+            break Some(status);
+        }
+        if began.elapsed() > patience {
+            break None;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    let released = began.elapsed();
+    drop(never);
+    let _ = Command::new("umount").arg("-l").arg(&mount).stderr(Stdio::null()).status();
+    let _ = child.wait();
+
+    let record = records.last().expect("a record");
+    println!("record after {recorded:?}, process reaped after {released:?}");
+    assert!(status.is_some_and(|status| dumped(status, 11)), "{status:?}: it was held");
+    assert_eq!(record.kind, Kind::Full);
+    // It sleeps 0.2 s itself; a deadline would be 2 s.
+    assert!(recorded < Duration::from_millis(1500) && released < Duration::from_millis(1500));
+    let gaps: Vec<String> = record.gaps.iter().map(|gap| gap.reason.clone()).collect();
+    assert!(gaps.iter().any(|gap| gap.starts_with("files on fuse are not opened")), "{gaps:?}");
+    assert!(gaps.iter().any(|gap| gap.contains("would have to be fetched")), "{gaps:?}");
+    // What was there is in the record all the same: its frame in its own file.
+    let modules: Vec<_> = record.modules.iter().filter_map(|module| module.path.clone()).collect();
+    assert!(modules.iter().any(|path| path.ends_with("/m/app")), "{modules:?}");
+    assert!(
+        record.stacks.first().is_some_and(|stack| stack.frames.first().is_some_and(|f| f.module.is_some()))
+    );
+}
