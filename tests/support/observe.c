@@ -3,8 +3,8 @@
 // closed before the handler begins.
 //
 // Beside this program lies `conf`:  line 1 the directory for what was seen,
-// line 2 the handler, line 3 the path of strace (empty: do not trace). It
-// writes there: `strace`, and `done` last of all, with "status S" (waitpid's),
+// line 2 the handler, line 3 the path of strace (empty: do not trace), line 4 a
+// fault that strace injects (as its -e wants it, or empty). It writes there: `strace`, and `done` last of all, with "status S" (waitpid's),
 // "maxrss KIB", "user US" and "system US" of the handler.
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char dir[4200], handler[4200], strace[4200];
+static char dir[4200], handler[4200], strace[4200], fault[256];
 
 static void line(FILE *f, char *text, size_t size) {
     if (!fgets(text, (int)size, f)) text[0] = 0;
@@ -37,7 +37,9 @@ static pid_t trace(pid_t handler_pid) {
             close(fd);
             if (open("/dev/null", O_RDWR) != fd) _exit(126);
         }
-        execl(strace, strace, "-f", "-ttt", "-y", "-xx", "-v", "-s", "1000000", "-o", out, "-p", number, (char *)0);
+        const char *e = fault[0] ? "-e" : 0;
+        execl(strace, strace, "-f", "-ttt", "-y", "-xx", "-v", "-s", "1000000", "-o", out, "-p", number, e, fault,
+              (char *)0);
         _exit(127);
     }
     // It has attached, and would see the next call, only when it has said
@@ -58,6 +60,7 @@ int main(int argc, char **argv) {
     line(f, dir, sizeof dir);
     line(f, handler, sizeof handler);
     line(f, strace, sizeof strace);
+    line(f, fault, sizeof fault);
     fclose(f);
 
     pid_t pid = fork();

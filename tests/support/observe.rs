@@ -2,7 +2,7 @@
 //! what it called (strace), what it used (wait4), when the parent of the
 //! victim was told.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
@@ -47,6 +47,7 @@ pub(crate) struct Observatory {
     guard: PatternGuard,
     pub(crate) place: HandlerPlace,
     crashes: Cell<u32>,
+    fault: RefCell<String>,
 }
 
 impl Observatory {
@@ -64,7 +65,7 @@ impl Observatory {
         guard.set("kernel/core_pipe_limit", "64");
         let place = HandlerPlace::make();
         std::fs::copy(super::workshop::helper("observe"), place.path("w")).expect("the observer");
-        Some(Observatory { guard, place, crashes: Cell::new(0) })
+        Some(Observatory { guard, place, crashes: Cell::new(0), fault: RefCell::default() })
     }
 
     /// The same, and strace.
@@ -74,6 +75,12 @@ impl Observatory {
             return None;
         }
         Observatory::open()
+    }
+
+    /// What strace makes fail from now on, as its `-e inject=` wants it: a kernel that
+    /// lacks the call, or refuses it. Only under [`Watch::Calls`].
+    pub(crate) fn inject(&self, fault: &str) {
+        *self.fault.borrow_mut() = if fault.is_empty() { String::new() } else { format!("inject={fault}") };
     }
 
     pub(crate) fn set_pipe_limit(&self, limit: u32) {
@@ -135,7 +142,8 @@ impl Observatory {
         std::fs::copy(program, &copy).expect("a copy of the handler");
         let strace = strace().filter(|_| watch == Watch::Calls);
         let strace = strace.map_or(String::new(), |path| path.display().to_string());
-        let conf = format!("{}\n{}\n{strace}\n", out.display(), copy.display());
+        let fault = self.fault.borrow();
+        let conf = format!("{}\n{}\n{strace}\n{fault}\n", out.display(), copy.display());
         std::fs::write(self.place.path("conf"), conf).expect("conf");
         let pattern = format!("|{} {arguments}", self.place.path(observer).display());
         assert!(pattern.len() <= 127, "the kernel would cut {pattern}");
