@@ -92,3 +92,68 @@ fn is_remote(held: &impl AsFd) -> bool {
     fstatfs(held)
         .is_ok_and(|statfs| REMOTE.iter().any(|magic| statfs.filesystem_type() == FsType((*magic).into())))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::stat::{makedev, mknod};
+    use nix::unistd::mkfifo;
+
+    fn opened(path: &Path) -> bool {
+        open_by_path(path.as_os_str().as_bytes()).is_some()
+    }
+
+    /// CVE-2021-25684: a FIFO at a path that was opened stopped the handler for ever.
+    /// Whoever waits to write to it would be woken by an open.
+    #[test]
+    fn a_fifo_at_a_modules_path_is_not_opened() {
+        let place = tempfile::tempdir().unwrap();
+        let fifo = place.path().join("fifo");
+        mkfifo(&fifo, Mode::S_IRWXU).unwrap();
+        let path = fifo.clone();
+        let writer = std::thread::spawn(move || std::fs::OpenOptions::new().write(true).open(path));
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        let link = place.path().join("link");
+        std::os::unix::fs::symlink(&fifo, &link).unwrap();
+        assert!(!opened(&fifo) && !opened(&link));
+        std::thread::sleep(std::time::Duration::from_millis(50));
+        assert!(!writer.is_finished(), "somebody opened the FIFO");
+        let _reader = File::open(&fifo).unwrap();
+        writer.join().unwrap().unwrap();
+    }
+
+    /// Opening a device runs its driver: a watchdog at a library's path restarts the
+    /// machine.
+    #[test]
+    fn devices_directories_and_sockets_are_not_opened() {
+        let place = tempfile::tempdir().unwrap();
+        let at = |name: &str| place.path().join(name);
+        assert!(!opened(place.path()));
+        let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
+        assert!(!opened(&at("socket")));
+        std::fs::write(at("file"), b"x").unwrap();
+        assert!(opened(&at("file")));
+        assert!(!opened(Path::new("relative")));
+        for (name, kind, device) in
+            [("char", SFlag::S_IFCHR, makedev(1, 3)), ("block", SFlag::S_IFBLK, makedev(7, 250))]
+        {
+            if let Err(error) = mknod(&at(name), kind, Mode::S_IRWXU, device) {
+                println!("skipped: mknod: {error}");
+                continue;
+            }
+            assert!(!opened(&at(name)), "{name}");
+        }
+    }
+
+    /// A file of another device or inode than the mapping's was put there later.
+    #[test]
+    fn another_file_at_the_path_is_not_the_mapped_one() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("file");
+        std::fs::write(&path, b"x").unwrap();
+        let held = || open(&path, HOLD, Mode::empty()).unwrap();
+        let stat = fstat(held()).unwrap();
+        assert!(reopen(held(), Some((stat.st_dev, stat.st_ino))).is_ok());
+        assert_eq!(reopen(held(), Some((stat.st_dev, stat.st_ino + 1))).err(), Some(Errno::ESTALE));
+    }
+}
