@@ -48,7 +48,7 @@ soak: build ## 50 daemons, a network that fails, a collector killed 20 times (5 
 bench-fleet: build ## collector, daemon and census against their numbers (40 min; root)
 	EPICORE_DIST="$(abspath $(DIST))" cargo bench --quiet --bench fleet -- $(BENCH)
 
-study-bench: ## how well a study does on simulated fleets; writes the table of docs/statistics.md (15 min)
+study-bench: ## how well a study does on simulated fleets; writes the table of docs/statistics.md (40 min)
 	cargo bench --quiet --no-default-features --features daemon --bench study -- $(if $(STUDY),$(STUDY),--write)
 
 package: ## .deb, .rpm, debug symbols and SBOM in target/package/, checked (15 min)
