@@ -7,6 +7,7 @@
 //! maps    /proc/TID/maps → Mapping (only when the core has no NT_FILE)
 //! files   the file behind a mapping, opened without running anybody's driver
 //! living  /proc/PID of a process that lives: what a census asks
+//! life    whether process PID lives
 //! ```
 //!
 //! It needs from you: CAP_SYS_PTRACE, and CAP_DAC_READ_SEARCH for files. It
@@ -31,6 +32,7 @@ mod directory;
 mod dying;
 mod facts;
 mod files;
+mod life;
 mod living;
 mod mapping;
 mod maps;
@@ -42,6 +44,7 @@ pub use directory::{Directory, read_bounded};
 pub use dying::{Dying, Identity};
 pub use facts::Facts;
 pub use files::open_by_path;
+pub use life::{Life, life};
 pub use living::{Exe, Living};
 pub use mapping::Mapping;
 pub use status::Status;
