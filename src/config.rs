@@ -54,7 +54,16 @@ pub const DEFAULT_SPOOL: &str = "/var/spool/epicore";
 pub const DEFAULT_SOCKET: &str = "/run/epicored/epicored.sock";
 /// The tables; every other key stands alone.
 const TABLES: [&str; 10] = [
-    "release", "limits", "throttle", "analysis", "collector", "forward", "retention", "daemon", "labels", "fleet",
+    "release",
+    "limits",
+    "throttle",
+    "analysis",
+    "collector",
+    "forward",
+    "retention",
+    "daemon",
+    "labels",
+    "fleet",
 ];
 /// Drop-ins that are read.
 const DROP_INS: usize = 64;

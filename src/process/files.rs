@@ -17,7 +17,7 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2};
-use nix::sys::stat::{Mode, SFlag, fstat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
 use nix::sys::statfs::{FsType, fstatfs};
 
 use super::directory::Directory;
@@ -50,6 +50,12 @@ pub(super) fn rooted(process: &Directory, mapping: &Mapping, identity: (u64, u64
         OpenHow::new().flags(HOLD).resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
     let held = openat2(root, Path::new(OsStr::from_bytes(mapping.clean_path())), how).ok()?;
     reopen(held, Some(identity)).ok()
+}
+
+/// What a task runs, as fstat(2) tells it: held, not opened, so that nobody's
+/// driver runs.
+pub fn of_task(proc_root: &Directory, task: u32) -> Result<FileStat, Errno> {
+    fstat(openat(proc_root, format!("{task}/exe").as_str(), HOLD, Mode::empty())?)
 }
 
 /// The executable of a process, when it is still the one of this identity.

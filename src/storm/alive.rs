@@ -9,12 +9,17 @@ use std::sync::atomic::Ordering;
 
 use super::ledger::{HANDLERS, Ledger};
 use crate::limits;
-use crate::process::Life;
+use crate::process::{self, Directory, Life};
 
 /// Bits of the milliseconds since boot: 34 years. Process ids have 22 bits.
 const TIME: u32 = 40;
 /// A process's start is told in hundredths of a second.
 const COARSE: u64 = 10;
+
+/// Asks /proc, opened before.
+pub fn ask(proc_root: Option<&Directory>) -> impl Fn(u32) -> Life {
+    move |pid| proc_root.map_or(Life::Unknown, |root| process::life(root, pid))
+}
 
 /// A handler's own word.
 #[derive(Clone, Copy, Debug)]

@@ -66,8 +66,8 @@ impl Storm {
     /// this process and counts it. Never fails; [`Storm::missing`] says why
     /// there is none.
     pub fn begin(run: &Path, boot: Option<[u8; 16]>) -> Storm {
-        let boot = boot.unwrap_or_default();
         let opened = file::directory(run).and_then(|directory| {
+            let boot = boot.ok_or(Errno::ENODATA)?;
             let file = file::ledger(&directory, &boot)?;
             let words = syscall::share(std::os::fd::AsFd::as_fd(&file), WORDS)?;
             Ok((Ledger(words), file, file::slots(&directory).ok()))
@@ -84,7 +84,7 @@ impl Storm {
             ledger.add(Count::Begun);
             entry
         });
-        Storm { ledger, file, slots, entry, boot, missing }
+        Storm { ledger, file, slots, entry, boot: boot.unwrap_or_default(), missing }
     }
 
     /// Why nothing is counted.

@@ -45,6 +45,7 @@ mod slots;
 mod snapshot;
 mod table;
 
+pub use alive::ask;
 pub use bucket::Rate;
 pub use file::{FILE, RUN};
 pub use handler::{Outcome, Rules, Storm, Verdict};

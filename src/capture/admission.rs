@@ -1,0 +1,95 @@
+//! Storms: whether a crash leaves a record, decided before anything of it is
+//! read, and what records and the spool are told of those that did not.
+//!
+//! The decision needs three numbers of one file (which executable) and no byte
+//! that the process chose, so it is taken while still root: what is suppressed
+//! is let go within microseconds.
+
+use std::path::Path;
+
+use crate::config::Config;
+use crate::gap::{Gap, Stage};
+use crate::hardware;
+use crate::invocation::Arguments;
+use crate::process::{self, Directory};
+use crate::spool::Spool;
+use crate::storm::{Kept, Key, RUN, Rate, Rules, Storm, Sums, Verdict, ask};
+use crate::{confine, record};
+
+/// The first act: this handler is counted.
+pub(super) fn begin(arguments: &Arguments) -> Storm {
+    Storm::begin(arguments.run.as_deref().unwrap_or(Path::new(RUN)), hardware::boot_id())
+}
+
+/// Which executable crashed.
+pub(super) fn who(storm: &Storm, arguments: &Arguments, proc_root: Option<&Directory>) -> Key {
+    // A dead file server may not answer.
+    let _ = confine::held_deadline();
+    let task = arguments.tid.or(arguments.pid);
+    let file = proc_root.zip(task).and_then(|(root, task)| process::executable(root, task).ok());
+    Key::of(storm.boot(), file.as_ref())
+}
+
+/// Whether its crash leaves a record.
+pub(super) fn decide(storm: &Storm, crashed: Key, config: &Config) -> Verdict {
+    let throttle = &config.throttle;
+    if !throttle.enabled {
+        return Verdict::Admitted;
+    }
+    let rules = Rules {
+        executable: Rate::new(throttle.executable_burst, throttle.executable_per_minute),
+        overall: Rate::new(throttle.burst, throttle.per_minute),
+    };
+    storm.decide(crashed, &rules)
+}
+
+/// What a record must say of this handler's own lot.
+pub(super) fn gaps(storm: &Storm, has_slot: bool) -> impl Iterator<Item = Gap> {
+    let missing = storm.missing().map(|errno| {
+        Gap::new(Stage::Invocation, format!("crashes are neither counted nor throttled: {}", errno.desc()))
+    });
+    let slot =
+        (!has_slot).then(|| Gap::new(Stage::Confine, "not analysed: no slot of analysis.slots was free"));
+    missing.into_iter().chain(slot)
+}
+
+/// What a record says of the crashes that left less.
+pub(super) fn told(storm: &Storm, crashed: Key, proc_root: Option<&Directory>) -> record::Storm {
+    let totals = storm.totals(&ask(proc_root)).unwrap_or_default();
+    record::Storm {
+        own: storm.suppressed(crashed),
+        suppressed: totals.suppressed,
+        unanalysed: totals.unanalysed,
+        failed: totals.failed,
+        lost: totals.lost.unwrap_or(0),
+    }
+}
+
+/// Copies the numbers to the spool, when it is time; unprivileged.
+pub(super) fn keep(storm: &Storm, spool: &Spool, proc_root: Option<&Directory>) {
+    if storm.is_due() {
+        copy(storm, spool, proc_root);
+    }
+}
+
+/// The same for a handler that is still root and has nothing else to do.
+pub(super) fn keep_alone(storm: &Storm, directory: &Path, proc_root: Option<&Directory>) {
+    if !storm.is_due() {
+        return;
+    }
+    let Ok(spool) = Spool::open(directory) else { return };
+    storm.let_read(spool.owner().1);
+    let mut open = confine::before_first_byte(confine::Needs { owner: spool.owner(), kill: false });
+    open.extend(confine::after_release());
+    if nix::unistd::geteuid().is_root() && spool.owner().0 != 0 {
+        return;
+    }
+    copy(storm, &spool, proc_root);
+}
+
+fn copy(storm: &Storm, spool: &Spool, proc_root: Option<&Directory>) {
+    let Some(totals) = storm.totals(&ask(proc_root)) else { return };
+    let old = spool.storm().and_then(|text| Kept::parse(&text));
+    let kept = Kept::next(old, storm.boot(), Sums::from(totals));
+    let _ = spool.keep_storm(kept.text().as_bytes());
+}
