@@ -21,17 +21,17 @@ pub(super) fn begin(arguments: &Arguments) -> Storm {
     Storm::begin(arguments.run.as_deref().unwrap_or(Path::new(RUN)), hardware::boot_id())
 }
 
-/// Which executable crashed.
-pub(super) fn who(storm: &Storm, arguments: &Arguments, proc_root: Option<&Directory>) -> Key {
+/// Which executable crashed, where that can be known.
+pub(super) fn who(storm: &Storm, arguments: &Arguments, proc_root: Option<&Directory>) -> Option<Key> {
     // A dead file server may not answer.
     let _ = confine::held_deadline();
     let task = arguments.tid.or(arguments.pid);
-    let file = proc_root.zip(task).and_then(|(root, task)| process::executable(root, task).ok());
-    Key::of(storm.boot(), file.as_ref())
+    let file = process::executable(proc_root?, task?).ok()?;
+    Some(Key::of(storm.boot(), &file))
 }
 
 /// Whether its crash leaves a record.
-pub(super) fn decide(storm: &Storm, crashed: Key, config: &Config) -> Verdict {
+pub(super) fn decide(storm: &Storm, crashed: Option<Key>, config: &Config) -> Verdict {
     let throttle = &config.throttle;
     if !throttle.enabled {
         return Verdict::Admitted;
@@ -54,10 +54,10 @@ pub(super) fn gaps(storm: &Storm, has_slot: bool) -> impl Iterator<Item = Gap> {
 }
 
 /// What a record says of the crashes that left less.
-pub(super) fn told(storm: &Storm, crashed: Key, proc_root: Option<&Directory>) -> record::Storm {
+pub(super) fn told(storm: &Storm, crashed: Option<Key>, proc_root: Option<&Directory>) -> record::Storm {
     let totals = storm.totals(&ask(proc_root)).unwrap_or_default();
     record::Storm {
-        own: storm.suppressed(crashed),
+        own: crashed.map_or(0, |key| storm.suppressed(key)),
         suppressed: totals.suppressed,
         unanalysed: totals.unanalysed,
         failed: totals.failed,

@@ -27,10 +27,8 @@ impl Storms {
 
     /// The walk met this executable, under this path.
     pub(super) fn meet(&mut self, exe: &Exe, path: &[u8]) {
-        if self.names.is_empty() || exe.stat.is_none() {
-            return;
-        }
-        if let Some(name) = self.names.get_mut(&Key::of(&self.boot, exe.stat.as_ref())) {
+        let Some(file) = exe.stat.as_ref().filter(|_| !self.names.is_empty()) else { return };
+        if let Some(name) = self.names.get_mut(&Key::of(&self.boot, file)) {
             name.get_or_insert_with(|| path.to_vec());
         }
     }

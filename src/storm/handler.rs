@@ -105,21 +105,24 @@ impl Storm {
     }
 
     /// Whether this crash leaves a record. What the executable's own bucket
-    /// refuses costs the others nothing.
-    pub fn decide(&self, key: Key, rules: &Rules) -> Verdict {
+    /// refuses costs the others nothing; one that is not known (`None`) has the
+    /// bucket of all only.
+    pub fn decide(&self, key: Option<Key>, rules: &Rules) -> Verdict {
         let Some(ledger) = &self.ledger else { return Verdict::Admitted };
-        // No place: more handlers alive than can be, or hostile words.
-        let Some(place) = table::find_or_make(ledger, key) else { return Verdict::Admitted };
         let now = now();
-        let own = ledger.word(place.full_at());
-        if rules.executable.take(own, now) {
+        // No place: so many handlers are not alive, and words are hostile.
+        let place = key.and_then(|key| table::find_or_make(ledger, key));
+        let own = place.map(|place| ledger.word(place.full_at()));
+        if own.is_none_or(|own| rules.executable.take(own, now)) {
             if rules.overall.take(ledger.word(FULL_AT), now) {
                 return Verdict::Admitted;
             }
-            rules.executable.give_back(own);
+            own.into_iter().for_each(|own| rules.executable.give_back(own));
         }
         ledger.add(Count::Suppressed);
-        ledger.word(place.suppressed()).fetch_add(1, Ordering::AcqRel);
+        if let Some(place) = place {
+            ledger.word(place.suppressed()).fetch_add(1, Ordering::AcqRel);
+        }
         Verdict::Suppressed
     }
 
