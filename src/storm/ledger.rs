@@ -101,6 +101,29 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn numbers_that_many_change_at_once_are_exact() {
+        const EACH: u64 = 1_000_000;
+        const BURST: u64 = crate::limits::THROTTLE_MOST;
+        let ledger = of(|_| 0);
+        let rate = crate::storm::Rate::new(BURST, 1);
+        let (admitted, together) = (AtomicU64::new(0), std::sync::Barrier::new(4));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    together.wait();
+                    let takes = (0..EACH).map(|_| {
+                        ledger.add(Count::Begun);
+                        u64::from(rate.take(ledger.word(FULL_AT), 1))
+                    });
+                    admitted.fetch_add(takes.sum(), Ordering::Relaxed);
+                });
+            }
+        });
+        assert_eq!(ledger.get(Count::Begun as usize), 4 * EACH);
+        assert_eq!(admitted.into_inner(), BURST, "nothing is taken twice");
+    }
+
+    #[test]
     fn one_of_many_copies_the_counters_every_five_seconds() {
         let ledger = of(|_| 0);
         let second = 1_000_000_000;

@@ -129,9 +129,8 @@ impl Snapshot {
             }
             match alive::lives(word, life)? {
                 true => alive = alive.saturating_add(1),
-                // It may have left in the moment in which we asked.
-                false if self.again(index) == word => dead(index, word),
-                false => {}
+                // Or it left in the moment in which we asked: then it is ended.
+                false => dead(index, word),
             }
         }
         let ended = self.again(Count::Ended as usize);
