@@ -115,6 +115,21 @@ fn a_handler_that_is_killed_is_a_lost_one_and_the_next_record_says_so() {
 }
 
 #[test]
+fn handlers_killed_in_a_storm_are_lost_and_every_other_crash_is_counted() {
+    let Some(place) = Place::open("[throttle]\nexecutable_burst = 120\n") else { return };
+    let one = place.copies("one", 1);
+    let killed = place.killing_handlers(|| place.crash(&one, 300));
+    let totals = place.quiet();
+    let (lost, known) = (totals.lost.unwrap(), totals.recorded + totals.suppressed);
+    println!("{killed} killed: {totals:?}");
+    assert!(lost > 0 && lost <= killed && totals.begun <= 300, "{killed} killed: {totals:?}");
+    // Who died before its first act is in no number; who died between two of
+    // them may be in both.
+    assert!(totals.begun + killed >= 300 && known <= totals.begun && known + lost >= totals.begun);
+    another_executable_is_recorded_in_full(&place, totals.suppressed);
+}
+
+#[test]
 fn the_census_tells_what_was_suppressed_and_what_the_boot_before_had_lost_once() {
     let Some(place) = Place::open("[throttle]\nexecutable_burst = 5\nexecutable_per_minute = 1\n") else {
         return;

@@ -116,6 +116,36 @@ impl Place {
         self.guard.set("kernel/core_pattern", &self.pattern);
     }
 
+    /// Ends handlers with SIGKILL while `work` is done; how many.
+    pub(crate) fn killing_handlers(&self, work: impl FnOnce()) -> u64 {
+        let (program, done) = (self.program(), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            let killer = scope.spawn(|| {
+                let mut killed = 0;
+                while !done.load(Ordering::Relaxed) {
+                    for pid in pids(&program) {
+                        let pid = nix::unistd::Pid::from_raw(pid);
+                        killed += u64::from(nix::sys::signal::kill(pid, nix::sys::signal::SIGKILL).is_ok());
+                    }
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                killed
+            });
+            work();
+            done.store(true, Ordering::Relaxed);
+            killer.join().unwrap()
+        })
+    }
+
+    /// What the ledger says when no handler is left.
+    pub(crate) fn quiet(&self) -> Totals {
+        let end = Instant::now() + Duration::from_secs(60);
+        while !pids(&self.program()).is_empty() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        self.totals().expect("a ledger")
+    }
+
     /// What the ledger says.
     pub(crate) fn totals(&self) -> Option<Totals> {
         let proc_root = Directory::open(Path::new("/proc")).ok();
@@ -128,7 +158,7 @@ impl Place {
         loop {
             let totals = self.totals().unwrap_or_default();
             let ended = totals.recorded + totals.suppressed + totals.failed + totals.unwanted;
-            if totals.begun == crashes && ended >= crashes && handlers(&self.program()).0 == 0 {
+            if totals.begun == crashes && ended >= crashes && pids(&self.program()).is_empty() {
                 return totals;
             }
             assert!(Instant::now() < end, "{crashes} crashes: {totals:?}");
@@ -139,7 +169,7 @@ impl Place {
     /// The newest record, when all handlers have ended.
     pub(crate) fn newest(&self, patience: Duration) -> Record {
         let end = Instant::now() + patience;
-        while handlers(&self.program()).0 > 0 && Instant::now() < end {
+        while !pids(&self.program()).is_empty() && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(5));
         }
         records(&self.spool).pop().expect("a record")
@@ -161,18 +191,22 @@ pub(crate) fn first_byte() -> nix::libc::flock {
     nix::libc::flock { l_type: kind, l_whence: from, l_start: 0, l_len: 1, l_pid: 0 }
 }
 
-/// Processes that run this program, and their resident KiB together.
-fn handlers(program: &Path) -> (usize, u64) {
+/// Processes that run this program.
+fn pids(program: &Path) -> Vec<i32> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let mut sum = (0, 0);
-    for entry in entries.filter(|entry| entry.file_name().as_encoded_bytes()[0].is_ascii_digit()) {
-        if std::fs::read_link(entry.path().join("exe")).is_ok_and(|exe| exe == program) {
-            let statm = std::fs::read_to_string(entry.path().join("statm")).unwrap_or_default();
-            let pages: u64 = statm.split(' ').nth(1).and_then(|n| n.parse().ok()).unwrap_or(0);
-            sum = (sum.0 + 1, sum.1 + pages * 4);
-        }
-    }
-    sum
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == program))
+        .collect()
+}
+
+/// How many they are, and their resident KiB together.
+fn handlers(program: &Path) -> (usize, u64) {
+    let pids = pids(program);
+    let resident = |pid: &i32| {
+        let statm = std::fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
+        statm.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0) * 4
+    };
+    (pids.len(), pids.iter().map(resident).sum())
 }
 
 /// What a storm cost the rest of the machine.
