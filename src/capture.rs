@@ -7,7 +7,7 @@
 //! later.
 //!
 //! ```text
-//! count it → throttled? → open what root must open → confine → head → plan →
+//! count it → open what root must open → confine → throttled? → head → plan →
 //! live memory, facts, files → close stdin: the task is reaped → drop everything
 //! → minimal record → unwind, key, ask the machine → full record over the
 //! minimal one → count what became of it
@@ -79,19 +79,19 @@ fn handle(
         return Ok(Outcome::Unwanted);
     }
     let directory = arguments.spool.as_deref().unwrap_or(config.spool_directory());
-    let proc_root = Directory::open(Path::new("/proc")).ok();
-    let crashed = admission::who(storm, arguments, proc_root.as_ref());
-    if admission::decide(storm, crashed, &config) == Verdict::Suppressed {
-        drop(stdin); // The task is reaped.
-        admission::keep_alone(storm, directory, proc_root.as_ref());
-        return Ok(Outcome::Suppressed);
-    }
     let spool = Spool::open(directory).map_err(|error| kmsg.say(arguments, &error.to_string()))?;
     storm.let_read(spool.owner().1);
+    let proc_root = Directory::open(Path::new("/proc")).ok();
     let machine = Roots::open(Path::new("/proc"), Path::new("/sys")).ok();
     let host_file = Serials::open(Path::new(HOST_FILE));
     let needs = confine::Needs { owner: spool.owner(), kill: config.release.kills() };
     let mut unconfined = confine::before_first_byte(needs);
+    let crashed = admission::who(storm, arguments, proc_root.as_ref());
+    if admission::decide(storm, crashed, &config) == Verdict::Suppressed {
+        drop(stdin);
+        admission::let_go(storm, &spool, proc_root.as_ref());
+        return Ok(Outcome::Suppressed);
+    }
 
     // The task is held from here …
     let pipe = pipe_inode(&stdin);

@@ -1,9 +1,9 @@
 //! Storms: whether a crash leaves a record, decided before anything of it is
 //! read, and what records and the spool are told of those that did not.
 //!
-//! The decision needs three numbers of one file (which executable) and no byte
-//! that the process chose, so it is taken while still root: what is suppressed
-//! is let go within microseconds.
+//! The decision needs three numbers of one file, which executable crashed, and is
+//! the first thing that is done without uid 0: what is suppressed is let go
+//! before its core is looked at.
 
 use std::path::Path;
 
@@ -23,8 +23,6 @@ pub(super) fn begin(arguments: &Arguments) -> Storm {
 
 /// Which executable crashed, where that can be known.
 pub(super) fn who(storm: &Storm, arguments: &Arguments, proc_root: Option<&Directory>) -> Option<Key> {
-    // A dead file server may not answer.
-    let _ = confine::held_deadline();
     let task = arguments.tid.or(arguments.pid);
     let file = process::executable(proc_root?, task?).ok()?;
     Some(Key::of(storm.boot(), &file))
@@ -72,19 +70,11 @@ pub(super) fn keep(storm: &Storm, spool: &Spool, proc_root: Option<&Directory>) 
     }
 }
 
-/// The same for a handler that is still root and has nothing else to do.
-pub(super) fn keep_alone(storm: &Storm, directory: &Path, proc_root: Option<&Directory>) {
-    if !storm.is_due() {
-        return;
+/// What is left to do when the task was let go at once.
+pub(super) fn let_go(storm: &Storm, spool: &Spool, proc_root: Option<&Directory>) {
+    if storm.is_due() && confine::after_release().is_empty() {
+        copy(storm, spool, proc_root);
     }
-    let Ok(spool) = Spool::open(directory) else { return };
-    storm.let_read(spool.owner().1);
-    let mut open = confine::before_first_byte(confine::Needs { owner: spool.owner(), kill: false });
-    open.extend(confine::after_release());
-    if nix::unistd::geteuid().is_root() && spool.owner().0 != 0 {
-        return;
-    }
-    copy(storm, &spool, proc_root);
 }
 
 fn copy(storm: &Storm, spool: &Spool, proc_root: Option<&Directory>) {
