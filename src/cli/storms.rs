@@ -22,7 +22,7 @@ pub(super) fn words(totals: &Totals) -> Option<String> {
     let all = [
         (totals.suppressed, format!("{} suppressed by the throttle", crashes(totals.suppressed))),
         (totals.unanalysed, format!("{} not analysed for want of a slot", crashes(totals.unanalysed))),
-        (totals.failed, format!("{} not kept (the kernel's log says why)", crashes(totals.failed))),
+        (totals.failed, format!("{} ended by an error (the kernel's log has it)", crashes(totals.failed))),
         (lost, format!("{} lost", amount::of(lost, "handler"))),
     ];
     let words: Vec<String> = all.into_iter().filter(|(n, _)| *n > 0).map(|(_, words)| words).collect();

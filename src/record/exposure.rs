@@ -129,7 +129,7 @@ pub struct Lost {
     /// Kept as a minimal record, because no analysis slot was free.
     #[serde(rename = "min", skip_serializing_if = "Option::is_none")]
     pub unanalysed: Option<u64>,
-    /// Not kept, because of an error that the kernel's log has.
+    /// Ended by an error that the kernel's log has: no record, or the minimal one.
     #[serde(rename = "fail", skip_serializing_if = "Option::is_none")]
     pub failed: Option<u64>,
     /// Handlers that began and did not end.
@@ -173,7 +173,7 @@ pub struct Previous {
     /// Kept as a minimal record.
     #[serde(rename = "min", skip_serializing_if = "is_default")]
     pub unanalysed: u64,
-    /// Not kept.
+    /// Ended by an error.
     #[serde(rename = "fail", skip_serializing_if = "is_default")]
     pub failed: u64,
     /// Handlers that began and did not end.

@@ -113,8 +113,8 @@ mod tests {
     #[test]
     fn a_suppressed_executable_is_named_only_where_the_report_names_it_anyway() {
         let by = |exe: &str| SuppressedBy { exe: Some(exe.to_owned()), n: 1, ..SuppressedBy::default() };
-        let mut exposure = Exposure::default();
-        exposure.running = vec![Running { exe: Some("/told".into()), n: 1, ..Running::default() }];
+        let running = vec![Running { exe: Some("/told".into()), n: 1, ..Running::default() }];
+        let mut exposure = Exposure { running, ..Exposure::default() };
         exposure.lost.by = vec![by("/told"), by("/untold")];
         fit_exposure(&mut exposure).unwrap();
         let names: Vec<_> = exposure.lost.by.iter().map(|by| by.exe.as_deref()).collect();

@@ -649,7 +649,7 @@ pub struct Storm {
     /// Kept as a minimal record, because no analysis slot was free.
     #[serde(rename = "min", skip_serializing_if = "is_default")]
     pub unanalysed: u64,
-    /// Not kept, because of an error that the kernel's log has.
+    /// Ended by an error that the kernel's log has: no record, or the minimal one.
     #[serde(rename = "fail", skip_serializing_if = "is_default")]
     pub failed: u64,
     /// Handlers that began and did not end (killed, or ended by a deadline).
