@@ -7,12 +7,14 @@
 //! later.
 //!
 //! ```text
-//! open what root must open → confine → head → plan → live memory, facts,
-//! files → close stdin: the task is reaped → drop everything → minimal record
-//! → unwind, key, ask the machine → full record over the minimal one
+//! count it → open what root must open → confine → throttled? → head → plan →
+//! live memory, facts, files → close stdin: the task is reaped → drop everything
+//! → minimal record → unwind, key, ask the machine → full record over the
+//! minimal one → count what became of it
 //! ```
 
 mod abort_message;
+mod admission;
 mod analysis;
 mod assembly;
 mod evidence;
@@ -25,6 +27,7 @@ mod slow;
 
 use std::fs::File;
 use std::io::{Read, Seek};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -37,6 +40,7 @@ use crate::memory::Stream;
 use crate::process::Directory;
 use crate::record::{Kind, Record};
 use crate::spool::{Quota, Spool, Stamp};
+use crate::storm::{Outcome, Storm, Verdict};
 use crate::{confine, record, syscall};
 
 pub use assembly::add_facts;
@@ -57,25 +61,46 @@ pub fn from_kernel(arguments: Arguments) -> Result<(), String> {
     // Before anything else is opened: the number must still mean what the
     // kernel meant by it.
     let pidfd = arguments.pidfd.and_then(|fd| syscall::adopt(i32::try_from(fd).ok()?).ok());
+    let storm = admission::begin(&arguments);
+    let done = handle(&arguments, started, pidfd.as_ref(), &storm);
+    storm.end(*done.as_ref().unwrap_or(&Outcome::Failed));
+    done.map(drop)
+}
+
+fn handle(
+    arguments: &Arguments,
+    started: Instant,
+    pidfd: Option<&OwnedFd>,
+    storm: &Storm,
+) -> Result<Outcome, String> {
     let kmsg = Kmsg::open();
-    let stdin = take_stdin().map_err(|error| kmsg.say(&arguments, &format!("no standard input: {error}")))?;
+    let stdin = take_stdin().map_err(|error| kmsg.say(arguments, &format!("no standard input: {error}")))?;
     let config = Config::load(arguments.config.as_deref());
     if config.drops(arguments.core_limit) {
-        return Ok(());
+        return Ok(Outcome::Unwanted);
     }
-    let spool = Spool::open(arguments.spool.as_deref().unwrap_or(config.spool_directory()))
-        .map_err(|error| kmsg.say(&arguments, &error.to_string()))?;
-    let (proc_root, machine) =
-        (Directory::open(Path::new("/proc")), Roots::open(Path::new("/proc"), Path::new("/sys")));
+    let directory = arguments.spool.as_deref().unwrap_or(config.spool_directory());
+    let spool = Spool::open(directory).map_err(|error| kmsg.say(arguments, &error.to_string()))?;
+    storm.let_read(spool.owner().1);
+    let proc_root = Directory::open(Path::new("/proc")).ok();
+    let machine = Roots::open(Path::new("/proc"), Path::new("/sys")).ok();
     let host_file = Serials::open(Path::new(HOST_FILE));
     let needs = confine::Needs { owner: spool.owner(), kill: config.release.kills() };
     let mut unconfined = confine::before_first_byte(needs);
+    let crashed = admission::who(storm, arguments, proc_root.as_ref());
+    if admission::decide(storm, crashed, &config) == Verdict::Suppressed {
+        drop(stdin);
+        admission::let_go(storm, &spool, proc_root.as_ref());
+        return Ok(Outcome::Suppressed);
+    }
 
     // The task is held from here …
     let pipe = pipe_inode(&stdin);
     let mut stream = Stream::new(stdin);
-    let mut evidence = Evidence::from_crash(&mut stream, &arguments, proc_root.ok(), pidfd.as_ref());
-    evidence.end_sparse_walk(&config.release, pidfd.as_ref());
+    let again = proc_root.as_ref().and_then(Directory::again);
+    let mut evidence = Evidence::from_crash(&mut stream, arguments, again, pidfd);
+    evidence.end_sparse_walk(&config.release, pidfd);
+    let has_slot = storm.take_slot(config.analysis_slots);
     drop(stream.into_inner());
     evidence.held = Some(started.elapsed());
     // … to here.
@@ -88,24 +113,32 @@ pub fn from_kernel(arguments: Arguments) -> Result<(), String> {
         evidence.gaps.push(Gap::new(Stage::Invocation, "a duplicate of standard input holds the task"));
     }
     evidence.unconfined = unconfined;
+    evidence.gaps.extend(admission::gaps(storm, has_slot));
     let quota = Quota { bytes: config.spool_bytes, records: config.spool_records };
     let keep = |record: &mut Record| {
         assembly::payload(record).and_then(|bytes| write(&spool, quota, record, &bytes))
     };
-    let say = |error: String| kmsg.say(&arguments, &error);
-    let minimal = assembly::minimal(&evidence, &arguments, record::new_id());
+    let say = |error: String| kmsg.say(arguments, &error);
+    let mut minimal = assembly::minimal(&evidence, arguments, record::new_id());
+    minimal.storm = admission::told(storm, crashed, proc_root.as_ref());
     let first = keep(&mut minimal.clone()).map_err(say);
-    let mut full = analysis::run(minimal, &evidence, machine.ok().as_ref(), host_file.as_ref());
-    full.capture.total_us = assembly::micros(started.elapsed());
-    // The same disk refuses twice: one line a crash is enough.
-    match (keep(&mut full), first) {
-        (Ok(()), _) => {
-            kmsg.tell(&arguments, &full.id.0);
-            Ok(())
+    let outcome = if has_slot {
+        let mut full = analysis::run(minimal, &evidence, machine.as_ref(), host_file.as_ref());
+        full.capture.total_us = assembly::micros(started.elapsed());
+        // The same disk refuses twice: one line a crash is enough.
+        match (keep(&mut full), first) {
+            (Ok(()), _) => {
+                kmsg.tell(arguments, &full.id.0);
+                Ok(Outcome::Recorded)
+            }
+            (Err(_), Err(said)) => Err(said),
+            (Err(error), Ok(())) => Err(say(error)),
         }
-        (Err(_), Err(said)) => Err(said),
-        (Err(error), Ok(())) => Err(say(error)),
-    }
+    } else {
+        first.map(|()| Outcome::Unanalysed)
+    };
+    admission::keep(storm, &spool, proc_root.as_ref());
+    outcome
 }
 
 /// The minimal record makes room for itself, the full one takes its place.

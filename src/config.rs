@@ -12,6 +12,14 @@
 //! [limits]
 //! spool_bytes = 268435456            # quota of the spool
 //! spool_records = 10000
+//! [throttle]
+//! enabled = true                     # storms leave some records and a number
+//! executable_burst = 60              # records of one executable at once …
+//! executable_per_minute = 120        # … and from then on
+//! burst = 200                        # the same of all executables
+//! per_minute = 600
+//! [analysis]
+//! slots = 0                          # handlers that analyse at once; 0: 2 a CPU
 //! ```
 //!
 //! The further tables (collector, forward, retention, daemon, labels, fleet)
@@ -45,8 +53,18 @@ pub const DEFAULT_SPOOL: &str = "/var/spool/epicore";
 /// Where epicored answers `epicore status`.
 pub const DEFAULT_SOCKET: &str = "/run/epicored/epicored.sock";
 /// The tables; every other key stands alone.
-const TABLES: [&str; 8] =
-    ["release", "limits", "collector", "forward", "retention", "daemon", "labels", "fleet"];
+const TABLES: [&str; 10] = [
+    "release",
+    "limits",
+    "throttle",
+    "analysis",
+    "collector",
+    "forward",
+    "retention",
+    "daemon",
+    "labels",
+    "fleet",
+];
 /// Drop-ins that are read.
 const DROP_INS: usize = 64;
 
@@ -79,6 +97,33 @@ impl Release {
     /// True when holes are ended with SIGKILL.
     pub fn kills(&self) -> bool {
         self.sparse == Sparse::Kill
+    }
+}
+
+/// How many crashes leave records; what is above is counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Throttle {
+    /// Without it every crash leaves a record.
+    pub enabled: bool,
+    /// Of one executable, at once.
+    pub executable_burst: u64,
+    /// Of one executable, a minute, when the burst is used up.
+    pub executable_per_minute: u64,
+    /// Of all, at once.
+    pub burst: u64,
+    /// Of all, a minute.
+    pub per_minute: u64,
+}
+
+impl Default for Throttle {
+    fn default() -> Throttle {
+        Throttle {
+            enabled: true,
+            executable_burst: limits::THROTTLE_EXECUTABLE_BURST,
+            executable_per_minute: limits::THROTTLE_EXECUTABLE_PER_MINUTE,
+            burst: limits::THROTTLE_BURST,
+            per_minute: limits::THROTTLE_PER_MINUTE,
+        }
     }
 }
 
@@ -183,6 +228,10 @@ pub struct Config {
     pub spool_bytes: u64,
     /// Quota of the spool, records.
     pub spool_records: u64,
+    /// Storms of crashes.
+    pub throttle: Throttle,
+    /// Handlers that analyse at once; 0: limits::SLOTS_PER_CPU for each CPU.
+    pub analysis_slots: u64,
     /// Days after which an acknowledged record (without a collector: any)
     /// leaves the spool; 0 = only the quota counts.
     pub retention_days: u64,
@@ -208,6 +257,8 @@ impl Default for Config {
             release: Release::default(),
             spool_bytes: limits::SPOOL_BYTES,
             spool_records: limits::SPOOL_RECORDS,
+            throttle: Throttle::default(),
+            analysis_slots: 0,
             retention_days: 30,
             collector: Collector::default(),
             forward: Forward::default(),
@@ -382,7 +433,8 @@ mod tests {
     fn every_documented_key_is_understood() {
         let (config, warnings) = warned(
             "spool='/s'\ncore_limit_zero='drop'\n[release]\nsparse='kill'\nsparse_threshold=1\n\
-             [limits]\nspool_bytes=2\nspool_records=3\n",
+             [limits]\nspool_bytes=2\nspool_records=3\n[throttle]\nenabled=false\nexecutable_burst=4\n\
+             executable_per_minute=5\nburst=6\nper_minute=7\n[analysis]\nslots=8\n",
         );
         assert_eq!(warnings, Vec::<String>::new());
         let want = Config {
@@ -391,6 +443,14 @@ mod tests {
             release: Release { sparse: Sparse::Kill, sparse_threshold: 1 },
             spool_bytes: 2,
             spool_records: 3,
+            throttle: Throttle {
+                enabled: false,
+                executable_burst: 4,
+                executable_per_minute: 5,
+                burst: 6,
+                per_minute: 7,
+            },
+            analysis_slots: 8,
             ..Config::default()
         };
         assert_eq!(config, want);

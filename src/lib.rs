@@ -47,6 +47,8 @@ pub mod process;
 pub mod record;
 /// The record survives power loss.
 pub mod spool;
+/// Storms of crashes: who leaves a record, who is only counted, who was lost.
+pub mod storm;
 /// Who called whom, for every thread, and how each step is known.
 pub mod unwind;
 

@@ -269,3 +269,44 @@ pub const CONTAINER_STATE: usize = 1 << 20;
 pub const KVP_POOL: usize = 256 << 10;
 /// Bytes of the fleet's key.
 pub const FLEET_KEY: usize = 4096;
+
+/// Executables that the ledger of crashes tells apart at once. A host has some
+/// thousand; those that crash within the same minutes are a few.
+pub const STORM_KEYS: usize = 1024;
+/// Places at which one executable may stand in that table: a look-up reads no
+/// more.
+pub const STORM_PROBES: usize = 16;
+/// Handlers that the ledger knows by their process: [`CORE_PIPE_LIMIT`] that
+/// hold a task, the slots of the analysis on 256 CPUs, and as many that end.
+pub const STORM_HANDLERS: usize = 1024;
+/// Attempts of one handler to change a word that others change meanwhile: each
+/// failure is another one's success, and so many are not alive.
+pub const STORM_ATTEMPTS: usize = 4096;
+/// Seconds between two copies of the ledger's counters to the spool: what a
+/// power cut may cost.
+pub const STORM_KEPT_SECONDS: u64 = 5;
+/// Bytes of that copy.
+pub const STORM_KEPT: usize = 1024;
+/// Suppressed executables that an exposure report names.
+pub const STORM_TOLD: usize = 32;
+/// Crashes of one executable that leave records at once. systemd gives up after
+/// five starts in ten seconds; a unit without that limit that is started every
+/// 100 ms has six seconds of it, and 60 records of one bug say all.
+pub const THROTTLE_EXECUTABLE_BURST: u64 = 60;
+/// And from then on, a minute: twice what crashes once a second, so that its
+/// jitter is not noticed either.
+pub const THROTTLE_EXECUTABLE_PER_MINUTE: u64 = 120;
+/// Crashes of all executables that leave records at once: a test suite in which
+/// everything crashes, two seconds of one CPU.
+pub const THROTTLE_BURST: u64 = 200;
+/// And from then on, a minute: ten a second are at most a tenth of one CPU and
+/// some 40 KB a second of spool.
+pub const THROTTLE_PER_MINUTE: u64 = 600;
+/// The largest number that a throttle may be given: a million, so that none of
+/// its products passes 64 bits.
+pub const THROTTLE_MOST: u64 = 1_000_000;
+/// Slots of the analysis for each CPU, where the configuration says no number:
+/// one works while another waits for the disk.
+pub const SLOTS_PER_CPU: u64 = 2;
+/// The most slots that may be configured, and that are tried.
+pub const SLOTS: u64 = 1024;

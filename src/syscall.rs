@@ -9,10 +9,11 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use nix::errno::Errno;
 use nix::libc;
+use nix::sys::mman::{MapFlags, ProtFlags, mmap};
 
 /// Takes over a descriptor that the kernel opened for us before exec (%F).
 ///
@@ -76,6 +77,55 @@ pub fn set_deadline(seconds: u64, grace: u64) -> Result<(), Errno> {
         };
         Errno::result(libc::setitimer(libc::ITIMER_REAL, &timer, std::ptr::null_mut())).map(drop)
     }
+}
+
+/// The first `words` words of a file as memory that processes share, until this
+/// process ends: read and written as atomics only, so that a process killed at
+/// any instant leaves every word whole. EINVAL for no words.
+///
+/// The file must be open for reading and writing, have that many words on its
+/// filesystem, and be out of reach of whoever might shorten it: memory behind a
+/// file's end is SIGBUS.
+pub fn share(file: BorrowedFd<'_>, words: usize) -> Result<&'static [AtomicU64], Errno> {
+    let length = words.checked_mul(size_of::<AtomicU64>()).and_then(std::num::NonZeroUsize::new);
+    let length = length.ok_or(Errno::EINVAL)?;
+    let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+    // SAFETY: a new mapping at an address of the kernel's choice overlaps
+    // nothing.
+    let start = unsafe { mmap(None, length, access, MapFlags::MAP_SHARED, file, 0)? };
+    // SAFETY: a mapping begins at a page, so it is aligned for u64; it is that
+    // long, readable and writable, and nobody unmaps it. Every bit pattern is a
+    // u64, and AtomicU64 allows others, in this process or not, to write.
+    Ok(unsafe { std::slice::from_raw_parts(start.as_ptr().cast::<AtomicU64>(), words) })
+}
+
+/// What is known of a file without asking its file system's server for news, as fstat(2)
+/// would tell it: device, inode, mode, size and time of change only (statx(2) with
+/// AT_STATX_DONT_SYNC; Linux 4.11).
+pub fn stat_unasked(file: BorrowedFd<'_>) -> Result<nix::sys::stat::FileStat, Errno> {
+    // SAFETY: both are plain data for which all zeroes is valid; the kernel writes no
+    // more than a statx, and the empty path ends with a zero.
+    let (told, mut stat) = unsafe {
+        let mut told: libc::statx = std::mem::zeroed();
+        let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
+        let wanted = libc::STATX_BASIC_STATS;
+        Errno::result(libc::syscall(
+            libc::SYS_statx,
+            file.as_raw_fd(),
+            c"".as_ptr(),
+            flags,
+            wanted,
+            &raw mut told,
+        ))?;
+        (told, std::mem::zeroed::<nix::sys::stat::FileStat>())
+    };
+    stat.st_dev = nix::sys::stat::makedev(told.stx_dev_major.into(), told.stx_dev_minor.into());
+    stat.st_ino = told.stx_ino;
+    stat.st_mode = told.stx_mode.into();
+    stat.st_size = i64::try_from(told.stx_size).unwrap_or(i64::MAX);
+    stat.st_mtime = told.stx_mtime.tv_sec;
+    stat.st_mtime_nsec = told.stx_mtime.tv_nsec.into();
+    Ok(stat)
 }
 
 /// Nanoseconds of CLOCK_REALTIME and CLOCK_BOOTTIME.

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 
 use epicore::cli::doctor::{Check, Host, Level, examine};
 use epicore::config::Config;
+use epicore::storm::{Key, Outcome, Rate, Rules, Storm, Verdict};
 
 const OURS: &str = "|/usr/lib/epicore/epicore-handler -P%P -I%I -u%u -g%g -d%d -s%s -t%t -C%C -c%c -F%F";
 
@@ -253,4 +254,27 @@ fn what_could_not_be_looked_at_is_said_and_the_end_says_so() {
     }
     let end = text.lines().last().unwrap();
     assert!(end.contains("could not be made") || end.contains("would leave no record"), "{text}");
+}
+
+#[test]
+fn what_a_storm_cost_since_the_boot_is_one_warning() {
+    let tree = Tree::healthy();
+    tree.put("proc/sys/kernel/random/boot_id", "01010101-0101-0101-0101-010101010101");
+    let rules = Rules { executable: Rate::new(1, 1), overall: Rate::new(9, 1) };
+    let crash = || {
+        let storm = Storm::begin(&tree.at("run/epicore"), Some([1; 16]));
+        let outcome = match storm.decide(Some(Key(7)), &rules) {
+            Verdict::Admitted => Outcome::Recorded,
+            Verdict::Suppressed => Outcome::Suppressed,
+        };
+        storm.end(outcome);
+    };
+    crash();
+    assert!(tree.examine(None).iter().all(|check| check.level == Level::Ok), "a crash is no storm");
+    crash();
+    crash();
+    let what = "2 crashes suppressed by the throttle, of 3 crashes since boot".to_owned();
+    assert_eq!(tree.only(None), (Level::Warn, "storms", what));
+    tree.put("proc/sys/kernel/random/boot_id", "02010101-0101-0101-0101-010101010101");
+    assert!(tree.examine(None).iter().all(|check| check.level == Level::Ok), "another boot's");
 }

@@ -36,7 +36,7 @@ fn keys_of_the_schema(sources: &[&str]) -> BTreeSet<(String, String)> {
 }
 
 /// The section of the document that describes each structure.
-const SECTIONS: [(&str, &str); 21] = [
+const SECTIONS: [(&str, &str); 22] = [
     ("Record", "the record"),
     ("Host", "host"),
     ("Crash", "crash"),
@@ -56,6 +56,7 @@ const SECTIONS: [(&str, &str); 21] = [
     ("Hardware", "hw"),
     ("Topology", "hw.topo"),
     ("Edac", "hw.edac[]"),
+    ("Storm", "storm"),
     ("Capture", "cap"),
     ("Gap", "gaps[]"),
 ];
@@ -68,11 +69,13 @@ fn keys_of_the_document(document: &str, section: &str) -> BTreeSet<String> {
 }
 
 /// The same of an exposure report.
-const EXPOSURE: [(&str, &str); 6] = [
+const EXPOSURE: [(&str, &str); 8] = [
     ("Exposure", "the report"),
     ("CpuTime", "cpus"),
     ("Running", "run[]"),
     ("Lost", "lost"),
+    ("SuppressedBy", "lost.by[]"),
+    ("Previous", "lost.prev"),
     ("Control", "ctl"),
     ("Cost", "cost"),
 ];

@@ -56,7 +56,10 @@ impl Kernel {
         std::fs::copy(&handler, &copy).map_err(|error| error.to_string())?;
         std::fs::create_dir_all(spool).map_err(|error| error.to_string())?;
         initialise(spool, None).map_err(|error| error.to_string())?;
-        let pattern = format!("|{} {SPECIFIERS} --spool {}", copy.display(), spool.display());
+        let config = dir.path().join("c");
+        let text = format!("spool = {spool:?}\n[throttle]\nenabled = false\n");
+        std::fs::write(&config, text).map_err(|error| error.to_string())?;
+        let pattern = format!("|{} {SPECIFIERS} --config {}", copy.display(), config.display());
         if pattern.len() > 127 {
             return Err(format!("the kernel would cut {pattern}: give a shorter --at"));
         }

@@ -190,8 +190,11 @@ impl Workplace {
             .map_err(|e| format!("{}: {e} (make build)", under_test.display()))?;
         std::fs::create_dir(place.cores()).map_err(|e| e.to_string())?;
         initialise(&place.spool(), Some(OWNER)).map_err(|e| e.to_string())?;
-        std::fs::write(place.run.path().join("c"), format!("spool = {:?}\n", place.spool()))
-            .map_err(|e| e.to_string())?;
+        std::fs::write(
+            place.run.path().join("c"),
+            format!("spool = {:?}\n[throttle]\nenabled = false\n", place.spool()),
+        )
+        .map_err(|e| e.to_string())?;
         Ok(place)
     }
 

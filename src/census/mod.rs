@@ -14,6 +14,7 @@
 //!   ── confine::for_census: the spool's owner, CAP_SYS_PTRACE and
 //!      CAP_DAC_READ_SEARCH, a deadline, limits
 //! owner    walk /proc once ► workloads, images, one control
+//!          what crash handlers counted (/run/epicore/crashes)
 //!          the machine and its counters ► Exposure ► spool, or text (--print)
 //! ```
 //!
@@ -44,6 +45,7 @@ mod machine;
 mod print;
 mod random;
 mod sampling;
+mod storm;
 mod walk;
 
 use std::ffi::OsString;
@@ -60,6 +62,7 @@ use crate::{confine, invocation, syscall};
 
 use arguments::Arguments;
 use ledger::Ledger;
+use storm::Storms;
 
 pub use random::Random;
 pub use sampling::{decides, probability};
@@ -86,6 +89,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Result<(), String> {
     }
     let mut gaps = Vec::new();
     let serials = serials(&arguments, &config, &roots, boot, &mut gaps);
+    let mut storms = Storms::read(&arguments.run, boot);
     let log = invocation::open_log(&arguments.below("/dev/kmsg")).ok();
     let directory = arguments.spool.as_deref().unwrap_or(config.spool_directory());
     let spool =
@@ -96,8 +100,10 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Result<(), String> {
     // From here on with two capabilities.
     let since = ledger.as_ref().map_or(0, |ledger| ledger.census());
     let told = Told { identity, serials, since, now };
-    let mut exposure = look(&arguments, config.labels.clone(), &roots, told, &mut random, gaps);
+    let mut exposure = look(&arguments, config.labels.clone(), &roots, told, &mut random, &mut storms, gaps);
     exposure.lost = lost(log, &spool, &mut exposure.gaps);
+    let kept = storms.kept(&spool);
+    storms.tell(&mut exposure.lost, kept);
     exposure.cost.cpu_us = machine::cpu_us();
     let payload = record::fit_exposure(&mut exposure).map_err(|error| format!("census: {error}"))?;
     let Some(mut ledger) = ledger else {
@@ -105,6 +111,10 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Result<(), String> {
         return Ok(());
     };
     keep(&spool, &config, &exposure, &payload)?;
+    // The boots before are told now.
+    if let Some(kept) = kept {
+        let _ = spool.keep_storm(kept.told().text().as_bytes());
+    }
     ledger.done(now.unwrap_or(0)).map_err(|error| format!("census: its ledger: {error}"))
 }
 
@@ -123,9 +133,10 @@ fn look(
     roots: &Roots,
     told: Told,
     random: &mut Random,
+    storms: &mut Storms,
     mut gaps: Vec<Gap>,
 ) -> Exposure {
-    let seen = walk::walk(&arguments.root, roots, random, &mut gaps);
+    let seen = walk::walk(&arguments.root, roots, random, storms, &mut gaps);
     let (realtime_ns, _) = syscall::clocks();
     let mut exposure = Exposure {
         v: EXPOSURE_SCHEMA,
@@ -192,8 +203,8 @@ fn lost(log: Option<File>, spool: &Spool, gaps: &mut Vec<Gap>) -> Lost {
     Lost {
         dropped: dropped.map(|dropped| dropped.total()),
         at_least: dropped.is_some_and(|dropped| dropped.is_at_least()),
-        suppressed: None,
         evicted: Some(spool.evicted()),
+        ..Lost::default()
     }
 }
 

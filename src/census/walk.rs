@@ -18,6 +18,7 @@ use nix::errno::Errno;
 use super::builds::Builds;
 use super::images::Images;
 use super::random::Random;
+use super::storm::Storms;
 use crate::capture::add_facts;
 use crate::gap::{Gap, Stage};
 use crate::hardware::{Cores, Roots};
@@ -57,6 +58,7 @@ struct Walk<'a> {
     random: &'a mut Random,
     builds: Builds,
     images: Images<'a>,
+    storms: &'a mut Storms,
     workloads: HashMap<Workload, Count>,
     beyond: u64,
     drawn: Option<(Facts, Option<Vec<u8>>)>,
@@ -64,7 +66,13 @@ struct Walk<'a> {
 }
 
 /// Walks once. Container states are looked for below `root`.
-pub(super) fn walk(root: &Path, roots: &Roots, random: &mut Random, gaps: &mut Vec<Gap>) -> Seen {
+pub(super) fn walk(
+    root: &Path,
+    roots: &Roots,
+    random: &mut Random,
+    storms: &mut Storms,
+    gaps: &mut Vec<Gap>,
+) -> Seen {
     let mut gap = |reason: &str, count: u64| {
         if count > 0 {
             gaps.push(Gap::counted(Stage::Process, reason, count));
@@ -80,6 +88,7 @@ pub(super) fn walk(root: &Path, roots: &Roots, random: &mut Random, gaps: &mut V
         random,
         builds: Builds::default(),
         images: Images::new(root),
+        storms,
         workloads: HashMap::new(),
         beyond: 0,
         drawn: None,
@@ -130,6 +139,7 @@ impl Walk<'_> {
         // elsewhere; the image does.
         let unit = if image.is_some() { None } else { cgroup.unit };
         let link = Mapping { path: exe.link.clone(), ..Mapping::default() };
+        self.storms.meet(exe, link.clean_path());
         let workload = Workload { unit, image, exe: link.clean_path().to_vec(), build_id };
         let threads = process.threads().unwrap_or(0);
         self.seen.processes = self.seen.processes.saturating_add(1);

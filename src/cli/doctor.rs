@@ -29,6 +29,7 @@ mod log;
 mod modules;
 mod process;
 mod spool;
+mod storm;
 
 use std::fs;
 use std::io::Read;
@@ -154,6 +155,7 @@ pub fn examine(host: &Host, settings: &Config, pid: Option<u32>) -> Vec<Check> {
     checks.extend(kernel::neighbours(host));
     checks.extend(process::limits(host, pid));
     checks.extend(log::dropped(host));
+    checks.extend(storm::storm(host));
     checks.extend(modules::modules(host));
     checks.extend(spool::last_record(&newest));
     checks

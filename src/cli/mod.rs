@@ -27,6 +27,7 @@ mod replay;
 mod show;
 mod simulate;
 mod status;
+mod storms;
 mod study;
 mod symbols;
 mod tail;

@@ -15,18 +15,23 @@
 //! It asks the daemon's socket, which is for root and the spool's group.
 //! `--flush` lets it try the collector now instead of later, `--retry` has
 //! refused records sent again (root, or the spool's owner). `--json` prints
-//! the document itself (docs/daemon.md explains each line).
+//! the document itself (docs/daemon.md explains each line). A line `storms` says
+//! how many crashes of this boot left less than a full record, when some did.
 //!
 //! Exit status: 0 when nothing keeps records from being forwarded and the
 //! collector refused none since epicored started (or those are pending again),
 //! else 1.
 
+use std::path::Path;
+
 use super::arguments::Common;
 use super::failure::{Failure, Outcome};
 use super::output::Output;
+use super::storms;
 use crate::daemon::{Activity, AskError, Outage, Status, Tally, ask, ask_status};
 use crate::report::escape::clean;
 use crate::report::{amount, time};
+use crate::storm::RUN;
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -68,7 +73,9 @@ pub(super) fn run(arguments: &Arguments, common: &Common, out: &mut Output) -> O
     if out.json {
         out.json_pretty(&status)?;
     } else {
-        out.text(&text(&status, out))?;
+        let boot = crate::hardware::boot_id();
+        let totals = boot.and_then(|boot| storms::totals(Path::new(RUN), boot));
+        out.text(&text(&status, totals.and_then(|totals| storms::words(&totals)), out))?;
     }
     out.flush()?;
     let well = status.outage.is_none() && status.warnings.is_empty() && refused(&status) == 0;
@@ -81,7 +88,7 @@ fn refused(status: &Status) -> u64 {
     status.sent.refused.min(status.crashes.refused.saturating_add(status.exposures.refused))
 }
 
-fn text(status: &Status, out: &Output) -> String {
+fn text(status: &Status, storms: Option<String>, out: &Output) -> String {
     let mut lines = Lines(format!(
         "epicored {} on {}, process {}, since {}\n",
         clean(&status.version),
@@ -109,6 +116,9 @@ fn text(status: &Status, out: &Output) -> String {
                 amount::of(status.evicted, "record")
             ),
         );
+    }
+    if let Some(storms) = storms {
+        lines.add("storms", &storms);
     }
     let sent = &status.sent;
     lines.add(

@@ -9,6 +9,7 @@ use toml::Value as Toml;
 
 use super::near::distance;
 use super::{Config, CoreLimitZero, ForwardRegisters, Sparse};
+use crate::limits;
 
 /// The longest name or text of a label.
 const LABEL: usize = 128;
@@ -68,6 +69,12 @@ impl Config {
             ("release.sparse_threshold", Number(self.release.sparse_threshold)),
             ("limits.spool_bytes", Number(self.spool_bytes)),
             ("limits.spool_records", Number(self.spool_records)),
+            ("throttle.enabled", Flag(self.throttle.enabled)),
+            ("throttle.executable_burst", Number(self.throttle.executable_burst)),
+            ("throttle.executable_per_minute", Number(self.throttle.executable_per_minute)),
+            ("throttle.burst", Number(self.throttle.burst)),
+            ("throttle.per_minute", Number(self.throttle.per_minute)),
+            ("analysis.slots", Number(self.analysis_slots)),
             ("retention.days", Number(self.retention_days)),
             ("collector.url", said(&collector.url, "nothing leaves this host")),
             ("collector.ca_file", file(&collector.ca_file, "the system's authorities")),
@@ -129,6 +136,14 @@ pub(super) fn set(config: &mut Config, key: &str, value: &Toml) -> Result<(), &'
         "release.sparse_threshold" => config.release.sparse_threshold = bytes(value)?,
         "limits.spool_bytes" => config.spool_bytes = bytes(value)?,
         "limits.spool_records" => config.spool_records = bytes(value)?,
+        "throttle.enabled" => config.throttle.enabled = value.as_bool().ok_or("true or false")?,
+        "throttle.executable_burst" => config.throttle.executable_burst = crashes(value)?,
+        "throttle.executable_per_minute" => config.throttle.executable_per_minute = crashes(value)?,
+        "throttle.burst" => config.throttle.burst = crashes(value)?,
+        "throttle.per_minute" => config.throttle.per_minute = crashes(value)?,
+        "analysis.slots" => {
+            config.analysis_slots = within(value, 0..=limits::SLOTS, "0 (2 for each CPU) to 1024")?;
+        }
         "retention.days" => config.retention_days = days(value)?,
         "collector.url" => config.collector.url = Some(url(value)?),
         "collector.ca_file" => config.collector.ca_file = Some(path(value)?),
@@ -197,6 +212,10 @@ fn days(value: &Toml) -> Result<u64, &'static str> {
     within(value, 0..=36_500, "days, 0 to 36500")
 }
 
+fn crashes(value: &Toml) -> Result<u64, &'static str> {
+    within(value, 1..=limits::THROTTLE_MOST, "1 to 1000000")
+}
+
 fn within(
     value: &Toml,
     range: std::ops::RangeInclusive<u64>,
@@ -218,7 +237,8 @@ mod tests {
     #[test]
     fn what_is_told_can_be_written_and_holds_then() {
         let everything = "spool='/s'\ncore_limit_zero='drop'\n[release]\nsparse='kill'\nsparse_threshold=1\n\
-            [limits]\nspool_bytes=2\nspool_records=3\n[retention]\ndays=4\n[collector]\nurl='https://c'\n\
+            [limits]\nspool_bytes=2\nspool_records=3\n[throttle]\nenabled=false\nexecutable_burst=4\n\
+            executable_per_minute=5\nburst=6\nper_minute=7\n[analysis]\nslots=8\n[retention]\ndays=4\n[collector]\nurl='https://c'\n\
             ca_file='/a'\ncert_file='/b'\nkey_file='/c'\ntoken_file='/d'\nproxy='p'\nplain_http=true\n\
             [forward]\nregisters='none'\nprivate=true\nbatch_records=5\nbatch_bytes=300000\nconcurrency=6\n\
             timeout_seconds=7\n[daemon]\nsocket='/e'\nmetrics_file='/f'\n[labels]\nrack='r'\n\

@@ -52,6 +52,13 @@ pub fn identity(roots: &Roots, machine_id: &Path) -> Identity {
     }
 }
 
+/// Which boot this is, before anything else is opened.
+pub fn boot_id() -> Option<[u8; 16]> {
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let file = open("/proc/sys/kernel/random/boot_id", flags, Mode::empty()).ok()?;
+    id(&text(file.as_fd(), limits::SYSFS_TEXT).ok()?)
+}
+
 /// The host's name now, as records bear it: one system call.
 pub fn nodename() -> Option<String> {
     uname().ok().and_then(|names| value::words(names.nodename().as_encoded_bytes(), NAME))

@@ -59,7 +59,7 @@ mod value;
 pub use cpu_set::CpuSet;
 pub use cpu_time::{CpuTime, cpu_times};
 pub use edac::Edac;
-pub use identity::{Identity, identity, nodename};
+pub use identity::{Identity, boot_id, identity, nodename};
 pub use machine::{Hardware, look};
 pub use roots::Roots;
 pub use serials::{HOST_FILE, Hashed, Serials, serials};

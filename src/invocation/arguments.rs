@@ -34,6 +34,8 @@ pub struct Arguments {
     pub spool: Option<PathBuf>,
     /// `--config FILE`.
     pub config: Option<PathBuf>,
+    /// `--run DIR`: where the ledger of crashes is.
+    pub run: Option<PathBuf>,
     /// `--source stream`: do not read live memory (for tests and for sites
     /// that forbid it).
     pub stream_only: bool,
@@ -51,6 +53,7 @@ impl Arguments {
             match word.as_bytes() {
                 b"--spool" => arguments.spool = words.next().map(PathBuf::from),
                 b"--config" => arguments.config = words.next().map(PathBuf::from),
+                b"--run" => arguments.run = words.next().map(PathBuf::from),
                 b"--source" => arguments.stream_only = words.next().as_deref() == Some(OsStr::new("stream")),
                 [b'-', letter, value @ ..] if *letter != b'-' => arguments.letter(*letter, value),
                 _ => arguments.gap("unknown argument"),

@@ -12,7 +12,7 @@ use super::status::Status;
 const NAMESPACES: [&str; 5] = ["mnt", "net", "pid", "user", "uts"];
 
 /// sysconf(_SC_CLK_TCK) is 100 on every Linux (USER_HZ).
-const NS_PER_TICK: u64 = 10_000_000;
+pub(super) const NS_PER_TICK: u64 = 10_000_000;
 
 /// What a process says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -17,12 +17,13 @@ use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2};
-use nix::sys::stat::{Mode, SFlag, fstat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
 use nix::sys::statfs::{FsType, fstatfs};
 
 use super::directory::Directory;
 use super::mapping::Mapping;
 use crate::limits;
+use crate::syscall::stat_unasked;
 
 /// Held, not opened: no driver runs.
 const HOLD: OFlag = OFlag::O_PATH.union(OFlag::O_CLOEXEC);
@@ -52,6 +53,12 @@ pub(super) fn rooted(process: &Directory, mapping: &Mapping, identity: (u64, u64
     reopen(held, Some(identity)).ok()
 }
 
+/// What a task runs, as fstat(2) tells it: held, not opened, so that nobody's
+/// driver runs.
+pub fn of_task(proc_root: &Directory, task: u32) -> Result<FileStat, Errno> {
+    known(&openat(proc_root, format!("{task}/exe").as_str(), HOLD, Mode::empty())?)
+}
+
 /// The executable of a process, when it is still the one of this identity.
 pub(super) fn executable(process: &Directory, identity: (u64, u64)) -> Result<File, Errno> {
     reopen(openat(process, "exe", HOLD, Mode::empty())?, Some(identity))
@@ -65,10 +72,18 @@ pub fn open_by_path(path: &[u8]) -> Option<File> {
     reopen(open(Path::new(OsStr::from_bytes(path)), HOLD, Mode::empty()).ok()?, None).ok()
 }
 
+/// Without asking a server; on a kernel that cannot, asking.
+fn known(held: &OwnedFd) -> Result<FileStat, Errno> {
+    match stat_unasked(held.as_fd()) {
+        Err(Errno::ENOSYS) => fstat(held),
+        known => known,
+    }
+}
+
 /// From held to readable: only a regular file, of a bounded size, on a file
 /// system that answers by itself.
 fn reopen(held: OwnedFd, identity: Option<(u64, u64)>) -> Result<File, Errno> {
-    let stat = fstat(&held)?;
+    let stat = known(&held)?;
     let regular = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG;
     let size = u64::try_from(stat.st_size).unwrap_or(u64::MAX);
     if !regular || size > limits::MODULE_FILE {

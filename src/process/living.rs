@@ -11,7 +11,7 @@ use std::fs::File;
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, readlinkat};
-use nix::sys::stat::fstatat;
+use nix::sys::stat::{FileStat, fstatat};
 
 use super::cgroup::{self, Cgroup};
 use super::directory::Directory;
@@ -35,6 +35,8 @@ pub struct Exe {
     /// Device and inode; `None` where the file system does not tell us (a FUSE
     /// of somebody else's).
     pub identity: Option<(u64, u64)>,
+    /// All that fstat(2) says of it, in the same case.
+    pub stat: Option<FileStat>,
 }
 
 impl<'a> Living<'a> {
@@ -47,12 +49,13 @@ impl<'a> Living<'a> {
     pub fn exe(&self) -> Result<Exe, Errno> {
         use std::os::unix::ffi::OsStringExt;
         let link = readlinkat(&self.directory, "exe")?.into_vec();
-        let identity = match fstatat(&self.directory, "exe", AtFlags::empty()) {
-            Ok(stat) => Some((stat.st_dev, stat.st_ino)),
+        let stat = match fstatat(&self.directory, "exe", AtFlags::empty()) {
+            Ok(stat) => Some(stat),
             Err(gone @ (Errno::ENOENT | Errno::ESRCH)) => return Err(gone),
             Err(_) => None,
         };
-        Ok(Exe { link, identity })
+        let identity = stat.as_ref().map(|stat| (stat.st_dev, stat.st_ino));
+        Ok(Exe { link, identity, stat })
     }
 
     /// True for a thread of the kernel's own.

@@ -8,6 +8,7 @@
 //! mounts  /proc/TID/mountinfo: which files may never answer
 //! files   the file behind a mapping, opened without running anybody's driver
 //! living  /proc/PID of a process that lives: what a census asks
+//! life    whether process PID lives
 //! ```
 //!
 //! It needs from you: CAP_SYS_PTRACE, and CAP_DAC_READ_SEARCH for files. It
@@ -32,6 +33,7 @@ mod directory;
 mod dying;
 mod facts;
 mod files;
+mod life;
 mod living;
 mod mapping;
 mod maps;
@@ -43,7 +45,8 @@ pub use cgroup::Cgroup;
 pub use directory::{Directory, read_bounded};
 pub use dying::{Dying, Identity};
 pub use facts::Facts;
-pub use files::open_by_path;
+pub use files::{of_task as executable, open_by_path};
+pub use life::{Life, life};
 pub use living::{Exe, Living};
 pub use mapping::Mapping;
 pub use mounts::Mounts;

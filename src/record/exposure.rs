@@ -10,7 +10,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::schema::is_default;
-use super::{Hardware, Host, Id, Process, Serials};
+use super::{Hardware, Hex, Host, Id, Process, Serials};
 use crate::gap::Gap;
 
 /// The version of the exposure schema that this code writes.
@@ -120,13 +120,65 @@ pub struct Lost {
     /// forgets.
     #[serde(rename = "least", skip_serializing_if = "is_default")]
     pub at_least: bool,
-    /// Suppressed by the handler's own limits.
+    /// Handlers that began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub begun: Option<u64>,
+    /// Suppressed by the throttle.
     #[serde(rename = "sup", skip_serializing_if = "Option::is_none")]
     pub suppressed: Option<u64>,
+    /// Kept as a minimal record, because no analysis slot was free.
+    #[serde(rename = "min", skip_serializing_if = "Option::is_none")]
+    pub unanalysed: Option<u64>,
+    /// Ended by an error that the kernel's log has: no record, or the minimal one.
+    #[serde(rename = "fail", skip_serializing_if = "Option::is_none")]
+    pub failed: Option<u64>,
+    /// Handlers that began and did not end.
+    #[serde(rename = "hand", skip_serializing_if = "Option::is_none")]
+    pub handlers: Option<u64>,
+    /// The executables that were suppressed most, the most first.
+    #[serde(rename = "by", skip_serializing_if = "Vec::is_empty")]
+    pub by: Vec<SuppressedBy>,
+    /// The last known numbers of the boots before, told once, by the first
+    /// census that can.
+    #[serde(rename = "prev", skip_serializing_if = "is_default")]
+    pub previous: Previous,
     /// Records that gave way to the spool's quota before they were forwarded,
     /// since the spool was made.
     #[serde(rename = "evict", skip_serializing_if = "Option::is_none")]
     pub evicted: Option<u64>,
+}
+
+/// An executable that was suppressed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SuppressedBy {
+    /// Hash of its device, inode and time of change, under the boot id.
+    #[serde(rename = "h")]
+    pub hash: Hex,
+    /// Its path, where `running` has it too.
+    #[serde(rename = "x", skip_serializing_if = "Option::is_none")]
+    pub exe: Option<String>,
+    /// How often.
+    pub n: u64,
+}
+
+/// What earlier boots of this host had lost when they ended, to within some
+/// seconds of a power cut. Absent is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Previous {
+    /// Suppressed by the throttle.
+    #[serde(rename = "sup", skip_serializing_if = "is_default")]
+    pub suppressed: u64,
+    /// Kept as a minimal record.
+    #[serde(rename = "min", skip_serializing_if = "is_default")]
+    pub unanalysed: u64,
+    /// Ended by an error.
+    #[serde(rename = "fail", skip_serializing_if = "is_default")]
+    pub failed: u64,
+    /// Handlers that began and did not end.
+    #[serde(rename = "hand", skip_serializing_if = "is_default")]
+    pub handlers: u64,
 }
 
 /// A living process with a crash's attributes.

@@ -21,6 +21,7 @@ pub fn fit_exposure(exposure: &mut Exposure) -> Result<Vec<u8>, EncodeError> {
     exposure.gaps.truncate(limits::GAPS);
     gap(exposure, "further gaps left out", over as u64);
     exposure.running.sort_by(|a, b| (b.n, &a.unit, &a.image, &a.exe).cmp(&(a.n, &b.unit, &b.image, &b.exe)));
+    unname(exposure);
     let mut bytes = encode_exposure(exposure)?;
     while bytes.len() > limits::RECORD_BYTES {
         if !halve(exposure) {
@@ -29,6 +30,7 @@ pub fn fit_exposure(exposure: &mut Exposure) -> Result<Vec<u8>, EncodeError> {
             exposure.hardware = Default::default();
             exposure.gaps.clear();
         }
+        unname(exposure);
         let smaller = encode_exposure(exposure)?;
         if smaller.len() >= bytes.len() {
             break;
@@ -58,6 +60,14 @@ fn halve(exposure: &mut Exposure) -> bool {
     true
 }
 
+/// Paths of suppressed executables go with the workloads that told them.
+fn unname(exposure: &mut Exposure) {
+    let Exposure { lost, running, .. } = exposure;
+    for by in &mut lost.by {
+        by.exe = by.exe.take().filter(|exe| running.iter().any(|running| running.exe.as_ref() == Some(exe)));
+    }
+}
+
 fn gap(exposure: &mut Exposure, reason: &str, count: u64) {
     if count == 0 {
         return;
@@ -81,6 +91,7 @@ fn texts(exposure: &mut Exposure) -> u64 {
     for running in &mut exposure.running {
         [&mut running.unit, &mut running.image, &mut running.exe].into_iter().flatten().for_each(&mut cut);
     }
+    exposure.lost.by.iter_mut().filter_map(|by| by.exe.as_mut()).for_each(&mut cut);
     exposure.images.iter_mut().for_each(|(_, image)| cut(image));
     if let Some(control) = &mut exposure.control {
         let process = &mut control.process;
@@ -97,7 +108,18 @@ fn texts(exposure: &mut Exposure) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Running, decode_exposure};
+    use crate::record::{Running, SuppressedBy, decode_exposure};
+
+    #[test]
+    fn a_suppressed_executable_is_named_only_where_the_report_names_it_anyway() {
+        let by = |exe: &str| SuppressedBy { exe: Some(exe.to_owned()), n: 1, ..SuppressedBy::default() };
+        let running = vec![Running { exe: Some("/told".into()), n: 1, ..Running::default() }];
+        let mut exposure = Exposure { running, ..Exposure::default() };
+        exposure.lost.by = vec![by("/told"), by("/untold")];
+        fit_exposure(&mut exposure).unwrap();
+        let names: Vec<_> = exposure.lost.by.iter().map(|by| by.exe.as_deref()).collect();
+        assert_eq!(names, [Some("/told"), None]);
+    }
 
     #[test]
     fn a_report_of_any_size_fits_and_says_what_it_left_out() {

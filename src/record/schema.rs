@@ -175,6 +175,10 @@ pub struct Record {
     /// them in /run/epicore/host.
     #[serde(rename = "hwid", skip_serializing_if = "is_default")]
     pub serials: Serials,
+    /// Crashes of this boot that left less than a full record, when this one was
+    /// made; they only grow.
+    #[serde(skip_serializing_if = "is_default")]
+    pub storm: Storm,
     /// How the record was made, and at what cost.
     #[serde(rename = "cap", skip_serializing_if = "is_default")]
     pub capture: Capture,
@@ -629,6 +633,28 @@ pub struct Edac {
     /// Uncorrected errors.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ue: Option<u64>,
+}
+
+/// Crashes of this boot that left less than a full record, by the handler's
+/// count. Absent is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Storm {
+    /// Of this executable, suppressed by the throttle.
+    #[serde(skip_serializing_if = "is_default")]
+    pub own: u64,
+    /// Of all executables, suppressed by the throttle.
+    #[serde(rename = "sup", skip_serializing_if = "is_default")]
+    pub suppressed: u64,
+    /// Kept as a minimal record, because no analysis slot was free.
+    #[serde(rename = "min", skip_serializing_if = "is_default")]
+    pub unanalysed: u64,
+    /// Ended by an error that the kernel's log has: no record, or the minimal one.
+    #[serde(rename = "fail", skip_serializing_if = "is_default")]
+    pub failed: u64,
+    /// Handlers that began and did not end (killed, or ended by a deadline).
+    #[serde(skip_serializing_if = "is_default")]
+    pub lost: u64,
 }
 
 /// How the record was made.

@@ -12,9 +12,9 @@ use super::DecodeError;
 use crate::limits;
 
 /// The keys of a record, as [`super::Record`] names them.
-const KEYS: [&str; 20] = [
+const KEYS: [&str; 21] = [
     "v", "id", "kind", "priv", "at", "bt", "host", "crash", "proc", "th", "regs", "rcls", "mod", "st",
-    "keys", "flt", "hw", "hwid", "cap", "gaps",
+    "keys", "flt", "hw", "hwid", "storm", "cap", "gaps",
 ];
 
 /// What is left of a record, and what its reader must know of it.

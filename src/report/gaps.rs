@@ -50,10 +50,26 @@ pub fn capture(record: &Record, full: bool) -> Vec<Fact> {
         parts.push("ended with SIGKILL: release.sparse = \"kill\"".to_owned());
     }
     let mut out = vec![("capture", parts.join(", "))];
+    out.extend(storm(record));
     if full {
         out.extend(details(record));
     }
     out
+}
+
+/// The crashes of this boot that left less, until then.
+fn storm(record: &Record) -> Option<Fact> {
+    let storm = &record.storm;
+    let all = [
+        (storm.own, "of this program suppressed"),
+        (storm.suppressed, "suppressed in all"),
+        (storm.unanalysed, "not analysed"),
+        (storm.failed, "ended by an error"),
+        (storm.lost, "whose handler was lost"),
+    ];
+    let told: Vec<String> =
+        all.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", amount::count(*n))).collect();
+    (!told.is_empty()).then(|| ("storms", format!("crashes since boot: {}", told.join(", "))))
 }
 
 fn details(record: &Record) -> Vec<Fact> {
@@ -70,4 +86,20 @@ fn details(record: &Record) -> Vec<Fact> {
         out.push(("unconfined", open.join(", ")));
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Storm;
+
+    #[test]
+    fn a_record_says_what_was_suppressed_until_then_and_nothing_of_a_calm_boot() {
+        let told = |storm| capture(&Record { storm, ..Record::default() }, false).get(1).cloned();
+        assert_eq!(told(Storm::default()), None);
+        let storm = Storm { own: 2000, suppressed: 2294, lost: 1, ..Storm::default() };
+        let words = "crashes since boot: 2,000 of this program suppressed, 2,294 suppressed in all, \
+                     1 whose handler was lost";
+        assert_eq!(told(storm), Some(("storms", words.to_owned())));
+    }
 }

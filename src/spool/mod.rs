@@ -26,6 +26,7 @@
 //! ├─ .<32 hex digits>.tmp        0640 being written (only while it is)
 //! ├─ .tally                      0600 how much was written since the last count
 //! ├─ .evicted                    0640 how many pending records gave way
+//! ├─ .throttle                   0640 how many crashes left no record, and why
 //! ├─ .refusals                   0640 why the collector refused the last ones
 //! ├─ .audit  .audit.1            0640 who purged, who read private records
 //! ├─ .forwarder                  0600 the lock of the one daemon
@@ -82,6 +83,7 @@ mod oldest;
 mod pending;
 mod reader;
 mod refusals;
+mod storm;
 mod sweep;
 mod tally;
 mod vacuum;

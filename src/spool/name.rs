@@ -134,7 +134,7 @@ pub(super) fn classify(name: &[u8]) -> Name {
     }
 }
 
-const OWN: [&str; 12] = [
+const OWN: [&str; 14] = [
     ".",
     "..",
     "lost+found",
@@ -145,6 +145,8 @@ const OWN: [&str; 12] = [
     super::refusals::NEXT,
     super::evicted::FILE,
     super::evicted::NEXT,
+    super::storm::FILE,
+    super::storm::NEXT,
     super::audit::FILE,
     super::audit::ROTATED,
 ];

@@ -14,6 +14,10 @@ pub(crate) fn dist() -> PathBuf {
     std::env::var_os("EPICORE_DIST").map_or_else(|| super::target_dir().join("dist"), PathBuf::from)
 }
 
+/// Every crash leaves its full record, however many there are: what most tests
+/// are about. tests/storms.rs is about the rest.
+const UNLIMITED: &str = "[throttle]\nenabled = false\n[analysis]\nslots = 1024\n";
+
 /// The handler under test.
 pub(crate) fn handler() -> PathBuf {
     std::env::var_os("EPICORE_HANDLER").map_or_else(|| dist().join("epicore-handler"), PathBuf::from)
@@ -40,6 +44,7 @@ impl HandlerPlace {
         if !judges_only() {
             copy(&handler(), &place.path("h"));
         }
+        std::fs::write(place.path("c"), UNLIMITED).expect("a configuration");
         place
     }
 
@@ -68,7 +73,12 @@ impl HandlerPlace {
     }
 
     fn pattern(&self, program: &str, spool: &Path) -> String {
-        let pattern = format!("|{} {SPECIFIERS} --spool {}", self.path(program).display(), spool.display());
+        let (program, config) = (self.path(program), self.path("c"));
+        let mut pattern = format!("|{} {SPECIFIERS} --spool {}", program.display(), spool.display());
+        let unlimited = format!(" --config {}", config.display());
+        if pattern.len() + unlimited.len() <= 127 {
+            pattern += &unlimited;
+        }
         assert!(pattern.len() <= 127, "the kernel would cut {pattern}");
         pattern
     }

@@ -1,0 +1,183 @@
+//! One handler: it begins, decides, takes a slot, ends.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::atomic::Ordering;
+
+use nix::errno::Errno;
+
+use super::alive::{self, Entry};
+use super::bucket::Rate;
+use super::key::Key;
+use super::ledger::{Count, FULL_AT, Ledger, WORDS};
+use super::snapshot::{Snapshot, Totals};
+use super::table;
+use super::{file, slots};
+use crate::process::Life;
+use crate::syscall;
+
+/// What is admitted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// Of one executable.
+    pub executable: Rate,
+    /// Of all.
+    pub overall: Rate,
+}
+
+/// Whether a crash leaves a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It does.
+    Admitted,
+    /// It is counted, and the process let go.
+    Suppressed,
+}
+
+/// What became of a handler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A record is in the spool.
+    Recorded,
+    /// The minimal one only: there was no slot.
+    Unanalysed,
+    /// The throttle had counted it already.
+    Suppressed,
+    /// An error was told.
+    Failed,
+    /// The configuration does not want such crashes.
+    Unwanted,
+}
+
+/// The ledger as one handler uses it. Without a ledger everything is admitted
+/// and nothing is counted.
+#[derive(Debug)]
+pub struct Storm {
+    ledger: Option<Ledger>,
+    file: Option<File>,
+    slots: Option<File>,
+    entry: Option<Entry>,
+    boot: [u8; 16],
+    missing: Option<Errno>,
+}
+
+impl Storm {
+    /// The first act of a handler, as root: opens the ledger in `run`, enters
+    /// this process and counts it. Never fails; [`Storm::missing`] says why
+    /// there is none.
+    pub fn begin(run: &Path, boot: Option<[u8; 16]>) -> Storm {
+        let opened = file::directory(run).and_then(|directory| {
+            let boot = boot.ok_or(Errno::ENODATA)?;
+            let file = file::ledger(&directory, &boot)?;
+            let words = syscall::share(std::os::fd::AsFd::as_fd(&file), WORDS)?;
+            Ok((Ledger(words), file, file::slots(&directory).ok()))
+        });
+        let (ledger, file, slots, missing) = match opened {
+            Ok((ledger, file, slots)) => (Some(ledger), Some(file), slots, None),
+            Err(errno) => (None, None, None, Some(errno)),
+        };
+        let entry = ledger.as_ref().and_then(|ledger| {
+            let entry = alive::enter(ledger, std::process::id(), now());
+            if entry.is_none() {
+                ledger.add(Count::Unknown);
+            }
+            ledger.add(Count::Begun);
+            entry
+        });
+        Storm { ledger, file, slots, entry, boot: boot.unwrap_or_default(), missing }
+    }
+
+    /// Why nothing is counted.
+    pub fn missing(&self) -> Option<Errno> {
+        self.missing
+    }
+
+    /// Under which keys hash.
+    pub fn boot(&self) -> &[u8; 16] {
+        &self.boot
+    }
+
+    /// Lets a group read the ledger; as root.
+    pub fn let_read(&self, group: u32) {
+        if let Some(file) = &self.file {
+            file::let_read(file, group);
+        }
+    }
+
+    /// Whether this crash leaves a record. What the executable's own bucket
+    /// refuses costs the others nothing; one that is not known (`None`) has the
+    /// bucket of all only.
+    pub fn decide(&self, key: Option<Key>, rules: &Rules) -> Verdict {
+        let Some(ledger) = &self.ledger else { return Verdict::Admitted };
+        let now = now();
+        // No place: so many handlers are not alive, and words are hostile.
+        let place = key.and_then(|key| table::find_or_make(ledger, key));
+        let own = place.map(|place| ledger.word(place.full_at()));
+        if own.is_none_or(|own| rules.executable.take(own, now)) {
+            if rules.overall.take(ledger.word(FULL_AT), now) {
+                return Verdict::Admitted;
+            }
+            own.into_iter().for_each(|own| rules.executable.give_back(own));
+        }
+        ledger.add(Count::Suppressed);
+        if let Some(place) = place {
+            ledger.word(place.suppressed()).fetch_add(1, Ordering::AcqRel);
+        }
+        Verdict::Suppressed
+    }
+
+    /// Takes one of `count` slots (0: limits::SLOTS_PER_CPU for each CPU) to the
+    /// end of this process; false when none is free. Where there is no file of
+    /// slots there is no limit.
+    pub fn take_slot(&self, count: u64) -> bool {
+        let count = if count == 0 { slots::by_cpus() } else { count };
+        self.slots.as_ref().is_none_or(|file| slots::take(file, count, std::process::id()))
+    }
+
+    /// What the ledger says; handlers that are dead are forgotten by it. `life`
+    /// tells of a process whether it lives.
+    pub fn totals(&self, life: &dyn Fn(u32) -> Life) -> Option<Totals> {
+        let ledger = self.ledger.as_ref()?;
+        let snapshot = Snapshot::of(*ledger, self.boot);
+        Some(snapshot.totals_and(life, &mut |index, word| alive::clear(ledger, index, word)))
+    }
+
+    /// How often this executable was suppressed.
+    pub fn suppressed(&self, key: Key) -> u64 {
+        let place = self.ledger.as_ref().and_then(|ledger| Some((ledger, table::find(ledger, key)?)));
+        place.map_or(0, |(ledger, place)| ledger.get(place.suppressed()))
+    }
+
+    /// True when this handler shall copy the counters to where they outlive a
+    /// power cut.
+    pub fn is_due(&self) -> bool {
+        self.ledger.as_ref().is_some_and(|ledger| ledger.is_due(now()))
+    }
+
+    /// The last act.
+    pub fn end(self, outcome: Outcome) {
+        let Some(ledger) = &self.ledger else { return };
+        match outcome {
+            Outcome::Recorded => ledger.add(Count::Recorded),
+            Outcome::Unanalysed => {
+                ledger.add(Count::Unanalysed);
+                ledger.add(Count::Recorded);
+            }
+            Outcome::Failed => ledger.add(Count::Failed),
+            Outcome::Unwanted => ledger.add(Count::Unwanted),
+            Outcome::Suppressed => {}
+        }
+        ledger.add(Count::Ended);
+        if let Some(entry) = self.entry {
+            alive::leave(ledger, entry);
+        }
+    }
+}
+
+/// CLOCK_BOOTTIME; 0 where there is none.
+fn now() -> u64 {
+    syscall::clocks().1.unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests;

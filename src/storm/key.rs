@@ -1,0 +1,54 @@
+//! Which executable crashed: one number for a file, as long as the host runs.
+//!
+//! Device, inode and time of change of the file behind /proc/TID/exe, hashed:
+//! three numbers of one fstat(2), so that the crashed process is held for
+//! microseconds. The build-id would be a read of its first page and a walk over
+//! its notes, ten times as much, and would tell no more: a running file cannot
+//! be written to, and what replaces it has another inode, or, where a
+//! filesystem gives the same inode again, another time. Copies of one program
+//! (a container's layers) have buckets of their own and share the one of all.
+
+use std::hash::Hasher;
+
+use nix::sys::stat::FileStat;
+use siphasher::sip::SipHasher24;
+
+/// An executable. Under the boot id: it means nothing on another host or boot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(pub u64);
+
+impl Key {
+    /// Of a file as fstat(2) tells it.
+    pub fn of(boot: &[u8; 16], file: &FileStat) -> Key {
+        let mut hasher = SipHasher24::new_with_key(boot);
+        hasher.write_u64(file.st_dev);
+        hasher.write_u64(file.st_ino);
+        hasher.write_i64(file.st_mtime);
+        hasher.write_i64(file.st_mtime_nsec);
+        // 0 is an empty place of the table.
+        Key(hasher.finish().max(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::stat::stat;
+
+    #[test]
+    fn a_copy_a_successor_and_another_boot_are_others() {
+        let place = tempfile::tempdir().unwrap();
+        let (first, copy) = (place.path().join("a"), place.path().join("b"));
+        std::fs::write(&first, "program").unwrap();
+        std::fs::copy(&first, &copy).unwrap();
+        let key = |boot: u8, path| Key::of(&[boot; 16], &stat(path).unwrap());
+        let was = key(1, &first);
+        assert_eq!(was, key(1, &first));
+        assert_ne!(was, key(1, &copy));
+        assert_ne!(was, key(2, &first));
+        // An inode that a filesystem gave again, at another time.
+        let later = std::time::SystemTime::now() + std::time::Duration::from_nanos(1_000_007);
+        std::fs::File::options().write(true).open(&first).unwrap().set_modified(later).unwrap();
+        assert_ne!(was, key(1, &first));
+    }
+}
