@@ -40,7 +40,7 @@ use crate::memory::Stream;
 use crate::process::Directory;
 use crate::record::{Kind, Record};
 use crate::spool::{Quota, Spool, Stamp};
-use crate::storm::{Outcome, Storm, Verdict};
+use crate::storm::{Outcome, Storm, Verdict, enter, writes};
 use crate::{confine, record, syscall};
 
 pub use assembly::add_facts;
@@ -62,6 +62,7 @@ pub fn from_kernel(arguments: Arguments) -> Result<(), String> {
     // kernel meant by it.
     let pidfd = arguments.pidfd.and_then(|fd| syscall::adopt(i32::try_from(fd).ok()?).ok());
     let storm = admission::begin(&arguments);
+    storm.expect_the_worst(arguments.tid);
     let done = handle(&arguments, started, pidfd.as_ref(), &storm);
     storm.end(*done.as_ref().unwrap_or(&Outcome::Failed));
     done.map(drop)
@@ -86,6 +87,7 @@ fn handle(
     let machine = Roots::open(Path::new("/proc"), Path::new("/sys")).ok();
     let host_file = Serials::open(Path::new(HOST_FILE));
     let needs = confine::Needs { owner: spool.owner(), kill: config.release.kills() };
+    enter(Stage::Confine);
     let mut unconfined = confine::before_first_byte(needs);
     let crashed = admission::who(storm, arguments, proc_root.as_ref());
     if admission::decide(storm, crashed, &config) == Verdict::Suppressed {
@@ -100,6 +102,7 @@ fn handle(
     let again = proc_root.as_ref().and_then(Directory::again);
     let mut evidence = Evidence::from_crash(&mut stream, arguments, again, pidfd);
     evidence.end_sparse_walk(&config.release, pidfd);
+    enter(Stage::Confine);
     let has_slot = storm.take_slot(config.analysis_slots);
     drop(stream.into_inner());
     evidence.held = Some(started.elapsed());
@@ -120,11 +123,14 @@ fn handle(
     };
     let say = |error: String| kmsg.say(arguments, &error);
     let mut minimal = assembly::minimal(&evidence, arguments, record::new_id());
+    writes(&minimal.id.0);
     minimal.storm = admission::told(storm, crashed, proc_root.as_ref());
+    enter(Stage::Spool);
     let first = keep(&mut minimal.clone()).map_err(say);
     let outcome = if has_slot {
         let mut full = analysis::run(minimal, &evidence, machine.as_ref(), host_file.as_ref());
         full.capture.total_us = assembly::micros(started.elapsed());
+        enter(Stage::Spool);
         // The same disk refuses twice: one line a crash is enough.
         match (keep(&mut full), first) {
             (Ok(()), _) => {

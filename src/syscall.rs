@@ -47,6 +47,33 @@ pub fn drop_bounding(capability: u64) -> Result<(), Errno> {
     Errno::result(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) }).map(drop)
 }
 
+static LAST_WORDS: std::sync::OnceLock<fn(u8)> = std::sync::OnceLock::new();
+
+extern "C" fn on_fatal(signal: libc::c_int) {
+    if let Some(say) = LAST_WORDS.get() {
+        say(u8::try_from(signal).unwrap_or(0));
+    }
+}
+
+/// Before a fault or an abort ends this process `say` is called once, with the signal's
+/// number: async-signal-safe, so nothing but atomics and clocks. Then it dies of it, by
+/// SA_RESETHAND: the fault happens again, abort(3) raises again.
+pub fn on_fatal_signals(say: fn(u8)) -> Result<(), Errno> {
+    let _ = LAST_WORDS.set(say);
+    for signal in [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGABRT, libc::SIGTRAP] {
+        // SAFETY: the structure is plain data for which all zeroes is valid; the
+        // handler calls what its caller promised to be async-signal-safe, on the
+        // alternate stack that the runtime has for overflows.
+        unsafe {
+            let mut action: libc::sigaction = std::mem::zeroed();
+            action.sa_sigaction = on_fatal as *const () as usize;
+            action.sa_flags = libc::SA_RESETHAND | libc::SA_ONSTACK;
+            Errno::result(libc::sigaction(signal, &action, std::ptr::null_mut()))?;
+        }
+    }
+    Ok(())
+}
+
 static EXPIRED: AtomicBool = AtomicBool::new(false);
 
 extern "C" fn on_deadline(_: libc::c_int) {

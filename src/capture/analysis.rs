@@ -10,6 +10,7 @@ use crate::gap::{Gap, Stage};
 use crate::hardware::Roots;
 use crate::limits;
 use crate::record::{self, Frame, FrameKey, Hex, Id, Kind, Module, Record, Stack, Trust, text};
+use crate::storm::enter;
 use crate::syscall::deadline_passed;
 use crate::unwind::{self, Cache, FrameKind, How, Stacks, Walk};
 
@@ -22,9 +23,11 @@ pub(super) fn run(
 ) -> Record {
     let mut record = Record { kind: Kind::Full, ..minimal };
     // First what takes a known time.
+    enter(Stage::Hardware);
     if let Some(roots) = roots {
         machine::ask(&mut record, evidence, roots, host_file);
     }
+    enter(Stage::Unwind);
     let writable = evidence.head.segments.iter().filter(|segment| segment.is_writable());
     let stacks = Stacks::new(writable.map(|segment| segment.range));
     let (mut walks, mut cache) = (Walks::default(), Cache::default());
@@ -50,6 +53,7 @@ pub(super) fn run(
         &mut cache,
         |index| chosen.place.get(&index).copied(),
     );
+    enter(Stage::Record);
     record.process.build_id = executable(evidence).and_then(|module| module.build_id.clone()).map(Id);
     let path = executable(evidence).map(|module| text(&module.path));
     record.process.exe = record.process.exe.take().or(path);

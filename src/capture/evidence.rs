@@ -18,6 +18,7 @@ use crate::limits;
 use crate::memory::{self, Code, Image, Layout, Plan, Stream};
 use crate::module::{Module, Modules, Origin};
 use crate::process::{self, Directory, Dying, Facts, Identity, Mapping};
+use crate::storm::enter;
 use crate::syscall;
 
 /// Everything known of one crash.
@@ -52,7 +53,9 @@ impl Evidence {
     ) -> Evidence {
         let mut gaps = arguments.gaps.clone();
         let clocks = syscall::clocks();
+        enter(Stage::Elfcore);
         let head = stream.head();
+        enter(Stage::Process);
         let dying = open_dying(arguments, proc_root, &mut gaps);
         let memory = dying.as_ref().filter(|_| !arguments.stream_only).and_then(|dying| {
             let memory = dying.memory();
@@ -96,6 +99,7 @@ impl Evidence {
         live: Option<&File>,
         mut gaps: Vec<Gap>,
     ) -> Evidence {
+        enter(Stage::Memory);
         let layout = Layout::new(&head);
         let mappings = mappings::of(&head, &layout, dying, &mut gaps);
         let slow = Slow::of(&mappings, dying, &mut gaps);
@@ -122,6 +126,7 @@ impl Evidence {
         gaps.extend(lost);
         let vdso = head.auxv.vdso;
         let machine = head.machine.unwrap_or(crate::elfcore::Machine::X86_64);
+        enter(Stage::Module);
         let (modules, damaged) = Modules::assemble(&mappings, &image, vdso, machine);
         gaps.extend(damaged);
         Evidence {
@@ -146,6 +151,7 @@ impl Evidence {
     /// What only the living can tell; forgotten again when it turns out to
     /// have been somebody else.
     fn ask(&mut self, dying: &Dying, pidfd: Option<&OwnedFd>) {
+        enter(Stage::Process);
         let facts = dying.facts();
         self.cpus = vec![facts.cpu];
         // Ids in the core are those of the process's own pid namespace; they

@@ -3,14 +3,39 @@
 use std::path::Path;
 
 use crate::process::Directory;
+use crate::record::Id;
 use crate::report::amount;
-use crate::storm::{Snapshot, Totals, ask};
+use crate::report::escape::clean;
+use crate::storm::{Cause, Epitaph, Snapshot, Totals, ask};
 
 /// What the ledger in `run` says; `None` when it says nothing, or to nobody
 /// like us.
 pub(super) fn totals(run: &Path, boot: [u8; 16]) -> Option<Totals> {
     let proc_root = Directory::open(Path::new("/proc")).ok();
     Some(Snapshot::read(run, boot)?.totals(&ask(proc_root.as_ref())))
+}
+
+/// "2 handlers died of themselves; the last while unwinding, of signal 11, …"; `None`
+/// when none did.
+pub(super) fn deaths(run: &Path, boot: [u8; 16]) -> Option<String> {
+    let (count, epitaphs) = Snapshot::read(run, boot)?.epitaphs();
+    let last = epitaphs.first()?;
+    Some(format!("{} died of a bug; the last {}", amount::of(count, "handler"), epitaph(last)))
+}
+
+/// "in stage unwind, of signal 11, at the crash of thread 4242 (record …1f0c)".
+fn epitaph(one: &Epitaph) -> String {
+    let stage = format!("{:?}", one.stage).to_lowercase();
+    let cause = match &one.cause {
+        Cause::Panic(file, line) => format!("of a panic at {}:{line}", clean(file)),
+        Cause::Signal(signal) => format!("of signal {signal}"),
+    };
+    let id = Id(one.record.to_vec()).hex();
+    let record = match one.record == [0; 16] {
+        true => "before a record was begun".to_owned(),
+        false => format!("record {}", id.get(id.len().saturating_sub(8)..).unwrap_or(&id)),
+    };
+    format!("in stage {stage}, {cause}, at the crash of thread {} ({record})", one.task)
 }
 
 /// "812 crashes suppressed by the throttle, 2 handlers lost, of 1,024 since
@@ -41,5 +66,22 @@ mod tests {
         let told = "812 crashes suppressed by the throttle, 2 handlers lost, of 1,024 crashes since boot";
         assert_eq!(words(&storm).as_deref(), Some(told));
         assert_eq!(words(&Totals { lost: None, ..calm }), None);
+    }
+
+    #[test]
+    fn last_words_name_stage_cause_thread_and_record_and_obey_nobody() {
+        let mut one = Epitaph {
+            at: 1,
+            stage: crate::gap::Stage::Unwind,
+            cause: Cause::Signal(11),
+            task: 4242,
+            record: [0; 16],
+        };
+        let before = "in stage unwind, of signal 11, at the crash of thread 4242 (before a record was begun)";
+        assert_eq!(epitaph(&one), before);
+        one.record[15] = 0x1f;
+        one.cause = Cause::Panic("walk\u{1b}[2J.rs".into(), 7);
+        let words = epitaph(&one);
+        assert!(words.ends_with("(record 0000001f)") && !words.contains('\u{1b}'), "{words}");
     }
 }

@@ -8,6 +8,7 @@ use nix::errno::Errno;
 
 use super::alive::{self, Entry};
 use super::bucket::Rate;
+use super::epitaph;
 use super::key::Key;
 use super::ledger::{Count, FULL_AT, Ledger, WORDS};
 use super::snapshot::{Snapshot, Totals};
@@ -85,6 +86,14 @@ impl Storm {
             entry
         });
         Storm { ledger, file, slots, entry, boot: boot.unwrap_or_default(), missing }
+    }
+
+    /// From here on a handler that dies of itself leaves last words, of this task's
+    /// crash.
+    pub fn expect_the_worst(&self, task: Option<u32>) {
+        if let Some(ledger) = self.ledger {
+            let _ = epitaph::expect(ledger, task);
+        }
     }
 
     /// Why nothing is counted.

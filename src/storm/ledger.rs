@@ -4,6 +4,7 @@
 //! word  0  "EPICRASH"             16  when the bucket of all is full again
 //!       1  version, words         17  when the counters were last copied to
 //!       2  boot id                    the spool
+//!       7  died of themselves     18  their last words, 8 each  (epitaph.rs)
 //!       8  begun                  64  handlers by process     (alive.rs)
 //!       9  ended                1088  executables, 4 words each (table.rs)
 //!      10  recorded                   key, when its bucket is full again,
@@ -23,11 +24,19 @@ use crate::limits;
 
 pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"EPICRASH");
 /// The version and the geometry: another number is another file.
-pub(super) const SHAPE: u64 = 1 << 32 | WORDS as u64;
+pub(super) const SHAPE: u64 = 2 << 32 | WORDS as u64;
 /// When the bucket of all executables is full again.
 pub(super) const FULL_AT: usize = 16;
 /// When the counters were last copied.
 pub(super) const KEPT_AT: usize = 17;
+/// Handlers that died of themselves.
+pub(super) const BURIED: usize = 7;
+/// The first of their last words, words of one, and how many are kept.
+pub(super) const EPITAPHS: usize = 18;
+/// See [`EPITAPHS`].
+pub(super) const EPITAPH: usize = 8;
+/// See [`EPITAPHS`].
+pub(super) const EPITAPHS_KEPT: usize = 5;
 /// The first handler.
 pub(super) const HANDLERS: usize = 64;
 /// The first executable.

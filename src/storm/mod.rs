@@ -36,6 +36,7 @@
 
 mod alive;
 mod bucket;
+mod epitaph;
 mod file;
 mod handler;
 mod kept;
@@ -47,6 +48,7 @@ mod table;
 
 pub use alive::ask;
 pub use bucket::Rate;
+pub use epitaph::{Cause, Epitaph, enter, writes};
 pub use file::{FILE, RUN};
 pub use handler::{Outcome, Rules, Storm, Verdict};
 pub use kept::{Kept, Sums};

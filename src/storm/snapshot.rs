@@ -7,9 +7,10 @@ use std::path::Path;
 use nix::fcntl::OFlag;
 
 use super::alive;
+use super::epitaph::{self, Epitaph};
 use super::file;
 use super::key::Key;
-use super::ledger::{Count, HANDLERS, HEADER, Ledger, WORDS, header};
+use super::ledger::{BURIED, Count, HANDLERS, HEADER, Ledger, WORDS, header};
 use super::table;
 use crate::limits;
 use crate::process::Life;
@@ -90,6 +91,12 @@ impl Snapshot {
 
     fn count(&self, count: Count) -> u64 {
         self.get(count as usize)
+    }
+
+    /// Handlers that died of themselves: how many of this boot, and the last words of
+    /// the latest.
+    pub fn epitaphs(&self) -> (u64, Vec<Epitaph>) {
+        (self.get(BURIED), epitaph::read(|word| self.get(word)))
     }
 
     /// Under which keys hash.

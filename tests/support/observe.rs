@@ -122,7 +122,8 @@ impl Observatory {
         if !observer.exists() {
             std::fs::copy(super::workshop::helper("inject"), observer).expect("the observer");
         }
-        let arguments = format!("{SPECIFIERS} --spool {}", spool.display());
+        let arguments =
+            format!("{SPECIFIERS} --spool {} --run {}", spool.display(), self.place.path("r").display());
         let seen = self.crash_under("i", Watch::Usage, &handler(), &arguments, victim);
         let said = self.place.path(&format!("o{}/inject", self.crashes.get() - 1));
         (seen, std::fs::read_to_string(said).expect("what was seen"))

@@ -10,14 +10,29 @@ use crate::storm::{FILE, RUN};
 
 /// One check when something was suppressed or lost; nothing before the first
 /// crash of a boot.
-pub(super) fn storm(host: &Host) -> Option<Check> {
+pub(super) fn storm(host: &Host) -> Vec<Check> {
+    [storms(host), deaths(host)].into_iter().flatten().collect()
+}
+
+/// A handler that died of itself is a bug of ours.
+fn deaths(host: &Host) -> Option<Check> {
+    let what = storms::deaths(&host.at(RUN), boot(host)?)?;
+    let remedy = "Please report it (SECURITY.md): what crashed, and what this line says.";
+    Some(Check::warn("handler died", what, remedy))
+}
+
+fn boot(host: &Host) -> Option<[u8; 16]> {
+    let boot = Id::from_hex(&host.read("/proc/sys/kernel/random/boot_id")?)?;
+    boot.0.try_into().ok()
+}
+
+fn storms(host: &Host) -> Option<Check> {
     let run = host.at(RUN);
     let denied = File::open(run.join(FILE)).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
     if denied {
         return Some(Check::unknown("storms", "what was suppressed or lost may not be read"));
     }
-    let boot = Id::from_hex(&host.read("/proc/sys/kernel/random/boot_id")?)?;
-    let totals = storms::totals(&run, boot.0.try_into().ok()?)?;
+    let totals = storms::totals(&run, boot(host)?)?;
     let remedy = if totals.suppressed > 0 {
         "Mend what crashes in a loop: `epicore list` shows it. [throttle] says how much is kept."
     } else {
