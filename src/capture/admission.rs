@@ -81,8 +81,9 @@ pub(super) fn let_go(storm: &Storm, spool: &Spool, proc_root: Option<&Directory>
 }
 
 fn copy(storm: &Storm, spool: &Spool, proc_root: Option<&Directory>) {
-    let Some(totals) = storm.totals(&ask(proc_root)) else { return };
+    // The old ones first: what is counted after them is no less.
     let old = spool.storm().and_then(|text| Kept::parse(&text));
+    let Some(totals) = storm.totals(&ask(proc_root)) else { return };
     let kept = Kept::next(old, storm.boot(), Sums::from(totals));
     let _ = spool.keep_storm(kept.text().as_bytes());
 }

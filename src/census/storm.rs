@@ -56,11 +56,12 @@ impl Storms {
         SuppressedBy { hash: Hex(key.0), exe: name.map(|name| text(name)), n }
     }
 
-    /// What is kept in the spool, with this boot's numbers in it.
+    /// What is kept in the spool, by a handler of this boot or, before the first
+    /// one, of the boot before.
     pub(super) fn kept(&self, spool: &Spool) -> Option<Kept> {
-        let old = spool.storm().and_then(|text| Kept::parse(&text));
-        let now = self.totals().map(Sums::from);
-        (old.is_some() || now.is_some()).then(|| Kept::next(old, &self.boot, now.unwrap_or_default()))
+        let old = spool.storm().and_then(|text| Kept::parse(&text))?;
+        let now = || self.totals().map(Sums::from).unwrap_or_default();
+        Some(if old.is_of(&self.boot) { old } else { Kept::next(Some(old), &self.boot, now()) })
     }
 
     fn totals(&self) -> Option<Totals> {

@@ -99,6 +99,12 @@ pub(super) fn read(file: &File) -> Option<Vec<u64>> {
     Some(words.iter().map(|word| u64::from_ne_bytes(*word)).collect())
 }
 
+/// Whether nobody but root, or this user, can have written it.
+pub(super) fn is_roots(file: &File) -> bool {
+    let ours = |stat: FileStat| stat.st_uid == 0 && stat.st_mode & 0o022 == 0 || is_ours(&stat);
+    fstat(file).is_ok_and(|stat| is_file(&stat) && ours(stat))
+}
+
 /// One word of it.
 pub(super) fn word(file: &File, index: usize) -> Option<u64> {
     let mut word = [0; 8];

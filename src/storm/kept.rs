@@ -35,6 +35,10 @@ impl From<Totals> for Sums {
 }
 
 impl Sums {
+    fn follows(self, old: Sums) -> bool {
+        self.suppressed >= old.suppressed && self.unanalysed >= old.unanalysed && self.failed >= old.failed
+    }
+
     fn and(self, other: Sums) -> Sums {
         Sums {
             suppressed: self.suppressed.saturating_add(other.suppressed),
@@ -56,12 +60,21 @@ pub struct Kept {
 
 impl Kept {
     /// What follows on what was kept: the same boot's numbers in its place,
-    /// another boot's beside it. Numbers of one boot only grow.
+    /// another boot's beside it. `now` must be of later than `old`: numbers of
+    /// one ledger only grow, so smaller ones are of a ledger that was made anew,
+    /// and those of the old one are kept as another boot's.
     pub fn next(old: Option<Kept>, boot: &[u8; 16], now: Sums) -> Kept {
-        let boot = u128::from_be_bytes(*boot);
-        let old = old.unwrap_or(Kept { boot, ..Kept::default() });
-        let before = if old.boot == boot { old.before } else { old.before.and(old.now) };
-        Kept { boot, now, before }
+        let Some(old) = old else { return Kept { boot: number(boot), now, before: Sums::default() } };
+        if old.is_of(boot) && now.follows(old.now) {
+            // Handlers that come and go hide a lost one for a moment.
+            return Kept { now: Sums { lost: now.lost.max(old.now.lost), ..now }, ..old };
+        }
+        Kept { boot: number(boot), now, before: old.before.and(old.now) }
+    }
+
+    /// Whether the numbers are this boot's.
+    pub fn is_of(&self, boot: &[u8; 16]) -> bool {
+        self.boot == number(boot)
     }
 
     /// The same, when the boots before are told.
@@ -97,6 +110,10 @@ impl Kept {
     }
 }
 
+fn number(boot: &[u8; 16]) -> u128 {
+    u128::from_be_bytes(*boot)
+}
+
 fn sums(text: &str) -> Option<Sums> {
     let mut numbers = text.split(' ').map(|number| number.parse().ok());
     let mut next = || numbers.next()?;
@@ -126,6 +143,15 @@ mod tests {
         let third = Kept::next(Some(kept), &[3; 16], Sums::default());
         assert_eq!(third.before, Sums { suppressed: 13, unanalysed: 2, failed: 4, lost: 6 });
         assert_eq!(Kept::next(Some(third.told()), &[3; 16], of(1)).before, Sums::default());
+    }
+
+    #[test]
+    fn a_ledger_that_is_made_anew_takes_nothing_back() {
+        let kept = Kept::next(Some(Kept::next(None, &FIRST, of(9))), &FIRST, of(2));
+        assert_eq!((kept.now, kept.before), (of(2), of(9)));
+        // A lost handler that the living hide for a moment stays lost.
+        let hidden = Kept::next(Some(kept), &FIRST, Sums { lost: 0, ..of(3) });
+        assert_eq!((hidden.now, hidden.before), (of(3), of(9)));
     }
 
     #[test]

@@ -61,12 +61,16 @@ impl Totals {
 }
 
 impl Snapshot {
-    /// Of a run directory: `None` without a ledger of this boot, or without the
-    /// right to read it.
+    /// Of a run directory: `None` without a ledger of this boot that only root
+    /// (or this user, who then tests) can have written, or without the right to
+    /// read it.
     pub fn read(run: &Path, boot: [u8; 16]) -> Option<Snapshot> {
         let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
         let path = run.join(file::FILE);
         let file = File::options().read(true).custom_flags(flags.bits()).open(path).ok()?;
+        if !file::is_roots(&file) {
+            return None;
+        }
         let words = file::read(&file)?;
         let ours = words.get(..HEADER) == Some(&header(&boot)[..]);
         ours.then_some(Snapshot { words, boot, source: Source::File(file) })
@@ -236,6 +240,10 @@ mod tests {
         std::fs::write(&path, &whole).unwrap();
         assert!(Snapshot::read(place.path(), [7; 16]).is_some());
         assert!(Snapshot::read(place.path(), [8; 16]).is_none());
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
+        assert!(Snapshot::read(place.path(), [7; 16]).is_none(), "others may have written it");
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o640)).unwrap();
+        assert!(Snapshot::read(place.path(), [7; 16]).is_some());
         for wrong in [&whole[..whole.len() - 8], &whole[..10], &[whole.as_slice(), b"12345678"].concat()] {
             std::fs::write(&path, wrong).unwrap();
             assert!(Snapshot::read(place.path(), [7; 16]).is_none());
