@@ -134,9 +134,12 @@ fn rules(lists: &[&[i64]]) -> Option<Rules> {
     for call in [libc::SYS_mmap, libc::SYS_mprotect] {
         rules.insert(call, only(2, Width::Dword, Is::MaskedEq(executable), 0)?);
     }
-    // Only itself: how a panic ends.
+    // Only itself: how a panic ends. musl's raise(3) names the thread alone, and there
+    // is one.
     let own = u64::try_from(nix::unistd::getpid().as_raw()).ok()?;
-    rules.insert(libc::SYS_tgkill, only(0, Width::Dword, Is::Eq, own)?);
+    for call in [libc::SYS_tgkill, libc::SYS_tkill] {
+        rules.insert(call, only(0, Width::Dword, Is::Eq, own)?);
+    }
     // Reading a limit is asking for a new one that is nowhere.
     rules.insert(libc::SYS_prlimit64, only(2, Width::Qword, Is::Eq, 0)?);
     Some(rules)

@@ -120,6 +120,7 @@ static void attempts(pid_t pid, const char *moment) {
     TRY("process_vm_readv", SYS_process_vm_readv, 1, 0, 0, 0, 0, 0);
     TRY("kill", SYS_kill, 1, 0);
     TRY("tgkill", SYS_tgkill, 1, 1, 0);
+    TRY("tkill", SYS_tkill, 1, 0);
     TRY("bpf", SYS_bpf, 0, 0, 0);
     TRY("mount", SYS_mount, 0, 0, 0, 0, 0);
     TRY("unshare", SYS_unshare, CLONE_NEWUSER);
