@@ -3,7 +3,7 @@
 //!
 //! What a target asserts stands in tests/fuzz/targets; what was found, and why it
 //! was a bug, in tests/fuzz/found/README.md. `make fuzz` looks for more.
-#![allow(unexpected_cfgs, missing_docs)]
+#![allow(unexpected_cfgs, unreachable_pub, missing_docs)]
 
 #[path = "fuzz/targets/eh_frame.rs"]
 mod eh_frame;
@@ -20,7 +20,7 @@ mod proc_texts;
 mod record;
 #[path = "fuzz/targets/replay.rs"]
 mod replay;
-#[cfg(all(feature = "cli", feature = "collector"))]
+#[cfg(feature = "forward")]
 #[path = "fuzz/seeds.rs"]
 mod seeds;
 #[path = "fuzz/targets/spool_read.rs"]
@@ -144,7 +144,7 @@ fn wire_holds() {
 
 /// tests/fuzz/corpus.sh: from real cores and texts, the first inputs of each
 /// target.
-#[cfg(all(feature = "cli", feature = "collector"))]
+#[cfg(feature = "forward")]
 #[test]
 #[ignore = "writes where EPICORE_SEEDS says"]
 fn seeds_are_made() {

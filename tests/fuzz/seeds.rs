@@ -6,13 +6,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use epicore::address::Addr;
+use epicore::capture;
 use epicore::elfcore::{Head, Machine, Registers, Segment};
 use epicore::forward::{Packed, encode};
 use epicore::memory::Stream;
 use epicore::record::{self, Exposure, Record};
 use epicore::spool::{Header, RecordId};
 use epicore::wire::{Answer, ItemKind, Outcome, Said, Sender, pack};
-use epicore::capture;
 
 const STACK: u64 = 3 << 10;
 const TEXTS: &str = include_str!("texts.txt");
@@ -177,7 +177,7 @@ fn cases() -> Vec<Case> {
     let cores = cores.filter(|path| path.extension().is_some_and(|end| end == "zst"));
     cases.extend(cores.map(|path| Case::new(unpacked(path), aarch64.clone())));
     // What corpus.sh made beside it: NAME.core and NAME, a core of gdb and its program.
-    for place in std::env::var_os("EPICORE_CORES").map(PathBuf::from) {
+    if let Some(place) = std::env::var_os("EPICORE_CORES").map(PathBuf::from) {
         for path in fs::read_dir(place).expect("listed").flatten().map(|entry| entry.path()) {
             if path.extension().is_some_and(|end| end == "core") {
                 cases.push(Case::new(read(path.clone()), read(path.with_extension(""))));
@@ -271,7 +271,8 @@ fn own_files(seeds: &mut Seeds<'_>, spool: &[u8]) {
 }
 
 fn batches(seeds: &mut Seeds<'_>) {
-    let packed = |number: u8, kind| Packed { id: [number; 16], kind, body: pack::pack(&[0x81, 0xa1, b'v', 1]) };
+    let packed =
+        |number: u8, kind| Packed { id: [number; 16], kind, body: pack::pack(&[0x81, 0xa1, b'v', 1]) };
     let items = [packed(0, ItemKind::Crash), packed(1, ItemKind::Exposure), packed(2, ItemKind::Crash)];
     let sender = Sender { name: "web-17".to_owned(), version: "0.1.0".to_owned(), ..Sender::default() };
     let zstd = encode(&sender, 1_763_900_000_000_000_000, &items).expect("encoded");
@@ -280,7 +281,8 @@ fn batches(seeds: &mut Seeds<'_>) {
         seeds.add("wire", &[&[which][..], bytes].concat());
     }
     for said in [Said::Stored, Said::Duplicate, Said::Refused, Said::Later] {
-        let outcome = |number: u8| Outcome { id: record::Id(vec![number; 16]), said, why: Some("so".to_owned()) };
+        let outcome =
+            |number: u8| Outcome { id: record::Id(vec![number; 16]), said, why: Some("so".to_owned()) };
         let answer = Answer { v: 1, outcomes: (0..3).map(outcome).collect() };
         let body = rmp_serde::to_vec_named(&answer).expect("encoded");
         seeds.add("wire", &[&[5, 0, 3][..], &body].concat());

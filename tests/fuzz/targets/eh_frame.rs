@@ -72,7 +72,8 @@ fn check(entry: &Entry, machine: Machine, pc: u64) {
     let (start, end) = match entry.kind {
         Kind::EhFrame => {
             let section = eh_frame(entry.slice(), machine);
-            let fde = section.fde_from_offset(&entry.bases(), entry.fde.into(), gimli::EhFrame::cie_from_offset);
+            let fde =
+                section.fde_from_offset(&entry.bases(), entry.fde.into(), gimli::EhFrame::cie_from_offset);
             fde.map(|fde| (fde.initial_address(), fde.end_address()))
         }
         Kind::DebugFrame => {

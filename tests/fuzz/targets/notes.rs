@@ -11,7 +11,6 @@
 mod core_builder;
 
 use core_builder::CoreBuilder;
-use epicore::elfcore::Head;
 use epicore::memory::Stream;
 
 #[cfg(fuzzing)]
@@ -32,7 +31,7 @@ pub fn run(data: &[u8]) {
         assert_eq!(head.auxv.secure, secure.unwrap_or(false));
         assert_eq!(head.auxv.complete, secure.is_some());
     }
-    assert_eq!(gap(&head, "NT_PRSTATUS is too short"), expected.short_threads);
+    assert_eq!(head.gaps.iter().any(|gap| gap.reason == "NT_PRSTATUS is too short"), expected.short_threads);
     assert!(head.prpsinfo.is_none_or(|info| info.comm.len() <= 16));
     assert!(head.files.iter().flatten().all(|file| file.path.len() <= epicore::limits::PATH));
 }
@@ -41,15 +40,11 @@ fn ip(thread: &epicore::elfcore::Thread) -> u64 {
     thread.registers.ip().0
 }
 
-fn gap(head: &Head, reason: &str) -> usize {
-    head.gaps.iter().filter(|gap| gap.reason == reason).count()
-}
-
 /// elf(5), once more.
 #[derive(Default)]
 struct Expected {
     threads: Vec<(u32, u64)>,
-    short_threads: usize,
+    short_threads: bool,
     /// Of the last NT_SIGINFO; it may have been too short.
     signal: Option<Option<(u32, i32)>>,
     /// Of the last NT_AUXV; it may not tell.
@@ -73,7 +68,10 @@ impl Expected {
             let body = notes.get(name_end..(name_end + size).min(notes.len())).unwrap_or(&[]);
             // What fills a name up to four bytes belongs to no name, but is read
             // with it; a kernel writes zeros there.
-            if (1..=16).contains(&name_size) && (name == b"CORE" || padded_name(notes, name_size)) && !body.is_empty() {
+            if (1..=16).contains(&name_size)
+                && (name == b"CORE" || padded_name(notes, name_size))
+                && !body.is_empty()
+            {
                 expected.note(kind, body, registers);
             }
             notes = notes.get(end..).unwrap_or(&[]);
@@ -90,7 +88,7 @@ impl Expected {
                 if body.len() >= 112 + registers * 8 {
                     self.threads.extend(word(32).zip(long(ip)));
                 } else {
-                    self.short_threads += 1;
+                    self.short_threads = true;
                 }
             }
             0x5349_4749 if body.len() <= 512 => {

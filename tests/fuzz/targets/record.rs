@@ -17,7 +17,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| run(data));
 
 pub fn run(data: &[u8]) {
     if let Ok(record) = record::decode(data) {
-        crash(data, record);
+        crash(record);
     }
     if let Ok(exposure) = record::decode_exposure(data) {
         let bytes = record::encode_exposure(&exposure).expect("encoded");
@@ -40,7 +40,7 @@ pub fn run(data: &[u8]) {
     let _ = epicore::forward::redact_crash(data, &Forward::default());
 }
 
-fn crash(data: &[u8], record: Record) {
+fn crash(record: Record) {
     let bytes = record::encode(&record).expect("encoded");
     if bytes.len() <= limits::RECORD_BYTES {
         let again = record::decode(&bytes).expect("decoded");

@@ -23,8 +23,7 @@ use epicore::spool::{Header, Quota, Reader, RecordId, RecordStatus, Retention, S
 libfuzzer_sys::fuzz_target!(|data: &[u8]| run(data));
 
 /// The spool's own files, which are text or tables of its own.
-const OWN: [&str; 7] =
-    [".tally", ".evicted", ".refusals", ".audit", ".audit.1", ".forwarder", "../stranger"];
+const OWN: [&str; 7] = [".tally", ".evicted", ".refusals", ".audit", ".audit.1", ".forwarder", "../stranger"];
 
 pub fn run(data: &[u8]) {
     let place = scratch::empty("spool").join("spool");
@@ -71,7 +70,8 @@ fn summed(mut bytes: Vec<u8>, options: u8) -> Vec<u8> {
 }
 
 fn names(place: &Path) -> BTreeSet<std::ffi::OsString> {
-    let list = |place: &Path| std::fs::read_dir(place).expect("listed").flatten().map(|entry| entry.file_name());
+    let list =
+        |place: &Path| std::fs::read_dir(place).expect("listed").flatten().map(|entry| entry.file_name());
     list(place).chain(list(&place.join("private"))).collect()
 }
 
@@ -80,7 +80,9 @@ fn reading(place: &Path) {
     let listing = reader.list().expect("listed");
     for entries in [&listing.entries, &listing.exposures] {
         assert!(entries.windows(2).all(|pair| pair[0] < pair[1]));
-        assert!(entries.windows(2).all(|pair| (pair[0].id, pair[0].private) != (pair[1].id, pair[1].private)));
+        assert!(
+            entries.windows(2).all(|pair| (pair[0].id, pair[0].private) != (pair[1].id, pair[1].private))
+        );
     }
     for entry in &listing.entries {
         if let RecordStatus::Valid { header, payload } = reader.read(entry) {
