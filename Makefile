@@ -23,6 +23,10 @@ test: build ## all tests; says or installs what they need
 	set -o pipefail; cargo test --no-fail-fast -- --show-output 2>&1 | tee $(TARGET)/test.log; status=$$?; \
 	if grep -q '^skipped:' $(TARGET)/test.log; then echo; echo 'Skipped:'; grep '^skipped:' $(TARGET)/test.log | sort | uniq -c; fi; exit $$status
 
+fuzz: ## hostile bytes for every parser, 60 s each; FUZZ="replay -max_total_time=1200" one, longer
+	@tests/setup.sh build
+	tests/fuzz/run.sh $(FUZZ)
+
 lint: ## formatting, clippy for both builds, dependencies
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
@@ -63,4 +67,4 @@ vm-test: ## the packages on booted machines: systemd, upgrades, power cuts (root
 	@[[ -e $$(ls $(TARGET)/package/epicore_*.deb 2>/dev/null) ]] || $(MAKE) package
 	tests/vm/run.sh $(TARGET)/package
 
-.PHONY: study-bench evidence injection innocent-pages bench-fleet soak help build demo test lint bench package package-try vm-test
+.PHONY: fuzz study-bench evidence injection innocent-pages bench-fleet soak help build demo test lint bench package package-try vm-test

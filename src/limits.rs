@@ -95,6 +95,10 @@ pub const EXPRESSION_OPERATIONS: usize = 256;
 pub const EXPRESSION_STACK: usize = 64;
 /// Rows of call frame information kept by instruction, over all stacks.
 pub const ROWS_CACHED: usize = 16 << 10;
+/// Bytes of call frame information that are run for all stacks of one process:
+/// [`ROWS_CACHED`] rows at a quarter KiB. An entry may have 64 KiB, and every address
+/// that it covers may ask for a row of its own.
+pub const ROW_BYTES: usize = 4 << 20;
 /// Register rules of one row: 17 registers, or aarch64 with its vectors.
 pub const ROW_RULES: usize = 128;
 /// Times that one walk may go to another stack or downwards (alternate

@@ -8,7 +8,7 @@ use epicore::limits;
 use epicore::memory::Image;
 use epicore::module::{Modules, Origin};
 use epicore::process::Mapping;
-use epicore::unwind::{Cache, Stacks, walk};
+use epicore::unwind::{Cache, End, Stacks, walk};
 use proptest::prelude::*;
 
 const CODE: u64 = 0x40_0000;
@@ -217,6 +217,54 @@ fn call_frame_information_that_loops_is_called_a_loop() {
     let stack: Vec<u8> = (0..100).flat_map(|_| (CODE + 0x1100).to_le_bytes()).collect();
     let maps = [mapping(CODE, 0x2000, 0, "/loops", true)];
     run(&file, stack, &registers(Machine::X86_64, &[], CODE + 0x1100, STACK), &maps, Machine::X86_64);
+}
+
+/// Each address that an FDE covers may ask for a row of its own, and each row runs all
+/// of its instructions: a stack of such addresses under an FDE of 48 KiB took as long
+/// as it liked (found with the fuzz target `unwind`).
+#[test]
+fn rows_that_are_dear_to_read_end_a_walk() {
+    const START: u64 = 0xe000;
+    // CFA = rsp + 8, the return address below it; then nothing, 48 KiB of it.
+    let mut frames = frames(&[0x0c, 7, 8, 0x90, 1, 0, 0], &[]);
+    frames.truncate(24);
+    let program = vec![0; 48 << 10];
+    frames.extend((4 + 8 + 1 + program.len() as u32).to_le_bytes());
+    frames.extend(28u32.to_le_bytes());
+    frames.extend((START as i32 - (0x400 + 24 + 8)).to_le_bytes());
+    frames.extend(0x1000u32.to_le_bytes());
+    frames.push(0);
+    let entry = frames.len() + program.len();
+    let mut file = object(2, &[], &[], &[0x90; 0x1000]);
+    file.resize(START as usize + 0x1000, 0x90);
+    file[0x400..0x400 + frames.len()].copy_from_slice(&frames);
+    file[0x400 + frames.len()..0x400 + entry].fill(0);
+    let mut header = header();
+    header[12..16].copy_from_slice(&(START as u32 - 0x200).to_le_bytes());
+    file[0x200..0x200 + header.len()].copy_from_slice(&header);
+    // The one segment, and PT_GNU_EH_FRAME, are as large as that.
+    for (at, size) in
+        [(64 + 32, file.len()), (64 + 40, file.len()), (120 + 32, header.len()), (120 + 40, header.len())]
+    {
+        file[at..at + 8].copy_from_slice(&(size as u64).to_le_bytes());
+    }
+    let stack: Vec<u8> = (1..1000).flat_map(|n| (CODE + START + n).to_le_bytes()).collect();
+    let image = Image::new(vec![(Addr(CODE), file[..4096].to_vec()), (Addr(STACK), stack)]);
+    let maps = [mapping(CODE, file.len() as u64, 0, "/dear", true)];
+    let (mut modules, _) = Modules::assemble(&maps, &image, None, Machine::X86_64);
+    let mut handle = tempfile::tempfile().expect("a file");
+    std::io::Write::write_all(&mut handle, &file).expect("written");
+    modules.attach(0, handle, Origin::Mapped);
+    let stacks = Stacks::new([AddrRange { start: Addr(STACK), end: Addr(STACK + 8000) }]);
+    let registers = registers(Machine::X86_64, &[], CODE + START, STACK);
+    let mut cache = Cache::new();
+    let first = walk(&registers, &stacks, &image, &modules, &mut cache);
+    assert_eq!(first.end, End::LimitReached);
+    let rows = limits::ROW_BYTES / entry;
+    let walked = first.frames.len() + first.cut.and_then(|cut| cut.omitted).unwrap_or(0);
+    assert!((rows - 8..rows + 8).contains(&walked), "{walked} frames, {rows} rows");
+    // What was read stays known to the next thread.
+    assert_eq!(walk(&registers, &stacks, &image, &modules, &mut cache), first);
 }
 
 #[test]

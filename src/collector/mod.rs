@@ -42,6 +42,8 @@ mod crowd;
 mod database;
 mod desk;
 mod files;
+#[doc(hidden)]
+pub mod fuzzing;
 mod health;
 mod ingest;
 mod log;

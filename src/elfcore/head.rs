@@ -61,8 +61,12 @@ impl Head {
         self.segments.iter().fold(0, |sum, segment| sum.saturating_add(segment.file_size))
     }
 
+    /// Once each: millions of notes may be damaged in the same way.
     fn gap(&mut self, reason: impl Into<String>) {
-        self.gaps.push(Gap::new(Stage::Elfcore, reason));
+        let gap = Gap::new(Stage::Elfcore, reason);
+        if !self.gaps.contains(&gap) {
+            self.gaps.push(gap);
+        }
     }
 }
 

@@ -178,7 +178,7 @@ fn read_memory(memory: &File, start: Addr, buffer: &mut [u8]) -> usize {
 pub fn from_stream<R: Read>(stream: &mut Stream<R>, head: &Head, plan: &Plan) -> (Image, Vec<Gap>) {
     let mut segments: Vec<&Segment> = head.segments.iter().filter(|segment| segment.file_size > 0).collect();
     segments.sort_by_key(|segment| segment.offset);
-    let (mut pieces, mut gaps) = (Vec::new(), Vec::new());
+    let (mut pieces, mut gaps, mut passed) = (Vec::new(), Vec::new(), 0u64);
     // Segments that overlap must not be kept more often than the plan has them.
     let mut budget = plan.ranges().iter().fold(0u64, |sum, range| sum.saturating_add(range.len()));
     'segments: for segment in segments {
@@ -192,7 +192,7 @@ pub fn from_stream<R: Read>(stream: &mut Stream<R>, head: &Head, plan: &Plan) ->
             budget = left;
             match keep(stream, segment, dumped, wanted) {
                 Kept::Bytes(bytes) => pieces.push((wanted.start, bytes)),
-                Kept::Passed => gaps.push(Gap::counted(Stage::Memory, "segments out of order", wanted.len())),
+                Kept::Passed => passed = passed.saturating_add(wanted.len()),
                 Kept::Ended(bytes) => {
                     pieces.push((wanted.start, bytes));
                     let why = if deadline_passed() { "deadline" } else { "the stream ended in the segments" };
@@ -201,6 +201,9 @@ pub fn from_stream<R: Read>(stream: &mut Stream<R>, head: &Head, plan: &Plan) ->
                 }
             }
         }
+    }
+    if passed > 0 {
+        gaps.push(Gap::counted(Stage::Memory, "segments out of order", passed));
     }
     (Image::new(pieces), gaps)
 }

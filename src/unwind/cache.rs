@@ -1,7 +1,8 @@
 //! What was looked up once: rows by instruction, call sites by return
 //! address. Two thousand threads that wait in the same place cost one look-up.
 //!
-//! Limits: [`limits::ROWS_CACHED`] each, then the cache starts anew.
+//! Limits: [`limits::ROWS_CACHED`] each, then the cache starts anew; rows are read
+//! from [`limits::ROW_BYTES`] in all.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -20,6 +21,8 @@ pub struct Cache {
     total: usize,
     /// What is left of it for the walk at hand.
     effort: usize,
+    /// What is left of [`limits::ROW_BYTES`].
+    bytes: usize,
     context: Box<Context>,
 }
 
@@ -30,6 +33,7 @@ impl Default for Cache {
             sites: HashMap::new(),
             total: limits::EFFORT_TOTAL,
             effort: 0,
+            bytes: limits::ROW_BYTES,
             context: Box::new(Context::new_in()),
         }
     }
@@ -59,16 +63,30 @@ impl Cache {
         self.effort > 0
     }
 
+    /// No further row is read: what a walk needs and is not remembered, it does
+    /// not get.
+    pub(super) fn rows_are_spent(&self) -> bool {
+        self.bytes == 0
+    }
+
     /// The row for an address of a module.
     pub(super) fn row(&mut self, modules: &Modules, index: usize, lookup: Addr) -> Option<Rc<Row>> {
         let linked = modules.get(index)?.linked(lookup);
         if let Some(row) = self.rows.get(&(index, linked)) {
             return row.clone();
         }
+        if self.rows_are_spent() {
+            return None;
+        }
+        let entry = modules.unwind_entry(index, linked);
+        let cost = entry.as_ref().map_or(0, |entry| entry.bytes.len());
+        self.bytes = self.bytes.saturating_sub(cost);
+        if self.rows_are_spent() {
+            return None;
+        }
         if self.rows.len() >= limits::ROWS_CACHED {
             self.rows.clear();
         }
-        let entry = modules.unwind_entry(index, linked);
         let row =
             entry.and_then(|e| Row::read(&e, modules.machine(), linked, &mut self.context)).map(Rc::new);
         self.rows.insert((index, linked), row.clone());

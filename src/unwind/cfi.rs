@@ -85,8 +85,10 @@ impl Row {
     pub(super) fn read(entry: &Entry, machine: Machine, pc: u64, context: &mut Context) -> Option<Row> {
         let bases = entry.bases();
         match entry.kind {
-            Kind::EhFrame => row(&eh_frame(entry.slice(), machine), &bases, entry, pc, context),
-            Kind::DebugFrame => row(&debug_frame(entry.slice(), machine), &bases, entry, pc, context),
+            Kind::EhFrame => row(&eh_frame(entry.slice(), machine), &bases, entry, machine, pc, context),
+            Kind::DebugFrame => {
+                row(&debug_frame(entry.slice(), machine), &bases, entry, machine, pc, context)
+            }
         }
     }
 
@@ -187,6 +189,7 @@ fn row<'a, S: UnwindSection<Slice<'a>>>(
     section: &S,
     bases: &BaseAddresses,
     entry: &Entry,
+    machine: Machine,
     pc: u64,
     context: &mut Context,
 ) -> Option<Row>
@@ -203,8 +206,13 @@ where
         CfaRule::RegisterAndOffset { register, offset } => Cfa::Register(register.0, *offset),
         CfaRule::Expression(expression) => Cfa::Expression(code(expression)?),
     };
+    let return_column = fde.cie().return_address_register().0;
+    // Of a register that is not followed nothing is kept: its rule may be an
+    // expression that every frame would have evaluated.
+    let none = Registers::zero(machine);
+    let followed = |register: u16| register == return_column || none.dwarf(register).is_some();
     let mut rules = Vec::new();
-    for (register, rule) in row.registers() {
+    for (register, rule) in row.registers().filter(|(register, _)| followed(register.0)) {
         rules.push((register.0, translate(rule, &code)?));
     }
     Some(Row {
@@ -212,7 +220,7 @@ where
         end: fde.end_address(),
         signal: fde.is_signal_trampoline(),
         cfa,
-        return_column: fde.cie().return_address_register().0,
+        return_column,
         rules,
     })
 }

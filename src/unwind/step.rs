@@ -48,6 +48,9 @@ impl Ground<'_> {
         // A restorer without call frame information may begin where another
         // function ends, whose row the look-up one less finds.
         let row = self.row(state.lookup());
+        if row.is_none() && self.cache.rows_are_spent() {
+            return Err(End::LimitReached);
+        }
         let Some(row) = row.filter(|row| row.signal || !self.trampoline_code(state.ip())) else {
             return self.without_cfi(state, strict);
         };
