@@ -4,6 +4,8 @@
 //! What a target asserts stands in tests/fuzz/targets; what was found, and why it
 //! was a bug, in tests/fuzz/found/README.md. `make fuzz` looks for more.
 #![allow(unexpected_cfgs, unreachable_pub, missing_docs)]
+// Each body stands alone for the fuzzer, with what it shares beside it.
+#![allow(clippy::duplicate_mod)]
 
 #[path = "fuzz/targets/eh_frame.rs"]
 mod eh_frame;

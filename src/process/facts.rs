@@ -1,10 +1,15 @@
 //! What /proc says of a process: [`Facts`], every field optional.
 
+use procfs_core::FromBufRead;
+use procfs_core::process::LimitValue;
+
 use super::cgroup::{self, Cgroup};
 use super::directory::Directory;
 use super::stat::Stat;
 use super::status::Status;
 
+/// Words that each line of limits has at least: the kernel's have five and more.
+const WORDS: usize = 4;
 /// Namespaces that tell a container from the host.
 const NAMESPACES: [&str; 5] = ["mnt", "net", "pid", "user", "uts"];
 
@@ -65,23 +70,28 @@ fn namespaces(process: &Directory, proc_root: &Directory) -> Vec<(String, u64)> 
     NAMESPACES.iter().filter_map(different).collect()
 }
 
-/// Soft limits by the kernel's names (fs/proc/base.c), one a line: name, soft, hard,
-/// unit. What has no number is unlimited, or not there.
+/// By procfs: numbers that the kernel wrote, nothing that the process chose. It counts
+/// words from the end of each line, and a shorter one than the kernel writes (a tree
+/// that somebody else put there) would end us: such a text is not handed over.
 fn limits(text: &[u8]) -> Vec<(String, u64)> {
-    const NAMES: [(&str, &[u8]); 6] = [
-        ("stack", b"Max stack size "),
-        ("data", b"Max data size "),
-        ("as", b"Max address space "),
-        ("nproc", b"Max processes "),
-        ("nofile", b"Max open files "),
-        ("memlock", b"Max locked memory "),
+    let is_whole = |line: &str| line.starts_with("Limit") || line.split_whitespace().count() >= WORDS;
+    if !std::str::from_utf8(text).is_ok_and(|text| text.lines().all(is_whole)) {
+        return Vec::new();
+    }
+    let Ok(all) = procfs_core::process::Limits::from_buf_read(text) else { return Vec::new() };
+    let told = [
+        ("stack", all.max_stack_size),
+        ("data", all.max_data_size),
+        ("as", all.max_address_space),
+        ("nproc", all.max_processes),
+        ("nofile", all.max_open_files),
+        ("memlock", all.max_locked_memory),
     ];
-    let soft = |(key, name): (&str, &[u8])| {
-        let line = text.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(name))?;
-        let number = std::str::from_utf8(line).ok()?.split_ascii_whitespace().next()?.parse().ok()?;
-        Some((key.to_owned(), number))
+    let soft = |(key, limit): (&str, procfs_core::process::Limit)| match limit.soft_limit {
+        LimitValue::Value(value) => Some((key.to_owned(), value)),
+        LimitValue::Unlimited => None,
     };
-    NAMES.into_iter().filter_map(soft).collect()
+    told.into_iter().filter_map(soft).collect()
 }
 
 #[cfg(test)]
@@ -116,11 +126,18 @@ mod tests {
         assert_eq!(limits(text.as_bytes()), vec![("stack".to_owned(), 8_388_608)]);
     }
 
-    /// A library for /proc counted words from the end of each line, and a line of two
-    /// ended the handler (found by fuzzing: proc_texts/short-limit).
+    /// procfs counts words from the end of each line, and a line of two ended the
+    /// handler (found by fuzzing: proc_texts/short-limit).
     #[test]
-    fn a_line_of_limits_that_is_short_costs_only_itself() {
-        let text = b"Limit\n\nMax\nMax open files\nMax stack size 1 2 bytes\n\xff\nMax processes 7";
-        assert_eq!(limits(text), vec![("stack".to_owned(), 1), ("nproc".to_owned(), 7)]);
+    fn limits_that_are_not_as_the_kernel_writes_them_are_none_and_no_panic() {
+        for text in [
+            &b"Limit\n\n"[..],
+            b"Max\nMax open files\n",
+            b"Max stack size 1\n",
+            b"\xff\n",
+            b"Limit\nMax a 1 2",
+        ] {
+            assert_eq!(limits(text), Vec::new());
+        }
     }
 }
