@@ -27,6 +27,12 @@ fuzz: ## hostile bytes for every parser, 60 s each; FUZZ="replay -max_total_time
 	@tests/setup.sh build
 	tests/fuzz/run.sh $(FUZZ)
 
+test-hardening: build ## storms, kills, injected calls and faults, hostile files: what an attacker would try (root, 5 min)
+	@tests/setup.sh
+	EPICORE_HARDENING=1 EPICORE_STORM=1 cargo test --no-fail-fast --test confinement --test old_kernels --test epitaph \
+		--test killed --test never_answers --test storms --test identity --test privacy --test spool_failures \
+		--test spool_powerloss --test spool_read --test elfcore_hostile --test unwind_hostile --test fuzz_corpus -- --show-output
+
 lint: ## formatting, clippy for both builds, dependencies
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
@@ -67,4 +73,4 @@ vm-test: ## the packages on booted machines: systemd, upgrades, power cuts (root
 	@[[ -e $$(ls $(TARGET)/package/epicore_*.deb 2>/dev/null) ]] || $(MAKE) package
 	tests/vm/run.sh $(TARGET)/package
 
-.PHONY: fuzz study-bench evidence injection innocent-pages bench-fleet soak help build demo test lint bench package package-try vm-test
+.PHONY: test-hardening fuzz study-bench evidence injection innocent-pages bench-fleet soak help build demo test lint bench package package-try vm-test

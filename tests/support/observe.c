@@ -4,7 +4,9 @@
 //
 // Beside this program lies `conf`:  line 1 the directory for what was seen,
 // line 2 the handler, line 3 the path of strace (empty: do not trace), line 4 a
-// fault that strace injects (as its -e wants it, or empty). It writes there: `strace`, and `done` last of all, with "status S" (waitpid's),
+// fault that strace injects (as its -e wants it, or empty); without strace
+// "inject=kill N": the handler is killed N microseconds after its beginning. It
+// writes there: `strace`, and `done` last of all, with "status S" (waitpid's),
 // "maxrss KIB", "user US" and "system US" of the handler.
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -75,6 +77,11 @@ int main(int argc, char **argv) {
     close(3);
     pid_t tracer = strace[0] ? trace(pid) : 0;
     int status = -1;
+    unsigned after;
+    if (!strace[0] && sscanf(fault, "inject=kill %u", &after) == 1) {
+        usleep(after);
+        kill(pid, SIGKILL);
+    }
     struct rusage used;
     wait4(pid, &status, 0, &used);
     if (tracer > 0) waitpid(tracer, 0, 0);
