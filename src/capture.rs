@@ -61,9 +61,9 @@ pub fn from_kernel(arguments: Arguments) -> Result<(), String> {
     // Before anything else is opened: the number must still mean what the
     // kernel meant by it.
     let pidfd = arguments.pidfd.and_then(|fd| syscall::adopt(i32::try_from(fd).ok()?).ok());
-    let storm = admission::begin(&arguments);
+    let mut storm = admission::begin(&arguments);
     storm.expect_the_worst(arguments.tid);
-    let done = handle(&arguments, started, pidfd.as_ref(), &storm);
+    let done = handle(&arguments, started, pidfd.as_ref(), &mut storm);
     storm.end(*done.as_ref().unwrap_or(&Outcome::Failed));
     done.map(drop)
 }
@@ -72,7 +72,7 @@ fn handle(
     arguments: &Arguments,
     started: Instant,
     pidfd: Option<&OwnedFd>,
-    storm: &Storm,
+    storm: &mut Storm,
 ) -> Result<Outcome, String> {
     let kmsg = Kmsg::open();
     let stdin = take_stdin().map_err(|error| kmsg.say(arguments, &format!("no standard input: {error}")))?;
@@ -89,6 +89,10 @@ fn handle(
     let needs = confine::Needs { owner: spool.owner(), kill: config.release.kills() };
     enter(Stage::Confine);
     let mut unconfined = confine::before_first_byte(needs);
+    if nix::unistd::geteuid().is_root() && spool.owner().0 != 0 {
+        drop(stdin);
+        return Err(kmsg.say(arguments, "root could not be given up: nothing of the crash was read"));
+    }
     let crashed = admission::who(storm, arguments, proc_root.as_ref());
     if admission::decide(storm, crashed, &config) == Verdict::Suppressed {
         drop(stdin);

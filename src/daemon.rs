@@ -94,6 +94,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn serve(paths: Paths) -> Result<(), Failure> {
+    // A handler has this user, too: it is none of its business what is in here.
+    let _ = nix::sys::prctl::set_dumpable(false);
     crate::syscall::use_few_arenas();
     let config = start::configuration(&paths)?;
     logs::start();

@@ -90,10 +90,13 @@ pub fn deadline_passed() -> bool {
 /// Sets the deadline: SIGALRM after `seconds` interrupts whatever blocks and
 /// sets [`deadline_passed`]; one more `grace` later ends this process.
 pub fn set_deadline(seconds: u64, grace: u64) -> Result<(), Errno> {
-    EXPIRED.store(false, Ordering::Relaxed);
     // SAFETY: the structure is plain data for which all zeroes is valid; the
     // handler only stores to an atomic, which is async-signal-safe.
     unsafe {
+        // The earlier one must not go off in between.
+        let none: libc::itimerval = std::mem::zeroed();
+        Errno::result(libc::setitimer(libc::ITIMER_REAL, &none, std::ptr::null_mut()))?;
+        EXPIRED.store(false, Ordering::Relaxed);
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = on_deadline as *const () as usize;
         action.sa_flags = libc::SA_RESETHAND;
@@ -149,6 +152,7 @@ pub fn stat_unasked(file: BorrowedFd<'_>) -> Result<nix::sys::stat::FileStat, Er
     stat.st_dev = nix::sys::stat::makedev(told.stx_dev_major.into(), told.stx_dev_minor.into());
     stat.st_ino = told.stx_ino;
     stat.st_mode = told.stx_mode.into();
+    (stat.st_uid, stat.st_gid) = (told.stx_uid, told.stx_gid);
     stat.st_size = i64::try_from(told.stx_size).unwrap_or(i64::MAX);
     stat.st_mtime = told.stx_mtime.tv_sec;
     stat.st_mtime_nsec = told.stx_mtime.tv_nsec.into();

@@ -18,7 +18,7 @@ const THREE: &str = "0000010000080004";
 const NONE: &str = "0000000000000000";
 
 /// Fails in both moments, whoever asks.
-const NEVER: [&str; 28] = [
+const NEVER: [&str; 29] = [
     "execve",
     "execveat",
     "fork",
@@ -31,6 +31,7 @@ const NEVER: [&str; 28] = [
     "kill",
     "tgkill",
     "tkill",
+    "pidfd_send_signal",
     "bpf",
     "mount",
     "unshare",

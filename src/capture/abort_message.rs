@@ -9,18 +9,20 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
+use crate::address::{Addr, AddrRange};
 use crate::bytes::Bytes;
 use crate::elfcore::{Origin, SI_TKILL, Siginfo, signal::SIGABRT};
 use crate::limits;
 use crate::module::Modules;
 
 /// The message; None when there is none. `own` are the pids of the process, in its
-/// namespace and in ours.
-pub(super) fn read(
+/// namespace and in ours. `memory` of a range is none where reading it could wait for
+/// somebody.
+pub(super) fn read<'a>(
     siginfo: Option<Siginfo>,
     own: [Option<u32>; 2],
     modules: &Modules,
-    memory: &File,
+    memory: impl Fn(AddrRange) -> Option<&'a File>,
 ) -> Option<Vec<u8>> {
     siginfo.filter(|info| info.signal == SIGABRT && info.code == SI_TKILL)?;
     // Raised by itself: another process's tgkill(2) has nothing to say here.
@@ -31,7 +33,8 @@ pub(super) fn read(
     let at = modules.variable(libc, b"__abort_msg")?;
     let bytes = |at: u64, length: usize| {
         let mut bytes = vec![0; length];
-        let got = memory.read_at(&mut bytes, at).ok()?;
+        let range = Addr(at).range(length as u64)?;
+        let got = memory(range)?.read_at(&mut bytes, at).ok()?;
         bytes.truncate(got);
         Some(bytes)
     };

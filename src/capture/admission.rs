@@ -26,7 +26,7 @@ pub(super) fn begin(arguments: &Arguments) -> Storm {
 pub(super) fn who(storm: &Storm, arguments: &Arguments, proc_root: Option<&Directory>) -> Option<Key> {
     let task = arguments.tid.or(arguments.pid);
     let file = process::executable(proc_root?, task?).ok()?;
-    Some(Key::of(storm.boot(), &file))
+    Some(Key::of(storm.boot(), &file, arguments.uid?))
 }
 
 /// Whether its crash leaves a record.
@@ -75,7 +75,8 @@ pub(super) fn keep(storm: &Storm, spool: &Spool, proc_root: Option<&Directory>) 
 pub(super) fn let_go(storm: &Storm, spool: &Spool, proc_root: Option<&Directory>) {
     // Reads /proc, to see who lives.
     let (written, read) = (spool.directories().collect::<Vec<_>>(), proc_root.map(Directory::as_fd));
-    if storm.is_due() && confine::after_release(&written, read.as_slice()).is_empty() {
+    if storm.is_due() {
+        let _ = confine::after_release(&written, read.as_slice());
         copy(storm, spool, proc_root);
     }
 }

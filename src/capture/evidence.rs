@@ -71,7 +71,8 @@ impl Evidence {
             let noted = memory.as_ref().filter(|_| evidence.identity != Some(Identity::Lost));
             let note = evidence.head.prpsinfo.as_ref().map(|info| info.pid);
             evidence.message = noted.and_then(|memory| {
-                abort_message::read(evidence.head.siginfo, [note, arguments.pid], &evidence.modules, memory)
+                let read = |range| evidence.slow.may_read(range).then_some(memory);
+                abort_message::read(evidence.head.siginfo, [note, arguments.pid], &evidence.modules, read)
             });
         }
         evidence
@@ -101,8 +102,10 @@ impl Evidence {
     ) -> Evidence {
         enter(Stage::Memory);
         let layout = Layout::new(&head);
-        let mappings = mappings::of(&head, &layout, dying, &mut gaps);
+        let mut mappings = mappings::of(&head, &layout, dying, &mut gaps);
+        // Before data files are forgotten: a stack may be one.
         let slow = Slow::of(&mappings, dying, &mut gaps);
+        mappings::forget_data_files(&mut mappings);
         let mut plan = Plan::new(&head, &layout, &mappings);
         gaps.extend(head.gaps.iter().cloned());
         gaps.append(&mut plan.gaps);
@@ -184,7 +187,8 @@ impl Evidence {
         self.gaps.push(Gap::new(Stage::Process, reason));
         self.cpus.clear();
         self.image = Image::default();
-        let mappings = mappings::of(&self.head, &Layout::new(&self.head), None, &mut self.gaps);
+        let mut mappings = mappings::of(&self.head, &Layout::new(&self.head), None, &mut self.gaps);
+        mappings::forget_data_files(&mut mappings);
         self.modules = Modules::assemble(&mappings, &self.image, None, self.modules.machine()).0;
         self.source = "none";
     }

@@ -10,7 +10,7 @@ use crate::gap::{Gap, Stage};
 use crate::memory::Layout;
 use crate::process::{Dying, Mapping};
 
-/// Mappings from the core's own words, else from /proc: the same record must
+/// All mappings from the core's own words, else from /proc: the same record must
 /// come from both sources.
 pub(super) fn of(head: &Head, layout: &Layout, dying: Option<&Dying>, gaps: &mut Vec<Gap>) -> Vec<Mapping> {
     let told = match &head.files {
@@ -22,9 +22,7 @@ pub(super) fn of(head: &Head, layout: &Layout, dying: Option<&Dying>, gaps: &mut
             mappings
         }),
     };
-    let mut mappings = told.unwrap_or_else(|| from_notes(head, &[], layout));
-    forget_data_files(&mut mappings);
-    mappings
+    told.unwrap_or_else(|| from_notes(head, &[], layout))
 }
 
 fn from_notes(head: &Head, files: &[FileMapping], layout: &Layout) -> Vec<Mapping> {
@@ -57,7 +55,7 @@ fn from_notes(head: &Head, files: &[FileMapping], layout: &Layout) -> Vec<Mappin
 /// A file of which nothing is executable is no module: a database maps
 /// thousands, and reading one may ask a disk, or a device (reading the
 /// registers of a mapped device can change its state).
-fn forget_data_files(mappings: &mut [Mapping]) {
+pub(super) fn forget_data_files(mappings: &mut [Mapping]) {
     let code = code_files(mappings);
     for mapping in mappings.iter_mut().filter(|mapping| mapping.path.starts_with(b"/")) {
         if !code.contains(&mapping.path) {

@@ -7,7 +7,7 @@ use std::fs::File;
 
 use crate::address::AddrRange;
 use crate::gap::{Gap, Stage};
-use crate::memory::Plan;
+use crate::memory::{Plan, is_resident};
 use crate::process::{Dying, Mapping, Mounts};
 
 /// Mappings of such files.
@@ -23,10 +23,10 @@ impl Slow {
     pub(super) fn of(mappings: &[Mapping], dying: Option<&Dying>, gaps: &mut Vec<Gap>) -> Slow {
         let Some(dying) = dying else { return Slow::default() };
         let mut slow = Slow { mounts: dying.mounts(), ..Slow::default() };
-        let (mut files, mut kind): (Vec<&[u8]>, String) = (Vec::new(), String::new());
+        let (mut files, mut kind): (Vec<&[u8]>, &str) = (Vec::new(), "");
         for mapping in mappings {
             let Some(own) = slow.mounts.remote(&mapping.path) else { continue };
-            own.clone_into(&mut kind);
+            kind = own;
             slow.ranges.push(mapping.range);
             files.push(&mapping.path);
         }
@@ -44,6 +44,12 @@ impl Slow {
     /// A file that is not to be touched.
     pub(super) fn has(&self, path: &[u8]) -> bool {
         self.mounts.remote(path).is_some()
+    }
+
+    /// Whether these bytes are of no such file, or their pages are there.
+    pub(super) fn may_read(&self, range: AddrRange) -> bool {
+        let touched = self.ranges.iter().filter_map(|slow| range.intersect(slow));
+        touched.into_iter().all(|range| is_resident(self.pagemap.as_ref(), range))
     }
 
     /// A plan that waits for nobody.

@@ -25,10 +25,11 @@ impl Storms {
         Storms { boot, snapshot, names: most.into_iter().map(|(key, _)| (key, None)).collect() }
     }
 
-    /// The walk met this executable, under this path.
-    pub(super) fn meet(&mut self, exe: &Exe, path: &[u8]) {
+    /// The walk met this executable, under this path, run by this user.
+    pub(super) fn meet(&mut self, exe: &Exe, path: &[u8], uid: Option<u32>) {
         let Some(file) = exe.stat.as_ref().filter(|_| !self.names.is_empty()) else { return };
-        if let Some(name) = self.names.get_mut(&Key::of(&self.boot, file)) {
+        let Some(uid) = uid else { return };
+        if let Some(name) = self.names.get_mut(&Key::of(&self.boot, file, uid)) {
             name.get_or_insert_with(|| path.to_vec());
         }
     }

@@ -111,7 +111,6 @@ const BEFORE: &[i64] = &[
     libc::SYS_landlock_create_ruleset,
     libc::SYS_landlock_restrict_self,
     libc::SYS_openat2,
-    libc::SYS_pidfd_send_signal,
     libc::SYS_prctl,
     libc::SYS_seccomp,
 ];
@@ -158,9 +157,10 @@ fn apply(lists: &[&[i64]]) -> Result<(), Errno> {
     })
 }
 
-/// While the crashed process is held.
-pub(super) fn before_release() -> Result<(), Errno> {
-    apply(&[ALWAYS, OLD_NAMES, BEFORE])
+/// While the crashed process is held. `kill`: it may be ended (release.sparse).
+pub(super) fn before_release(kill: bool) -> Result<(), Errno> {
+    let signal: &[i64] = if kill { &[libc::SYS_pidfd_send_signal] } else { &[] };
+    apply(&[ALWAYS, OLD_NAMES, BEFORE, signal])
 }
 
 /// From the release on.

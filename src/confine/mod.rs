@@ -68,7 +68,7 @@ pub fn before_first_byte(needs: Needs) -> Vec<String> {
     }
     note("no_new_privs", nix::sys::prctl::set_no_new_privs());
     note("dumpable", nix::sys::prctl::set_dumpable(false));
-    note("seccomp", filter::before_release());
+    note("seccomp", filter::before_release(needs.kill));
     open
 }
 
@@ -95,7 +95,7 @@ pub fn for_census(owner: (u32, u32)) -> Vec<String> {
     }
     note("no_new_privs", nix::sys::prctl::set_no_new_privs());
     note("dumpable", nix::sys::prctl::set_dumpable(false));
-    note("seccomp", filter::before_release());
+    note("seccomp", filter::before_release(false));
     open
 }
 

@@ -48,7 +48,7 @@ pub(super) fn mapped(process: &Directory, mapping: &Mapping) -> Option<File> {
 pub(super) fn rooted(process: &Directory, mapping: &Mapping, identity: (u64, u64)) -> Option<File> {
     let root = openat(process, "root", HOLD | OFlag::O_DIRECTORY, Mode::empty()).ok()?;
     let how =
-        OpenHow::new().flags(HOLD).resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+        OpenHow::new().flags(HOLD).resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_SYMLINKS);
     let held = openat2(root, Path::new(OsStr::from_bytes(mapping.clean_path())), how).ok()?;
     reopen(held, Some(identity)).ok()
 }
@@ -57,6 +57,11 @@ pub(super) fn rooted(process: &Directory, mapping: &Mapping, identity: (u64, u64
 /// driver runs.
 pub fn of_task(proc_root: &Directory, task: u32) -> Result<FileStat, Errno> {
     known(&openat(proc_root, format!("{task}/exe").as_str(), HOLD, Mode::empty())?)
+}
+
+/// What a process runs, held and not opened.
+pub(super) fn identity(process: &Directory) -> Result<FileStat, Errno> {
+    known(&openat(process, "exe", HOLD, Mode::empty())?)
 }
 
 /// The executable of a process, when it is still the one of this identity.

@@ -9,9 +9,13 @@
 
 use std::fs::File;
 
+use std::os::fd::AsFd;
+
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, readlinkat};
 use nix::sys::stat::{FileStat, fstatat};
+
+use crate::syscall::stat_unasked;
 
 use super::cgroup::{self, Cgroup};
 use super::directory::Directory;
@@ -49,13 +53,19 @@ impl<'a> Living<'a> {
     pub fn exe(&self) -> Result<Exe, Errno> {
         use std::os::unix::ffi::OsStringExt;
         let link = readlinkat(&self.directory, "exe")?.into_vec();
-        let stat = match fstatat(&self.directory, "exe", AtFlags::empty()) {
+        let stat = match files::identity(&self.directory) {
             Ok(stat) => Some(stat),
             Err(gone @ (Errno::ENOENT | Errno::ESRCH)) => return Err(gone),
             Err(_) => None,
         };
         let identity = stat.as_ref().map(|stat| (stat.st_dev, stat.st_ino));
         Ok(Exe { link, identity, stat })
+    }
+
+    /// Whose it is: the owner of its directory (the effective user; root's, where it is
+    /// not dumpable).
+    pub fn user(&self) -> Option<u32> {
+        stat_unasked(self.directory.as_fd()).ok().map(|stat| stat.st_uid)
     }
 
     /// True for a thread of the kernel's own.

@@ -6,76 +6,81 @@
 //! ```
 //! A file system that asks somebody else (a server, a user's program) may never
 //! answer, and asking it for an attribute is asking. A path lies on the mount with
-//! the longest point that it begins with; of two at one point on the later. The
+//! the longest point that it begins with; of several at one point any counts. The
 //! kernel writes blanks, newlines and backslashes of a point as `\040`, `\012`,
 //! `\134`. A mount that was detached is not listed: its files count as local.
+
+use std::collections::HashMap;
 
 use crate::limits;
 
 /// Types whose files may wait for somebody else.
-const REMOTE: [&[u8]; 17] = [
-    b"9p",
-    b"afs",
-    b"autofs",
-    b"beegfs",
-    b"ceph",
-    b"cifs",
-    b"coda",
-    b"fuse",
-    b"fuseblk",
-    b"gpfs",
-    b"lustre",
-    b"nfs",
-    b"nfs4",
-    b"orangefs",
-    b"smb3",
-    b"virtiofs",
-    b"vboxsf",
+const REMOTE: [&str; 17] = [
+    "9p", "afs", "autofs", "beegfs", "ceph", "cifs", "coda", "fuse", "fuseblk", "gpfs", "lustre", "nfs",
+    "nfs4", "orangefs", "smb3", "virtiofs", "vboxsf",
 ];
+
+/// Of a table that was cut nothing is believed.
+const CUT: &str = "an unknown file system";
 
 /// Mount points of file systems that ask somebody else, and those inside them.
 #[derive(Clone, Debug, Default)]
 pub struct Mounts {
-    /// Point, and the type where it is remote; the later first.
-    points: Vec<(Vec<u8>, Option<String>)>,
+    /// Point, and the type where it is remote.
+    points: HashMap<Vec<u8>, Option<&'static str>>,
+    is_cut: bool,
 }
 
 impl Mounts {
     /// Reads the text. Where it has no remote mount nothing is kept.
     pub(super) fn parse(text: &[u8]) -> Mounts {
-        let lines = text.split(|byte| *byte == b'\n').take(limits::MOUNTS);
-        let mut points: Vec<_> = lines.filter_map(line).collect();
-        if points.iter().all(|(_, remote)| remote.is_none()) {
+        let mut lines = text.split(|byte| *byte == b'\n');
+        let mut points: HashMap<Vec<u8>, Option<&'static str>> = HashMap::new();
+        for (point, remote) in lines.by_ref().take(limits::MOUNTS).filter_map(line) {
+            // What lies below a mount at the same point may still be mapped.
+            let known = points.entry(point).or_insert(None);
+            *known = known.or(remote);
+        }
+        let is_cut = text.len() >= limits::MOUNTS_BYTES || lines.next().is_some();
+        if !is_cut && points.values().all(Option::is_none) {
             return Mounts::default();
         }
-        points.reverse();
-        Mounts { points }
+        Mounts { points, is_cut }
     }
 
     /// The type of the file system that the path is on, when it is one that asks
     /// somebody else.
-    pub fn remote(&self, path: &[u8]) -> Option<&str> {
-        let inside = |point: &[u8]| match path.strip_prefix(point) {
-            Some(rest) => point.ends_with(b"/") || rest.is_empty() || rest.starts_with(b"/"),
-            None => false,
-        };
-        let mut best: Option<&(Vec<u8>, Option<String>)> = None;
-        for one in self.points.iter().filter(|(point, _)| inside(point)) {
-            // The first of the longest: the later mount hides the earlier.
-            if best.is_none_or(|best| one.0.len() > best.0.len()) {
-                best = Some(one);
-            }
+    pub fn remote(&self, path: &[u8]) -> Option<&'static str> {
+        if self.points.is_empty() || !path.starts_with(b"/") {
+            return None;
         }
-        best?.1.as_deref()
+        if self.is_cut {
+            return Some(CUT);
+        }
+        // The path, and what is above it, the longest first.
+        let mut point = path;
+        loop {
+            if let Some(remote) = self.points.get(point) {
+                return *remote;
+            }
+            let above = point.iter().rposition(|byte| *byte == b'/')?;
+            point = match point.get(..above).unwrap_or(&[]) {
+                [] if point != b"/" => b"/",
+                [] => return None,
+                above => above,
+            };
+        }
     }
 }
 
-fn line(line: &[u8]) -> Option<(Vec<u8>, Option<String>)> {
+fn line(line: &[u8]) -> Option<(Vec<u8>, Option<&'static str>)> {
     let mut words = line.split(|byte| *byte == b' ');
     let point = unescape(words.nth(4)?);
     let kind = words.skip_while(|word| *word != b"-").nth(1)?;
-    let remote = REMOTE.contains(&kind) || kind.starts_with(b"fuse.");
-    Some((point, remote.then(|| String::from_utf8_lossy(kind).into_owned())))
+    // A user chooses what stands behind the dot.
+    let kind = if kind.starts_with(b"fuse.") { &b"fuse"[..] } else { kind };
+    let remote = REMOTE.iter().find(|remote| remote.as_bytes() == kind).copied();
+    Some((point, remote))
 }
 
 /// `\ooo` → the byte; anything else stays.
@@ -114,16 +119,17 @@ damaged
 34 22 0:54 / /opt rw - nfs";
 
     #[test]
-    fn a_path_is_on_the_longest_mount_that_it_begins_with_and_on_the_later_of_two() {
+    fn a_path_is_on_the_longest_mount_that_it_begins_with_and_what_is_hidden_there_counts() {
         let mounts = Mounts::parse(TEXT);
-        assert_eq!(mounts.remote(b"/srv/a b/lib/x.so"), Some("fuse.sshfs"));
-        assert_eq!(mounts.remote(b"/srv/a b"), Some("fuse.sshfs"));
-        for local in
-            [&b"/srv/a b/local/x.so"[..], b"/srv/a bc/x.so", b"/home/me/x", b"/usr/lib/x.so", b"", b"x"]
-        {
+        assert_eq!(mounts.remote(b"/srv/a b/lib/x.so"), Some("fuse"));
+        assert_eq!(mounts.remote(b"/srv/a b"), Some("fuse"));
+        for local in [&b"/srv/a b/local/x.so"[..], b"/srv/a bc/x.so", b"/usr/lib/x.so", b"", b"x"] {
             assert_eq!(mounts.remote(local), None, "{}", String::from_utf8_lossy(local));
         }
         assert_eq!(mounts.remote(b"/opt/x"), Some("nfs"), "a cut line says enough");
+        assert_eq!(mounts.remote(b"/home/me/x"), Some("nfs4"), "it may be mapped from below the other");
+        let many = "1 0 0:1 / /a rw - ext4 x rw\n".repeat(limits::MOUNTS + 1);
+        assert_eq!(Mounts::parse(many.as_bytes()).remote(b"/x"), Some(CUT));
     }
 
     #[test]

@@ -106,10 +106,11 @@ impl Storm {
         &self.boot
     }
 
-    /// Lets a group read the ledger; as root.
-    pub fn let_read(&self, group: u32) {
-        if let Some(file) = &self.file {
-            file::let_read(file, group);
+    /// Lets a group read the ledger; as root. From then on the words are left, and not
+    /// the file, which could be cut.
+    pub fn let_read(&mut self, group: u32) {
+        if let Some(file) = self.file.take() {
+            file::let_read(&file, group);
         }
     }
 

@@ -1,6 +1,7 @@
-//! Which executable crashed: one number for a file, as long as the host runs.
+//! Which executable crashed, and whose: one number, as long as the host runs.
 //!
-//! Device, inode and time of change of the file behind /proc/TID/exe, hashed:
+//! The user by the kernel's word, or anybody could use up what the interpreter of a
+//! system service may leave. Device, inode and time of change of the file behind /proc/TID/exe, hashed:
 //! three numbers of one fstat(2), so that the crashed process is held for
 //! microseconds. The build-id would be a read of its first page and a walk over
 //! its notes, ten times as much, and would tell no more: a running file cannot
@@ -18,9 +19,10 @@ use siphasher::sip::SipHasher24;
 pub struct Key(pub u64);
 
 impl Key {
-    /// Of a file as fstat(2) tells it.
-    pub fn of(boot: &[u8; 16], file: &FileStat) -> Key {
+    /// Of a file as fstat(2) tells it, run by this user.
+    pub fn of(boot: &[u8; 16], file: &FileStat, uid: u32) -> Key {
         let mut hasher = SipHasher24::new_with_key(boot);
+        hasher.write_u32(uid);
         hasher.write_u64(file.st_dev);
         hasher.write_u64(file.st_ino);
         hasher.write_i64(file.st_mtime);
@@ -41,7 +43,7 @@ mod tests {
         let (first, copy) = (place.path().join("a"), place.path().join("b"));
         std::fs::write(&first, "program").unwrap();
         std::fs::copy(&first, &copy).unwrap();
-        let key = |boot: u8, path| Key::of(&[boot; 16], &stat(path).unwrap());
+        let key = |boot: u8, path| Key::of(&[boot; 16], &stat(path).unwrap(), 998);
         let was = key(1, &first);
         assert_eq!(was, key(1, &first));
         assert_ne!(was, key(1, &copy));

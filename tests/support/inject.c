@@ -98,6 +98,24 @@ static uint64_t text_at(pid_t pid, uint64_t at, const char *text) {
     return at;
 }
 
+// A process of the same user, which only the filter keeps safe from its signals.
+static pid_t twin(pid_t of) {
+    char path[64], text[512];
+    unsigned uid = 0;
+    snprintf(path, sizeof path, "/proc/%d/status", of);
+    FILE *f = fopen(path, "re");
+    while (f && fgets(text, sizeof text, f)) sscanf(text, "Uid: %u", &uid);
+    if (f) fclose(f);
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (setresuid(uid, uid, uid)) _exit(1);
+        pause();
+        _exit(0);
+    }
+    usleep(20000);
+    return pid;
+}
+
 static void attempts(pid_t pid, const char *moment) {
     struct user_regs_struct regs;
     ptrace(PTRACE_GETREGS, pid, 0, &regs);
@@ -108,6 +126,8 @@ static void attempts(pid_t pid, const char *moment) {
     uint64_t how[3] = {O_RDONLY, 0, 0}, at = room + 256;
     for (int i = 0; i < 3; i++) ptrace(PTRACE_POKEDATA, pid, at + 8 * (uint64_t)i, how[i]);
     uint64_t cwd = (uint64_t)(int64_t)AT_FDCWD;
+    pid_t other = twin(pid);
+    uint64_t target = (uint64_t)other;
 #define TRY(name, call, ...) make(pid, moment, name, call, (uint64_t[6]){__VA_ARGS__})
     TRY("execve", SYS_execve, program, 0, 0);
     TRY("execveat", SYS_execveat, cwd, program, 0, 0);
@@ -118,9 +138,10 @@ static void attempts(pid_t pid, const char *moment) {
     TRY("socket-unix", SYS_socket, AF_UNIX, SOCK_STREAM, 0);
     TRY("ptrace", SYS_ptrace, PTRACE_SEIZE, 1, 0, 0);
     TRY("process_vm_readv", SYS_process_vm_readv, 1, 0, 0, 0, 0, 0);
-    TRY("kill", SYS_kill, 1, 0);
-    TRY("tgkill", SYS_tgkill, 1, 1, 0);
-    TRY("tkill", SYS_tkill, 1, 0);
+    TRY("kill", SYS_kill, target, 0);
+    TRY("tgkill", SYS_tgkill, target, target, 0);
+    TRY("tkill", SYS_tkill, target, 0);
+    TRY("pidfd_send_signal", SYS_pidfd_send_signal, 3, 0, 0, 0);
     TRY("bpf", SYS_bpf, 0, 0, 0);
     TRY("mount", SYS_mount, 0, 0, 0, 0, 0);
     TRY("unshare", SYS_unshare, CLONE_NEWUSER);
@@ -144,6 +165,8 @@ static void attempts(pid_t pid, const char *moment) {
     TRY("openat2", SYS_openat2, cwd, passwd, at, sizeof how);
     TRY("capset", SYS_capset, 0, 0);
     TRY("prctl", SYS_prctl, 3 /* PR_GET_DUMPABLE */, 0, 0, 0, 0);
+    kill(other, SIGKILL);
+    waitpid(other, 0, 0);
 }
 
 // In the place of its next call the handler jumps to nowhere.

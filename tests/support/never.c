@@ -3,7 +3,8 @@
 //   never DIR     mounts it at DIR (/dev/fuse, no library), says "ready", answers
 //                 until SIGUSR1 comes, and then never again; ends when killed
 //   DIR/app PID   the victim: maps itself once more, untouched, tells PID to stop,
-//                 and dereferences null
+//                 and dereferences null; with one more word it jumps into data of
+//                 the file that is mapped and not there
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -93,25 +94,28 @@ static void serve(int device) {
     }
 }
 
-static int victim(pid_t server) {
+static int victim(pid_t server, int jumps) {
     // The kernel's own dump must not ask for the file's first page either.
     FILE *filter = fopen("/proc/self/coredump_filter", "w");
     if (!filter || fputs("0x3", filter) < 0 || fclose(filter)) return 3;
     int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
     if (file < 0 || mlockall(MCL_CURRENT)) return 4;
     if (mmap(0, 1 << 16, PROT_READ | PROT_EXEC, MAP_PRIVATE, file, 0) == MAP_FAILED) return 5;
+    char *data = mmap(0, 4096, PROT_READ, MAP_PRIVATE, file, 4096);
+    if (data == MAP_FAILED) return 7;
     // Closing it later, at the end of the process, would wait for an answer.
     close(file);
     kill(server, SIGUSR1);
     usleep(200000);
+    if (jumps) ((void (*)(void))data)();
     *(volatile int *)0 = 1;
     return 6;
 }
 
 int main(int argc, char **argv) {
     struct stat st;
-    if (argc != 2) return 2;
-    if (argv[1][0] != '/') return victim(atoi(argv[1]));
+    if (argc < 2) return 2;
+    if (argv[1][0] != '/') return victim(atoi(argv[1]), argc > 2);
     int self = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), device = open("/dev/fuse", O_RDWR | O_CLOEXEC);
     if (self < 0 || device < 0 || fstat(self, &st)) return perror("open"), 1;
     size = (size_t)st.st_size;
