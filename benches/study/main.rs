@@ -54,7 +54,7 @@ type Part = (&'static str, u64, fn(u64, &mut Table));
 /// Name, seeds, what runs.
 const PARTS: [Part; 14] = [
     ("pace", 1, pace::pace),
-    ("cores", 200, machines::cores),
+    ("cores", 600, machines::cores),
     ("dimms", 100, machines::dimms),
     ("clean", 40, machines::clean),
     ("innocents", 10, machines::innocents),
