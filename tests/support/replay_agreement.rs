@@ -8,7 +8,7 @@ use serde_json::Value;
 
 /// Keys of a record that only the living process or the machine can give, or
 /// that tell how the record was made. A path stands for all below it.
-pub(crate) const LIVE_ONLY: [&str; 15] = [
+pub(crate) const LIVE_ONLY: [&str; 16] = [
     "id",       // each record has its own
     "kind",     // full, replay
     "at",       // when
@@ -17,6 +17,7 @@ pub(crate) const LIVE_ONLY: [&str; 15] = [
     "hwid",     // the same
     "hw",       // the same
     "cap",      // how it was made
+    "storm",    // what other crashes of the boot left
     "gaps",     // what could not be known: more, in a replay
     "proc",     // /proc; the core has comm, pids and uids only
     "crash",    // argv of the handler; what siginfo holds is compared apart
