@@ -103,8 +103,7 @@ fn handle(
     // The task is held from here …
     let pipe = pipe_inode(&stdin);
     let mut stream = Stream::new(stdin);
-    let again = proc_root.as_ref().and_then(Directory::again);
-    let mut evidence = Evidence::from_crash(&mut stream, arguments, again, pidfd);
+    let mut evidence = Evidence::from_crash(&mut stream, arguments, proc_root.as_ref(), pidfd);
     evidence.end_sparse_walk(&config.release, pidfd);
     enter(Stage::Confine);
     let has_slot = storm.take_slot(config.analysis_slots);

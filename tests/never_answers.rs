@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use epicore::record::Kind;
+use epicore::record::{Kind, Record};
 use support::observe::{Observatory, dumped, victim, wait_for_full};
 
 /// The mount, and who serves it.
@@ -39,28 +39,21 @@ impl Drop for Never {
     }
 }
 
-#[test]
-fn a_module_whose_file_system_never_answers_is_a_gap_and_nobody_waits() {
+/// A crash whose file system stops before it: its record, which came at once, and the
+/// signal that the process died of. `crash` is made of the mount and of who serves it.
+fn held(signal: i32, crash: impl FnOnce(&Path, String) -> Command) -> Option<Record> {
     if !Path::new("/dev/fuse").exists() {
         println!("skipped: no /dev/fuse");
-        return;
+        return None;
     }
-    for more in [&[][..], &["jump"]] {
-        held(more);
-    }
-}
-
-/// One crash whose file system stops before it; the words behind the victim's first.
-fn held(more: &[&str]) {
-    let Some(observatory) = Observatory::open() else { return };
+    let observatory = Observatory::open()?;
     let (spool, mount) = (observatory.spool("s"), observatory.place.path("m"));
     let never = Never::serve(&mount);
     observatory.point_at_handler(&spool);
-    let mut crash = victim(&mount.join("app"));
+    let mut crash = crash(&mount, never.0.id().to_string());
     let began = Instant::now();
-    let mut child =
-        crash.arg(never.0.id().to_string()).args(more).stdin(Stdio::null()).spawn().expect("the victim");
-    let records = wait_for_full(&spool, 1, Duration::from_secs(8));
+    let mut child = crash.stdin(Stdio::null()).spawn().expect("the victim");
+    let mut records = wait_for_full(&spool, 1, Duration::from_secs(8));
     let (recorded, patience) = (began.elapsed(), Duration::from_secs(8));
     let status = loop {
         if let Some(status) = child.try_wait().expect("waitpid") {
@@ -76,19 +69,46 @@ fn held(more: &[&str]) {
     let _ = Command::new("umount").arg("-l").arg(&mount).stderr(Stdio::null()).status();
     let _ = child.wait();
 
-    let record = records.last().expect("a record");
+    let record = records.pop().expect("a record");
     println!("record after {recorded:?}, process reaped after {released:?}");
-    assert!(status.is_some_and(|status| dumped(status, 11)), "{status:?}: it was held");
+    assert!(status.is_some_and(|status| dumped(status, signal)), "{status:?}: it was held");
     assert_eq!(record.kind, Kind::Full);
     // Nothing waited until the deadline.
     let deadline = Duration::from_secs(epicore::limits::HELD_SECONDS);
     assert!(recorded < deadline && released < deadline);
-    let gaps: Vec<String> = record.gaps.iter().map(|gap| gap.reason.clone()).collect();
-    assert!(gaps.iter().any(|gap| gap.starts_with("files on fuse are not opened")), "{gaps:?}");
-    assert!(gaps.iter().any(|gap| gap.contains("would have to be fetched")), "{gaps:?}");
-    // What was there is in the record all the same: its frame in its own file.
-    let modules: Vec<_> = record.modules.iter().filter_map(|module| module.path.clone()).collect();
-    assert!(modules.iter().any(|path| path.ends_with("/m/app")), "{modules:?}");
-    let first = record.stacks.first().and_then(|stack| stack.frames.first());
-    assert!(!more.is_empty() || first.is_some_and(|frame| frame.module.is_some()));
+    assert!(has_gap(&record, "files on fuse are not opened"), "{:?}", record.gaps);
+    Some(record)
+}
+
+fn has_gap(record: &Record, begin: &str) -> bool {
+    record.gaps.iter().any(|gap| gap.reason.starts_with(begin))
+}
+
+#[test]
+fn a_module_whose_file_system_never_answers_is_a_gap_and_nobody_waits() {
+    for more in [&[][..], &["jump"]] {
+        let crash = |mount: &Path, server| {
+            let mut crash = victim(&mount.join("app"));
+            crash.arg(server).args(more);
+            crash
+        };
+        let Some(record) = held(11, crash) else { return };
+        assert!(has_gap(&record, "bytes of files that would have to be fetched"), "{:?}", record.gaps);
+        // What was there is in the record all the same: its frame in its own file.
+        let modules: Vec<_> = record.modules.iter().filter_map(|module| module.path.clone()).collect();
+        assert!(modules.iter().any(|path| path.ends_with("/m/app")), "{modules:?}");
+        let first = record.stacks.first().and_then(|stack| stack.frames.first());
+        assert!(!more.is_empty() || first.is_some_and(|frame| frame.module.is_some()));
+    }
+}
+
+/// glibc's note of an abort is read while the process is held, and points where the
+/// process wants.
+#[test]
+fn a_note_of_an_abort_that_lies_in_such_a_file_is_not_read() {
+    held(6, |mount, server| {
+        let mut crash = victim(&support::workshop::dynamic_helper("abort_message"));
+        crash.arg(mount.join("app")).arg(server);
+        crash
+    });
 }

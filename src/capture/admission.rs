@@ -73,9 +73,9 @@ pub(super) fn keep(storm: &Storm, spool: &Spool, proc_root: Option<&Directory>) 
 
 /// What is left to do when the task was let go at once.
 pub(super) fn let_go(storm: &Storm, spool: &Spool, proc_root: Option<&Directory>) {
-    // Reads /proc, to see who lives.
-    let (written, read) = (spool.directories().collect::<Vec<_>>(), proc_root.map(Directory::as_fd));
     if storm.is_due() {
+        // Reads /proc, to see who lives.
+        let (written, read) = (spool.directories().collect::<Vec<_>>(), proc_root.map(Directory::as_fd));
         let _ = confine::after_release(&written, read.as_slice());
         copy(storm, spool, proc_root);
     }

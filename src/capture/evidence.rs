@@ -48,7 +48,7 @@ impl Evidence {
     pub(super) fn from_crash<R: Read>(
         stream: &mut Stream<R>,
         arguments: &Arguments,
-        proc_root: Option<Directory>,
+        proc_root: Option<&Directory>,
         pidfd: Option<&OwnedFd>,
     ) -> Evidence {
         let mut gaps = arguments.gaps.clone();
@@ -82,12 +82,13 @@ impl Evidence {
     /// those of the same name in `places`, when they are the same build.
     pub(super) fn from_core<R: Read>(stream: &mut Stream<R>, head: Head, places: &[PathBuf]) -> Evidence {
         let mut evidence = Evidence::read(stream, head, None, None, Vec::new());
-        evidence.attach(|module| process::open_by_path(&module.literal_path()), Origin::LiteralPath);
-        evidence.attach(|module| process::open_by_path(&module.path), Origin::CleanPath);
+        let modules = &mut evidence.modules;
+        attach(modules, |module| process::open_by_path(&module.literal_path()), Origin::LiteralPath);
+        attach(modules, |module| process::open_by_path(&module.path), Origin::CleanPath);
         for place in places {
             let path =
                 |module: &Module| place.join(OsStr::from_bytes(module.name())).into_os_string().into_vec();
-            evidence.attach(|module| process::open_by_path(&path(module)), Origin::CleanPath);
+            attach(modules, |module| process::open_by_path(&path(module)), Origin::CleanPath);
         }
         evidence
     }
@@ -169,10 +170,10 @@ impl Evidence {
             identity: module.identity,
             ..Mapping::default()
         };
-        let slow = std::mem::take(&mut self.slow);
+        let slow = &self.slow;
         let open =
             |module: &Module| (!slow.has(&module.path)).then(|| dying.open_mapped(&mapping(module)))?;
-        self.attach(open, Origin::Mapped);
+        attach(&mut self.modules, open, Origin::Mapped);
         self.identity = Some(dying.still(pidfd));
         if self.identity == Some(Identity::Lost) {
             self.believe_only_the_core();
@@ -193,16 +194,6 @@ impl Evidence {
         self.source = "none";
     }
 
-    /// Opens what unwinding will need, where it is not there yet.
-    fn attach(&mut self, mut open: impl FnMut(&Module) -> Option<File>, origin: Origin) {
-        for index in 0..self.modules.len().min(limits::MODULES) {
-            let module = self.modules.get(index).filter(|module| module.flags.no_file && !module.flags.vdso);
-            if let Some(file) = module.and_then(&mut open) {
-                self.modules.attach(index, file, origin);
-            }
-        }
-    }
-
     /// The kernel walks holes of mappings page by page and notices a closed
     /// pipe only when it writes. Where that would take too long and the site
     /// has chosen so, the task is ended.
@@ -217,7 +208,11 @@ impl Evidence {
     }
 }
 
-fn open_dying(arguments: &Arguments, proc_root: Option<Directory>, gaps: &mut Vec<Gap>) -> Option<Dying> {
+fn open_dying<'a>(
+    arguments: &Arguments,
+    proc_root: Option<&'a Directory>,
+    gaps: &mut Vec<Gap>,
+) -> Option<Dying<'a>> {
     let mut lost = |reason: String| {
         gaps.push(Gap::new(Stage::Process, reason));
         None
@@ -228,5 +223,15 @@ fn open_dying(arguments: &Arguments, proc_root: Option<Directory>, gaps: &mut Ve
     match Dying::open(proc_root, pid, tid, arguments.uid) {
         Ok(dying) => Some(dying),
         Err(error) => lost(format!("/proc/TID could not be used: {}", error.desc())),
+    }
+}
+
+/// Opens what unwinding will need, where it is not there yet.
+fn attach(modules: &mut Modules, mut open: impl FnMut(&Module) -> Option<File>, origin: Origin) {
+    for index in 0..modules.len().min(limits::MODULES) {
+        let module = modules.get(index).filter(|module| module.flags.no_file && !module.flags.vdso);
+        if let Some(file) = module.and_then(&mut open) {
+            modules.attach(index, file, origin);
+        }
     }
 }

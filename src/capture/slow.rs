@@ -48,8 +48,8 @@ impl Slow {
 
     /// Whether these bytes are of no such file, or their pages are there.
     pub(super) fn may_read(&self, range: AddrRange) -> bool {
-        let touched = self.ranges.iter().filter_map(|slow| range.intersect(slow));
-        touched.into_iter().all(|range| is_resident(self.pagemap.as_ref(), range))
+        let mut touched = self.ranges.iter().filter_map(|slow| range.intersect(slow));
+        touched.all(|range| is_resident(self.pagemap.as_ref(), range))
     }
 
     /// A plan that waits for nobody.

@@ -22,7 +22,7 @@ impl Builds {
     /// The build-id of what a process runs; `None` when it has none, or could
     /// not be read.
     pub(super) fn of(&mut self, process: &Living<'_>, exe: &Exe) -> Option<Vec<u8>> {
-        let Some(identity) = exe.identity else {
+        let Some(identity) = exe.identity() else {
             self.remote = self.remote.saturating_add(1);
             return None;
         };

@@ -26,9 +26,9 @@ impl Storms {
     }
 
     /// The walk met this executable, under this path, run by this user.
-    pub(super) fn meet(&mut self, exe: &Exe, path: &[u8], uid: Option<u32>) {
+    pub(super) fn meet(&mut self, exe: &Exe, path: &[u8], user: impl FnOnce() -> Option<u32>) {
         let Some(file) = exe.stat.as_ref().filter(|_| !self.names.is_empty()) else { return };
-        let Some(uid) = uid else { return };
+        let Some(uid) = user() else { return };
         if let Some(name) = self.names.get_mut(&Key::of(&self.boot, file, uid)) {
             name.get_or_insert_with(|| path.to_vec());
         }

@@ -139,7 +139,7 @@ impl Walk<'_> {
         // elsewhere; the image does.
         let unit = if image.is_some() { None } else { cgroup.unit };
         let link = Mapping { path: exe.link.clone(), ..Mapping::default() };
-        self.storms.meet(exe, link.clean_path(), process.user());
+        self.storms.meet(exe, link.clean_path(), || process.user());
         let workload = Workload { unit, image, exe: link.clean_path().to_vec(), build_id };
         let threads = process.threads().unwrap_or(0);
         self.seen.processes = self.seen.processes.saturating_add(1);

@@ -38,11 +38,6 @@ impl Directory {
         nix::fcntl::open(path, flags, Mode::empty()).map(Directory)
     }
 
-    /// The same directory once more.
-    pub fn again(&self) -> Option<Directory> {
-        self.0.try_clone().ok().map(Directory)
-    }
-
     /// Opens a directory inside this one.
     pub fn directory(&self, name: &str) -> Result<Directory, Errno> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;

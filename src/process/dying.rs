@@ -31,8 +31,8 @@ pub enum Identity {
 }
 
 /// The crashing thread.
-pub struct Dying {
-    proc_root: Directory,
+pub struct Dying<'a> {
+    proc_root: &'a Directory,
     directory: Directory,
     pid: u32,
     uid: Option<u32>,
@@ -41,9 +41,9 @@ pub struct Dying {
     maps: OnceCell<Vec<Mapping>>,
 }
 
-impl Dying {
+impl<'a> Dying<'a> {
     /// Opens /proc/TID and checks that it is a thread of `pid`.
-    pub fn open(proc_root: Directory, pid: u32, tid: u32, uid: Option<u32>) -> Result<Dying, Errno> {
+    pub fn open(proc_root: &'a Directory, pid: u32, tid: u32, uid: Option<u32>) -> Result<Dying<'a>, Errno> {
         let directory = proc_root.directory(&tid.to_string())?;
         let status = status::parse(&directory.text("status").ok_or(Errno::ESRCH)?);
         if status.tgid != Some(pid) {
@@ -60,7 +60,7 @@ impl Dying {
 
     /// What it says of itself.
     pub fn facts(&self) -> Facts {
-        facts::gather(&self.directory, &self.proc_root, &self.status, self.stat)
+        facts::gather(&self.directory, self.proc_root, &self.status, self.stat)
     }
 
     /// The CPU that each of these threads (ids in our pid namespace) ran on

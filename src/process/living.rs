@@ -36,11 +36,16 @@ pub struct Living<'a> {
 pub struct Exe {
     /// The link as it stands, " (deleted)" included.
     pub link: Vec<u8>,
-    /// Device and inode; `None` where the file system does not tell us (a FUSE
+    /// What fstat(2) says of it; `None` where the file system does not tell us (a FUSE
     /// of somebody else's).
-    pub identity: Option<(u64, u64)>,
-    /// All that fstat(2) says of it, in the same case.
     pub stat: Option<FileStat>,
+}
+
+impl Exe {
+    /// Device and inode.
+    pub fn identity(&self) -> Option<(u64, u64)> {
+        self.stat.as_ref().map(|stat| (stat.st_dev, stat.st_ino))
+    }
 }
 
 impl<'a> Living<'a> {
@@ -58,8 +63,7 @@ impl<'a> Living<'a> {
             Err(gone @ (Errno::ENOENT | Errno::ESRCH)) => return Err(gone),
             Err(_) => None,
         };
-        let identity = stat.as_ref().map(|stat| (stat.st_dev, stat.st_ino));
-        Ok(Exe { link, identity, stat })
+        Ok(Exe { link, stat })
     }
 
     /// Whose it is: the owner of its directory (the effective user; root's, where it is
@@ -79,7 +83,7 @@ impl<'a> Living<'a> {
     ///
     /// [`exe`]: Living::exe
     pub fn executable(&self, exe: &Exe) -> Result<File, Errno> {
-        files::executable(&self.directory, exe.identity.ok_or(Errno::EREMOTE)?)
+        files::executable(&self.directory, exe.identity().ok_or(Errno::EREMOTE)?)
     }
 
     /// Where it belongs.

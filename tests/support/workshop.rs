@@ -85,6 +85,15 @@ fn run(command: &mut Command) {
 
 /// Builds a helper of the tests (tee, launch): static, so that it runs anywhere.
 pub(crate) fn helper(name: &str) -> PathBuf {
+    built(name, "-static")
+}
+
+/// The same with the C library of this machine.
+pub(crate) fn dynamic_helper(name: &str) -> PathBuf {
+    built(name, "-ldl")
+}
+
+fn built(name: &str, flag: &str) -> PathBuf {
     let source = super::tests_dir().join("support").join(name).with_extension("c");
     let dir = super::target_dir().join("victims");
     std::fs::create_dir_all(&dir).expect("target/victims");
@@ -92,13 +101,11 @@ pub(crate) fn helper(name: &str) -> PathBuf {
     lock.lock().expect("the lock");
     let out = dir.join(name);
     let age = |p: &Path| p.metadata().and_then(|m| m.modified()).ok();
-    if age(&out).is_none() || age(&out) < age(&source) {
+    // What it includes of ours is as good as its own.
+    let header = source.with_file_name("observer.h");
+    if age(&out).is_none() || age(&out) < age(&source).max(age(&header)) {
         let new = dir.join(format!("{name}.new"));
-        run(Command::new("gcc")
-            .args(["-O2", "-static", "-Wall", "-Wextra"])
-            .arg(&source)
-            .arg("-o")
-            .arg(&new));
+        run(Command::new("gcc").args(["-O2", "-Wall", "-Wextra"]).arg(&source).arg(flag).arg("-o").arg(&new));
         std::fs::rename(&new, &out).expect("a rename");
     }
     out

@@ -56,10 +56,11 @@ pub fn run(data: &[u8]) {
         assert!(id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit()));
     }
     let Some(pid) = facts.status.tgid else {
-        assert!(Dying::open(root(), 1, 7, None).is_err());
+        assert!(Dying::open(&root(), 1, 7, None).is_err());
         return;
     };
-    let dying = Dying::open(root(), pid, 7, None).expect("the same process");
+    let root = root();
+    let dying = Dying::open(&root, pid, 7, None).expect("the same process");
     assert_eq!(dying.facts(), facts);
     let (mappings, cut) = dying.mappings().expect("maps");
     assert!(!cut && mappings.iter().all(|mapping| mapping.path.len() <= limits::PATH));
