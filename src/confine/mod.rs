@@ -34,6 +34,8 @@ mod watchdog;
 
 use std::os::fd::BorrowedFd;
 
+use nix::errno::Errno;
+
 pub use watchdog::{analysis_deadline, held_deadline};
 
 /// What the confined handler may need, and whose name it takes.
@@ -47,55 +49,46 @@ pub struct Needs {
 
 /// The first step. Returns what could not be confined.
 pub fn before_first_byte(needs: Needs) -> Vec<String> {
-    let mut open = Vec::new();
-    let mut note = |what: &str, result: Result<(), nix::errno::Errno>| {
-        if let Err(error) = result {
-            open.push(format!("{what}: {}", error.desc()));
-        }
-    };
-    note("limits", limits::lower());
-    note("oom score", limits::offer_to_oom_killer());
-    note("deadline", held_deadline());
-    // An ordinary user (a replay, a test) has nothing to give away.
-    if nix::unistd::geteuid().is_root() {
-        let known = privileges::empty_bounding_set();
-        note("bounding set", known.map(drop));
-        note("uid", privileges::become_user(needs.owner));
-        note("capabilities", privileges::keep_few(needs.kill, known.unwrap_or(u64::MAX)));
-        if needs.owner.0 == 0 {
-            note("uid stays 0: the spool belongs to root", Err(nix::errno::Errno::EPERM));
-        }
-    }
-    note("no_new_privs", nix::sys::prctl::set_no_new_privs());
-    note("dumpable", nix::sys::prctl::set_dumpable(false));
-    note("seccomp", filter::before_release(needs.kill));
-    open
+    let keep = |known| privileges::keep_few(needs.kill, known);
+    first_step(needs.owner, held_deadline, keep, needs.kill)
 }
 
 /// A census: the spool's owner instead of root, with the two capabilities that
 /// look into other users' processes and files, and no way to a third. Returns
 /// what could not be confined.
 pub fn for_census(owner: (u32, u32)) -> Vec<String> {
+    first_step(owner, watchdog::census_deadline, |_| privileges::keep_two(), false)
+}
+
+/// `keep` is told how many capabilities the kernel knows; `kill`: signals may be sent.
+fn first_step(
+    owner: (u32, u32),
+    deadline: impl FnOnce() -> Result<(), Errno>,
+    keep: impl FnOnce(u64) -> Result<(), Errno>,
+    kill: bool,
+) -> Vec<String> {
     let mut open = Vec::new();
-    let mut note = |what: &str, result: Result<(), nix::errno::Errno>| {
+    let mut note = |what: &str, result: Result<(), Errno>| {
         if let Err(error) = result {
             open.push(format!("{what}: {}", error.desc()));
         }
     };
     note("limits", limits::lower());
     note("oom score", limits::offer_to_oom_killer());
-    note("deadline", watchdog::census_deadline());
+    note("deadline", deadline());
+    // An ordinary user (a replay, a test) has nothing to give away.
     if nix::unistd::geteuid().is_root() {
-        note("bounding set", privileges::empty_bounding_set().map(drop));
+        let known = privileges::empty_bounding_set();
+        note("bounding set", known.map(drop));
         note("uid", privileges::become_user(owner));
-        note("capabilities", privileges::keep_two());
+        note("capabilities", keep(known.unwrap_or(u64::MAX)));
         if owner.0 == 0 {
-            note("uid stays 0: the spool belongs to root", Err(nix::errno::Errno::EPERM));
+            note("uid stays 0: the spool belongs to root", Err(Errno::EPERM));
         }
     }
     note("no_new_privs", nix::sys::prctl::set_no_new_privs());
     note("dumpable", nix::sys::prctl::set_dumpable(false));
-    note("seccomp", filter::before_release(false));
+    note("seccomp", filter::before_release(kill));
     open
 }
 
