@@ -31,7 +31,7 @@ use super::storms;
 use crate::daemon::{Activity, AskError, Outage, Status, Tally, ask, ask_status};
 use crate::report::escape::clean;
 use crate::report::{amount, time};
-use crate::storm::RUN;
+use crate::storm::{RUN, Snapshot};
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -74,8 +74,9 @@ pub(super) fn run(arguments: &Arguments, common: &Common, out: &mut Output) -> O
         out.json_pretty(&status)?;
     } else {
         let boot = crate::hardware::boot_id();
-        let totals = boot.and_then(|boot| storms::totals(Path::new(RUN), boot));
-        out.text(&text(&status, totals.and_then(|totals| storms::words(&totals)), out))?;
+        let ledger = boot.and_then(|boot| Snapshot::read(Path::new(RUN), boot));
+        let storms = ledger.and_then(|ledger| storms::words(&storms::totals(&ledger)));
+        out.text(&text(&status, storms, out))?;
     }
     out.flush()?;
     let well = status.outage.is_none() && status.warnings.is_empty() && refused(&status) == 0;

@@ -8,17 +8,16 @@ use crate::report::amount;
 use crate::report::escape::clean;
 use crate::storm::{Cause, Epitaph, Snapshot, Totals, ask};
 
-/// What the ledger in `run` says; `None` when it says nothing, or to nobody
-/// like us.
-pub(super) fn totals(run: &Path, boot: [u8; 16]) -> Option<Totals> {
+/// What a ledger says of the crashes.
+pub(super) fn totals(ledger: &Snapshot) -> Totals {
     let proc_root = Directory::open(Path::new("/proc")).ok();
-    Some(Snapshot::read(run, boot)?.totals(&ask(proc_root.as_ref())))
+    ledger.totals(&ask(proc_root.as_ref()))
 }
 
 /// "2 handlers died of themselves; the last while unwinding, of signal 11, …"; `None`
 /// when none did.
-pub(super) fn deaths(run: &Path, boot: [u8; 16]) -> Option<String> {
-    let (count, epitaphs) = Snapshot::read(run, boot)?.epitaphs();
+pub(super) fn deaths(ledger: &Snapshot) -> Option<String> {
+    let (count, epitaphs) = ledger.epitaphs();
     let last = epitaphs.first()?;
     Some(format!("{} died of a bug; the last {}", amount::of(count, "handler"), epitaph(last)))
 }

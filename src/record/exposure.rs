@@ -152,7 +152,7 @@ pub struct Lost {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SuppressedBy {
-    /// Hash of its device, inode and time of change, under the boot id.
+    /// Hash of its user, device, inode and time of change, under the boot id.
     #[serde(rename = "h")]
     pub hash: Hex,
     /// Its path, where `running` has it too.

@@ -71,8 +71,9 @@ pub fn enter(stage: Stage) {
 
 /// Which record it writes.
 pub fn writes(id: &[u8]) {
-    let (low, high) = halves(id.try_into().unwrap_or_default());
-    RECORD.iter().zip([low, high]).for_each(|(word, half)| word.store(half, Ordering::Relaxed));
+    for (word, half) in RECORD.iter().zip(id.as_chunks::<8>().0) {
+        word.store(u64::from_le_bytes(*half), Ordering::Relaxed);
+    }
 }
 
 /// From here on this process leaves last words, of this task's crash.
@@ -95,13 +96,14 @@ fn say(what: u64, line: u32, file: &[u8]) {
     let end = file.get(file.len().saturating_sub(NAME)..).unwrap_or(file);
     let mut name = [0u8; NAME];
     name.iter_mut().zip(end).for_each(|(to, from)| *to = *from);
+    let [first_half, second_half] = RECORD.each_ref().map(|half| half.load(Ordering::Relaxed));
     let words = [
         u64::from(TASK.load(Ordering::Relaxed)) | stage << 32 | what << 40,
         u64::from(line),
-        RECORD.first().map_or(0, |word| word.load(Ordering::Relaxed)),
-        RECORD.last().map_or(0, |word| word.load(Ordering::Relaxed)),
+        first_half,
+        second_half,
     ];
-    let name = name.chunks_exact(8).map(|part| part.try_into().map_or(0, u64::from_le_bytes));
+    let name = name.as_chunks::<8>().0.iter().map(|part| u64::from_le_bytes(*part));
     for (word, value) in (first.saturating_add(1)..).zip(words.into_iter().chain(name)) {
         ledger.word(word).store(value, Ordering::Relaxed);
     }
@@ -114,12 +116,6 @@ fn say(what: u64, line: u32, file: &[u8]) {
 fn place(number: u64) -> usize {
     let kept = usize::try_from(number).unwrap_or(0).checked_rem(EPITAPHS_KEPT).unwrap_or(0);
     EPITAPHS.saturating_add(kept.saturating_mul(EPITAPH))
-}
-
-fn halves(id: [u8; 16]) -> (u64, u64) {
-    let whole = u128::from_le_bytes(id);
-    let low = u64::try_from(whole & u128::from(u64::MAX)).unwrap_or(0);
-    (low, u64::try_from(whole >> 64).unwrap_or(0))
 }
 
 /// Those that the words still have, the latest first.

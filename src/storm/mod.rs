@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! begin    the first act of a handler: it is counted, and known by its process
-//! decide   who crashed (device, inode, time of change) ─► its bucket, the
+//! decide   who crashed (user, device, inode, time) ─► its bucket, the
 //!          bucket of all ─► a record, or a number more among the suppressed
 //! slot     at most so many analyse at once; without a slot the minimal record
 //!          stays

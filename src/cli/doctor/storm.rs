@@ -6,19 +6,18 @@ use std::io::ErrorKind;
 use super::{Check, Host};
 use crate::cli::storms;
 use crate::record::Id;
-use crate::storm::{FILE, RUN};
+use crate::storm::{FILE, RUN, Snapshot};
 
-/// One check when something was suppressed or lost; nothing before the first
+/// What was suppressed or lost, and handlers that died; nothing before the first
 /// crash of a boot.
 pub(super) fn storm(host: &Host) -> Vec<Check> {
-    [storms(host), deaths(host)].into_iter().flatten().collect()
-}
-
-/// A handler that died of itself is a bug of ours.
-fn deaths(host: &Host) -> Option<Check> {
-    let what = storms::deaths(&host.at(RUN), boot(host)?)?;
-    let remedy = "Please report it (SECURITY.md): what crashed, and what this line says.";
-    Some(Check::warn("handler died", what, remedy))
+    let run = host.at(RUN);
+    let denied = File::open(run.join(FILE)).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
+    if denied {
+        return vec![Check::unknown("storms", "what was suppressed or lost may not be read")];
+    }
+    let ledger = boot(host).and_then(|boot| Snapshot::read(&run, boot));
+    ledger.iter().flat_map(|ledger| [storms(ledger), deaths(ledger)]).flatten().collect()
 }
 
 fn boot(host: &Host) -> Option<[u8; 16]> {
@@ -26,17 +25,18 @@ fn boot(host: &Host) -> Option<[u8; 16]> {
     boot.0.try_into().ok()
 }
 
-fn storms(host: &Host) -> Option<Check> {
-    let run = host.at(RUN);
-    let denied = File::open(run.join(FILE)).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
-    if denied {
-        return Some(Check::unknown("storms", "what was suppressed or lost may not be read"));
-    }
-    let totals = storms::totals(&run, boot(host)?)?;
+fn storms(ledger: &Snapshot) -> Option<Check> {
+    let totals = storms::totals(ledger);
     let remedy = if totals.suppressed > 0 {
         "Mend what crashes in a loop: `epicore list` shows it. [throttle] says how much is kept."
     } else {
         "`journalctl -k` may say why; analysis.slots and limits of the machine."
     };
     storms::words(&totals).map(|what| Check::warn("storms", what, remedy))
+}
+
+/// A handler that died of itself is a bug of ours.
+fn deaths(ledger: &Snapshot) -> Option<Check> {
+    let remedy = "Please report it (SECURITY.md): what crashed, and what this line says.";
+    storms::deaths(ledger).map(|what| Check::warn("handler died", what, remedy))
 }
