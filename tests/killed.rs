@@ -7,16 +7,18 @@
 
 mod support;
 
+#[path = "support/storm.rs"]
+#[allow(dead_code)]
+mod storm;
+
 use epicore::record::Kind;
 use epicore::spool::Reader;
-use epicore::storm::{Snapshot, Totals, ask};
+use epicore::storm::Totals;
 use support::handler_place::{SPECIFIERS, handler};
 use support::observe::{Observatory, Watch, dumped, records, victim};
 
 fn totals(run: &std::path::Path) -> Totals {
-    let boot = epicore::hardware::boot_id().expect("a boot id");
-    let proc_root = epicore::process::Directory::open(std::path::Path::new("/proc")).ok();
-    Snapshot::read(run, boot).map(|seen| seen.totals(&ask(proc_root.as_ref()))).unwrap_or_default()
+    storm::ledger(run).map(|ledger| storm::totals(&ledger)).unwrap_or_default()
 }
 
 #[test]

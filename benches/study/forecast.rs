@@ -24,13 +24,16 @@ struct Said {
     last: u32,
 }
 
-/// Of forecasts that came to their end: in how many it was decided by then.
-fn kept(said: &[&Said], by: impl Fn(&More) -> u32) -> String {
-    let ended = |one: &&&Said| one.accused.is_some() || one.last - one.signatures >= by(&one.more);
-    let in_time =
-        |one: &&&Said| one.accused.is_some_and(|at| at.saturating_sub(one.signatures) <= by(&one.more));
-    let ended: Vec<_> = said.iter().filter(ended).collect();
-    share(ended.iter().filter(|one| in_time(one)).count() as u64, ended.len() as u64)
+/// Of forecasts that came to their end: in how many it was decided by then, and how many
+/// they are.
+fn kept<'a>(said: impl IntoIterator<Item = &'a Said>, by: impl Fn(&More) -> u32) -> (u64, u64) {
+    let (mut within, mut ended) = (0, 0);
+    for one in said {
+        let more = one.accused.map(|at| at.saturating_sub(one.signatures));
+        within += u64::from(more.is_some_and(|more| more <= by(&one.more)));
+        ended += u64::from(more.is_some() || one.last - one.signatures >= by(&one.more));
+    }
+    (within, ended)
 }
 
 /// Each forecast that a study makes on some day of four weeks, held against the days
@@ -81,27 +84,23 @@ pub(crate) fn forecasts(seeds: u64, table: &mut Table) {
     for (name, least, most) in
         [("1 or 2 more", 1, 2), ("3 or 4", 3, 4), ("5 and more", 5, u32::MAX), ("any", 1, u32::MAX)]
     {
-        let own: Vec<&Said> = bad.iter().filter(|one| (least..=most).contains(&one.more.median)).collect();
+        let own = || bad.iter().filter(|one| (least..=most).contains(&one.more.median));
+        let (half, of_half) = kept(own(), |more| more.median);
+        let (most_of_all, of_all) = kept(own(), |more| more.ninety);
         table.line(&format!(
             "| {name} | {} | {} | {} |",
-            own.len(),
-            kept(&own, |more| more.median),
-            kept(&own, |more| more.ninety)
+            own().count(),
+            share(half, of_half),
+            share(most_of_all, of_all)
         ));
     }
     table.line("");
-    let all: Vec<&Said> = bad.iter().collect();
     table.line(&format!(
         "- of innocent hosts {} had a forecast, and {} were ever accused",
         good.len(),
         good.iter().filter(|one| one.accused.is_some()).count()
     ));
-    let ended =
-        all.iter().filter(|one| one.accused.is_some() || one.last - one.signatures >= one.more.ninety);
-    let (of, within) = ended.fold((0u64, 0u64), |(of, within), one| {
-        let at = one.accused.map(|at| at.saturating_sub(one.signatures));
-        (of + 1, within + u64::from(at.is_some_and(|more| more <= one.more.ninety)))
-    });
+    let (within, of) = kept(&bad, |more| more.ninety);
     table.promise(
         "a bad host is decided within the crashes of \"nine of ten\" futures: at least 0.8",
         &share(within, of),

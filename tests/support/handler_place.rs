@@ -34,6 +34,22 @@ pub(crate) struct HandlerPlace {
 }
 
 impl HandlerPlace {
+    /// The place and the machine's core settings; `None`, and a line that says why,
+    /// where the kernel may not be asked.
+    pub(crate) fn open() -> Option<(PatternGuard, HandlerPlace)> {
+        if let Err(why) = super::may_set_core_pattern() {
+            println!("skipped: {why}");
+            return None;
+        }
+        if !handler().exists() {
+            println!("skipped: {} is not there (make build)", handler().display());
+            return None;
+        }
+        let guard = PatternGuard::take();
+        guard.set("kernel/core_pipe_limit", "64");
+        Some((guard, HandlerPlace::make()))
+    }
+
     /// Makes the place and copies the handler and the tee into it.
     pub(crate) fn make() -> HandlerPlace {
         let dir =

@@ -29,13 +29,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char dir[4200], handler[4200], jump[256];
-static FILE *seen;
+#include "observer.h"
 
-static void line(FILE *f, char *text, size_t size) {
-    if (!fgets(text, (int)size, f)) text[0] = 0;
-    text[strcspn(text, "\n")] = 0;
-}
+static FILE *seen;
 
 #ifdef __x86_64__
 // Below the red zone of the stopped handler.
@@ -172,8 +168,8 @@ static void attempts(pid_t pid, const char *moment) {
 // In the place of its next call the handler jumps to nowhere.
 static int jumps(pid_t pid, const char *moment) {
     struct user_regs_struct regs;
-    if (strncmp(jump, "inject=jump ", 12)) return 0;
-    if (strcmp(jump + 12, moment)) return 1;
+    if (strncmp(fault, "inject=jump ", 12)) return 0;
+    if (strcmp(fault + 12, moment)) return 1;
     ptrace(PTRACE_GETREGS, pid, 0, &regs);
     regs.orig_rax = ~0ul;
     regs.rip = 0;
@@ -227,38 +223,27 @@ static int watch(pid_t pid) {
 #endif
 
 int main(int argc, char **argv) {
-    char conf[4300], text[256], from[4300], to[4300];
+    char path[4300];
+    struct rusage none = {0};
     (void)argc;
     alarm(120);
-    snprintf(conf, sizeof conf, "%.*s/conf", (int)(strrchr(argv[0], '/') - argv[0]), argv[0]);
-    FILE *f = fopen(conf, "re");
-    if (!f) return 2;
-    line(f, dir, sizeof dir);
-    line(f, handler, sizeof handler);
-    line(f, text, sizeof text);
-    line(f, jump, sizeof jump);
-    fclose(f);
-    snprintf(from, sizeof from, "%s/inject", dir);
-    seen = fopen(from, "we");
+    if (read_conf(argv[0])) return 2;
+    snprintf(path, sizeof path, "%s/inject", dir);
+    seen = fopen(path, "we");
     if (!seen) return 3;
 
     pid_t pid = fork();
     if (pid == 0) { // 1 and 2 are closed, as the kernel leaves them
-        char *none[] = {0};
+        char *empty[] = {0};
         argv[0] = handler;
         ptrace(PTRACE_TRACEME, 0, 0, 0);
         raise(SIGSTOP);
-        execve(handler, argv, none);
+        execve(handler, argv, empty);
         _exit(127);
     }
     close(0);
     close(3);
     int status = watch(pid);
     fclose(seen);
-    snprintf(text, sizeof text, "status %d\nmaxrss 0\nuser 0\nsystem 0\n", status);
-    snprintf(from, sizeof from, "%s/done.new", dir);
-    snprintf(to, sizeof to, "%s/done", dir);
-    int done = open(from, O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0600);
-    if (write(done, text, strlen(text)) < 0) return 4;
-    return rename(from, to) < 0;
+    return write_done(status, &none);
 }

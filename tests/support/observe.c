@@ -19,12 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char dir[4200], handler[4200], strace[4200], fault[256];
-
-static void line(FILE *f, char *text, size_t size) {
-    if (!fgets(text, (int)size, f)) text[0] = 0;
-    text[strcspn(text, "\n")] = 0;
-}
+#include "observer.h"
 
 // Attached to the stopped handler: as its parent, strace would hold the pipe.
 static pid_t trace(pid_t handler_pid) {
@@ -53,17 +48,9 @@ static pid_t trace(pid_t handler_pid) {
 }
 
 int main(int argc, char **argv) {
-    char conf[4300], text[256], from[4300], to[4300];
     (void)argc;
     alarm(120);
-    snprintf(conf, sizeof conf, "%.*s/conf", (int)(strrchr(argv[0], '/') - argv[0]), argv[0]);
-    FILE *f = fopen(conf, "re");
-    if (!f) return 2;
-    line(f, dir, sizeof dir);
-    line(f, handler, sizeof handler);
-    line(f, strace, sizeof strace);
-    line(f, fault, sizeof fault);
-    fclose(f);
+    if (read_conf(argv[0])) return 2;
 
     pid_t pid = fork();
     if (pid == 0) { // 1 and 2 are closed, as the kernel leaves them
@@ -86,12 +73,5 @@ int main(int argc, char **argv) {
     wait4(pid, &status, 0, &used);
     if (tracer > 0) waitpid(tracer, 0, 0);
 
-    snprintf(text, sizeof text, "status %d\nmaxrss %ld\nuser %ld\nsystem %ld\n", status, used.ru_maxrss,
-             used.ru_utime.tv_sec * 1000000L + used.ru_utime.tv_usec,
-             used.ru_stime.tv_sec * 1000000L + used.ru_stime.tv_usec);
-    snprintf(from, sizeof from, "%s/done.new", dir);
-    snprintf(to, sizeof to, "%s/done", dir);
-    int done = open(from, O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0600);
-    if (write(done, text, strlen(text)) < 0) return 4;
-    return rename(from, to) < 0;
+    return write_done(status, &used);
 }

@@ -53,17 +53,7 @@ pub(crate) struct Observatory {
 impl Observatory {
     /// `None`, and a line that says why, where the kernel may not be asked.
     pub(crate) fn open() -> Option<Observatory> {
-        if let Err(why) = super::may_set_core_pattern() {
-            println!("skipped: {why}");
-            return None;
-        }
-        if !handler().exists() {
-            println!("skipped: {} is not there (make build)", handler().display());
-            return None;
-        }
-        let guard = PatternGuard::take();
-        guard.set("kernel/core_pipe_limit", "64");
-        let place = HandlerPlace::make();
+        let (guard, place) = HandlerPlace::open()?;
         std::fs::copy(super::workshop::helper("observe"), place.path("w")).expect("the observer");
         Some(Observatory { guard, place, crashes: Cell::new(0), fault: RefCell::default() })
     }

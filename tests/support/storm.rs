@@ -14,7 +14,7 @@ use epicore::spool::initialise;
 use epicore::storm::{Snapshot, Totals, ask};
 
 use super::support;
-use support::handler_place::{HandlerPlace, SPECIFIERS, handler};
+use support::handler_place::{HandlerPlace, SPECIFIERS};
 use support::observe::{OWNER, records};
 use support::pattern_guard::PatternGuard;
 
@@ -48,17 +48,7 @@ impl Place {
     /// With this configuration; `None`, and a line that says why, where the
     /// kernel may not be asked.
     pub(crate) fn open(configuration: &str) -> Option<Place> {
-        if let Err(why) = support::may_set_core_pattern() {
-            println!("skipped: {why}");
-            return None;
-        }
-        if !handler().exists() {
-            println!("skipped: {} is not there (make build)", handler().display());
-            return None;
-        }
-        let guard = PatternGuard::take();
-        guard.set("kernel/core_pipe_limit", "64");
-        let place = HandlerPlace::make();
+        let (guard, place) = HandlerPlace::open()?;
         let (spool, run, config) = (place.path("s"), place.path("r"), place.path("c"));
         initialise(&spool, Some(OWNER)).expect("a spool");
         std::fs::write(&config, format!("spool = {spool:?}\n{configuration}")).expect("a configuration");
@@ -148,8 +138,7 @@ impl Place {
 
     /// What the ledger says.
     pub(crate) fn totals(&self) -> Option<Totals> {
-        let proc_root = Directory::open(Path::new("/proc")).ok();
-        Some(Snapshot::read(&self.run, boot_id()?)?.totals(&ask(proc_root.as_ref())))
+        Some(totals(&ledger(&self.run)?))
     }
 
     /// The same when so many handlers have begun and ended.
@@ -183,6 +172,17 @@ impl Place {
         files.sort();
         files.iter().map(|path| decode_exposure(&std::fs::read(path).unwrap()[64..]).unwrap()).collect()
     }
+}
+
+/// The ledger of a run directory.
+pub(crate) fn ledger(run: &Path) -> Option<Snapshot> {
+    Snapshot::read(run, boot_id()?)
+}
+
+/// What it says.
+pub(crate) fn totals(ledger: &Snapshot) -> Totals {
+    let proc_root = Directory::open(Path::new("/proc")).ok();
+    ledger.totals(&ask(proc_root.as_ref()))
 }
 
 /// The first byte of a file, for F_OFD_SETLK.
