@@ -136,7 +136,7 @@ impl Parser {
             State::ProgramHeaders { left } => keep((*left).min(BATCH).saturating_mul(PROGRAM_HEADER as u64)),
             State::NoteHeader => Want::Keep(NOTE_HEADER),
             State::NoteName(header) => keep(note::padded(header.name_size)),
-            State::NoteBody(header, _) => keep(note::padded(header.size)),
+            State::NoteBody(header, _) => keep(note::padded(header.size).min(self.notes_left())),
             State::SkipBody(size) => Want::Skip(*size),
             State::Done => Want::Done,
         }
@@ -287,11 +287,12 @@ impl Parser {
 
     fn on_note_header(&mut self, bytes: Bytes<'_>) {
         let Some(header) = NoteHeader::parse(bytes) else { return };
-        let body = note::padded(header.name_size).saturating_add(note::padded(header.size));
-        // The last descriptor may lack its padding.
-        if body > self.notes_left().saturating_add(3) {
+        let name = note::padded(header.name_size);
+        // The last descriptor may lack its padding, and no byte of its own.
+        if name.saturating_add(header.size) > self.notes_left() {
             return self.head.gap("a note reaches beyond the notes");
         }
+        let body = name.saturating_add(note::padded(header.size));
         if header.name_size == 0 || header.name_size > limits::NOTE_NAME_BYTES {
             self.state = State::SkipBody(body.min(self.notes_left()));
         } else {

@@ -60,12 +60,12 @@ impl Expected {
             let name_end = 12 + name_size.next_multiple_of(4);
             let end = name_end + size.next_multiple_of(4);
             // The padding of the last descriptor may be missing.
-            if end > notes.len() + 3 {
+            if name_end + size > notes.len() {
                 break;
             }
             let name = notes.get(12..name_end.min(12 + name_size)).unwrap_or(&[]);
             let name = name.split(|byte| *byte == 0).next().unwrap_or(&[]);
-            let body = notes.get(name_end..(name_end + size).min(notes.len())).unwrap_or(&[]);
+            let body = notes.get(name_end..name_end + size).unwrap_or(&[]);
             // What fills a name up to four bytes belongs to no name, but is read
             // with it; a kernel writes zeros there.
             if (1..=16).contains(&name_size)
