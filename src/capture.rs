@@ -94,11 +94,11 @@ fn handle(
         return Err(kmsg.say(arguments, "root could not be given up: nothing of the crash was read"));
     }
     let crashed = admission::who(storm, arguments, proc_root.as_ref());
-    if admission::decide(storm, crashed, &config) == Verdict::Suppressed {
+    let Verdict::Admitted(share) = admission::decide(storm, crashed, &config) else {
         drop(stdin);
         admission::let_go(storm, &spool, proc_root.as_ref());
         return Ok(Outcome::Suppressed);
-    }
+    };
 
     // The task is held from here …
     let pipe = pipe_inode(&stdin);
@@ -106,7 +106,7 @@ fn handle(
     let mut evidence = Evidence::from_crash(&mut stream, arguments, proc_root.as_ref(), pidfd);
     evidence.end_sparse_walk(&config.release, pidfd);
     enter(Stage::Confine);
-    let has_slot = storm.take_slot(config.analysis_slots);
+    let has_slot = storm.take_slot(config.analysis_slots, share);
     drop(stream.into_inner());
     evidence.held = Some(started.elapsed());
     // … to here.
@@ -119,7 +119,7 @@ fn handle(
         evidence.gaps.push(Gap::new(Stage::Invocation, "a duplicate of standard input holds the task"));
     }
     evidence.unconfined = unconfined;
-    evidence.gaps.extend(admission::gaps(storm, has_slot));
+    evidence.gaps.extend(admission::uncounted(storm));
     let quota = Quota { bytes: config.spool_bytes, records: config.spool_records };
     let keep = |record: &mut Record| {
         assembly::payload(record).and_then(|bytes| write(&spool, quota, record, &bytes))
@@ -129,8 +129,10 @@ fn handle(
     writes(&minimal.id.0);
     minimal.storm = admission::told(storm, crashed, proc_root.as_ref());
     enter(Stage::Spool);
-    let first = keep(&mut minimal.clone()).map_err(say);
-    let outcome = if has_slot {
+    let mut first = minimal.clone();
+    first.gaps.extend((!has_slot).then(admission::no_slot));
+    let first = keep(&mut first).map_err(say);
+    let outcome = if has_slot || storm.wait_for_slot(config.analysis_slots, share) {
         let mut full = analysis::run(minimal, &evidence, machine.as_ref(), host_file.as_ref());
         full.capture.total_us = assembly::micros(started.elapsed());
         enter(Stage::Spool);

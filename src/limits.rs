@@ -312,5 +312,13 @@ pub const THROTTLE_MOST: u64 = 1_000_000;
 /// Slots of the analysis for each CPU, where the configuration says no number:
 /// one works while another waits for the disk.
 pub const SLOTS_PER_CPU: u64 = 2;
+/// Handlers that wait for a slot, for each slot: what their crash left them is a
+/// megabyte or two each.
+pub const WAITING_PER_SLOT: u64 = 4;
+/// How often one that waits looks for a slot: for a second, in which two CPUs analyse
+/// some hundred crashes.
+pub const SLOT_WAITS: u32 = 100;
+/// And how long it sleeps in between.
+pub const SLOT_WAIT: std::time::Duration = std::time::Duration::from_millis(10);
 /// The most slots that may be configured, and that are tried.
 pub const SLOTS: u64 = 1024;

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use epicore::cli::doctor::{Check, Host, Level, examine};
 use epicore::config::Config;
-use epicore::storm::{Key, Outcome, Rate, Rules, Storm, Verdict};
+use epicore::storm::{Crashed, Key, Outcome, Rate, Rules, Storm, Verdict};
 
 const OURS: &str = "|/usr/lib/epicore/epicore-handler -P%P -I%I -u%u -g%g -d%d -s%s -t%t -C%C -c%c -F%F";
 
@@ -260,11 +260,11 @@ fn what_could_not_be_looked_at_is_said_and_the_end_says_so() {
 fn what_a_storm_cost_since_the_boot_is_one_warning() {
     let tree = Tree::healthy();
     tree.put("proc/sys/kernel/random/boot_id", "01010101-0101-0101-0101-010101010101");
-    let rules = Rules { executable: Rate::new(1, 1), overall: Rate::new(9, 1) };
+    let rules = Rules { executable: Rate::new(1, 1), user: Rate::new(9, 1), overall: Rate::new(9, 1) };
     let crash = || {
         let storm = Storm::begin(&tree.at("run/epicore"), Some([1; 16]));
-        let outcome = match storm.decide(Some(Key(7)), &rules) {
-            Verdict::Admitted => Outcome::Recorded,
+        let outcome = match storm.decide(Crashed { executable: Some(Key(7)), user: None }, &rules) {
+            Verdict::Admitted(_) => Outcome::Recorded,
             Verdict::Suppressed => Outcome::Suppressed,
         };
         storm.end(outcome);

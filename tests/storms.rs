@@ -34,7 +34,10 @@ fn another_executable_is_recorded_in_full(place: &Place, suppressed: u64) {
 #[test]
 fn every_crash_of_a_storm_is_recorded_or_counted_and_the_next_program_is_heard() {
     const QUOTA: usize = 120;
-    let Some(place) = Place::open(&format!("[limits]\nspool_records = {QUOTA}\n")) else { return };
+    let Some(place) = Place::open(&format!("[limits]\nspool_records = {QUOTA}\n[throttle]\nburst = 300\n"))
+    else {
+        return;
+    };
     let (one, many) = (place.copies("one", 1), place.copies("many", 100));
     place.crash(&one, 300);
     place.crash(&many, 100);
@@ -58,6 +61,18 @@ fn every_crash_of_a_storm_is_recorded_or_counted_and_the_next_program_is_heard()
     // Beyond a power cut, but for the last seconds.
     let kept = Spool::open(&place.spool).unwrap().storm().and_then(|text| Kept::parse(&text));
     assert!(kept.is_some(), "no copy of the numbers");
+}
+
+#[test]
+fn a_user_who_makes_a_storm_leaves_records_and_slots_to_the_others() {
+    let Some(place) = Place::open("[throttle]\nburst = 20\nper_minute = 1\n") else { return };
+    let (one, other) = (place.copies("one", 40), place.copies("other", 4));
+    place.crash_as(61_001, &one, 40);
+    let totals = place.settled(40);
+    assert_eq!((totals.recorded, totals.suppressed), (15, 25), "{totals:?}");
+    place.crash_as(61_002, &other, 4);
+    let totals = place.settled(44);
+    assert_eq!((totals.recorded, totals.suppressed), (19, 25), "{totals:?}");
 }
 
 #[test]

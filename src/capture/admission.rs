@@ -14,7 +14,7 @@ use crate::hardware;
 use crate::invocation::Arguments;
 use crate::process::{self, Directory};
 use crate::spool::Spool;
-use crate::storm::{Kept, Key, RUN, Rate, Rules, Storm, Sums, Verdict, ask};
+use crate::storm::{Crashed, Kept, Key, RUN, Rate, Rules, Share, Storm, Sums, Verdict, ask};
 use crate::{confine, record};
 
 /// The first act: this handler is counted.
@@ -22,41 +22,48 @@ pub(super) fn begin(arguments: &Arguments) -> Storm {
     Storm::begin(arguments.run.as_deref().unwrap_or(Path::new(RUN)), hardware::boot_id())
 }
 
-/// Which executable crashed, where that can be known.
-pub(super) fn who(storm: &Storm, arguments: &Arguments, proc_root: Option<&Directory>) -> Option<Key> {
-    let task = arguments.tid.or(arguments.pid);
-    let file = process::executable(proc_root?, task?).ok()?;
-    Some(Key::of(storm.boot(), &file, arguments.uid?))
+/// Which executable crashed, and whose, where that can be known.
+pub(super) fn who(storm: &Storm, arguments: &Arguments, proc_root: Option<&Directory>) -> Crashed {
+    let secret = storm.secret();
+    let executable = || {
+        let task = arguments.tid.or(arguments.pid);
+        let file = process::executable(proc_root?, task?).ok()?;
+        Some(Key::of(&secret, &file, arguments.uid?))
+    };
+    Crashed { executable: executable(), user: arguments.uid.map(|uid| Key::of_user(&secret, uid)) }
 }
 
 /// Whether its crash leaves a record.
-pub(super) fn decide(storm: &Storm, crashed: Option<Key>, config: &Config) -> Verdict {
+pub(super) fn decide(storm: &Storm, crashed: Crashed, config: &Config) -> Verdict {
     let throttle = &config.throttle;
     if !throttle.enabled {
-        return Verdict::Admitted;
+        return Verdict::Admitted(Share::Within);
     }
     let rules = Rules {
         executable: Rate::new(throttle.executable_burst, throttle.executable_per_minute),
+        user: Rate::new(throttle.burst.div_ceil(4), throttle.per_minute.div_ceil(4)),
         overall: Rate::new(throttle.burst, throttle.per_minute),
     };
     storm.decide(crashed, &rules)
 }
 
-/// What a record must say of this handler's own lot.
-pub(super) fn gaps(storm: &Storm, has_slot: bool) -> impl Iterator<Item = Gap> {
-    let missing = storm.missing().map(|errno| {
+/// What a record must say of a ledger that is missing.
+pub(super) fn uncounted(storm: &Storm) -> Option<Gap> {
+    storm.missing().map(|errno| {
         Gap::new(Stage::Invocation, format!("crashes are neither counted nor throttled: {}", errno.desc()))
-    });
-    let slot =
-        (!has_slot).then(|| Gap::new(Stage::Confine, "not analysed: no slot of analysis.slots was free"));
-    missing.into_iter().chain(slot)
+    })
+}
+
+/// What the minimal record of a crash says for which there was no slot yet.
+pub(super) fn no_slot() -> Gap {
+    Gap::new(Stage::Confine, "not analysed: no slot of analysis.slots was free")
 }
 
 /// What a record says of the crashes that left less.
-pub(super) fn told(storm: &Storm, crashed: Option<Key>, proc_root: Option<&Directory>) -> record::Storm {
+pub(super) fn told(storm: &Storm, crashed: Crashed, proc_root: Option<&Directory>) -> record::Storm {
     let totals = storm.totals(&ask(proc_root)).unwrap_or_default();
     record::Storm {
-        own: crashed.map_or(0, |key| storm.suppressed(key)),
+        own: crashed.executable.map_or(0, |key| storm.suppressed(key)),
         suppressed: totals.suppressed,
         unanalysed: totals.unanalysed,
         failed: totals.failed,

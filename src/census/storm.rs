@@ -12,6 +12,7 @@ use crate::storm::{Kept, Key, Snapshot, Sums, Totals, ask};
 /// The handlers' ledger, and the names of what was suppressed.
 pub(super) struct Storms {
     boot: [u8; 16],
+    secret: [u8; 16],
     snapshot: Option<Snapshot>,
     /// Suppressed executables, and what the walk found out of them.
     names: HashMap<Key, Option<Vec<u8>>>,
@@ -22,14 +23,15 @@ impl Storms {
     pub(super) fn read(run: &Path, boot: [u8; 16]) -> Storms {
         let snapshot = Snapshot::read(run, boot);
         let most = snapshot.as_ref().map(|snapshot| snapshot.most_suppressed().0).unwrap_or_default();
-        Storms { boot, snapshot, names: most.into_iter().map(|(key, _)| (key, None)).collect() }
+        let secret = snapshot.as_ref().map(Snapshot::secret).unwrap_or_default();
+        Storms { boot, secret, snapshot, names: most.into_iter().map(|(key, _)| (key, None)).collect() }
     }
 
     /// The walk met this executable, under this path, run by this user.
     pub(super) fn meet(&mut self, exe: &Exe, path: &[u8], user: impl FnOnce() -> Option<u32>) {
         let Some(file) = exe.stat.as_ref().filter(|_| !self.names.is_empty()) else { return };
         let Some(uid) = user() else { return };
-        if let Some(name) = self.names.get_mut(&Key::of(&self.boot, file, uid)) {
+        if let Some(name) = self.names.get_mut(&Key::of(&self.secret, file, uid)) {
             name.get_or_insert_with(|| path.to_vec());
         }
     }

@@ -30,11 +30,12 @@ impl Rate {
         Rate { interval, tolerance: interval.saturating_mul(more) }
     }
 
-    /// What the word becomes: `Ok` when one is admitted.
-    fn next(self, full_at: u64, now: u64) -> Result<u64, u64> {
+    /// What the word becomes: `Ok` when one is admitted, which it is not out of the
+    /// spared part.
+    fn next(self, full_at: u64, now: u64, spared: u64) -> Result<u64, u64> {
         let most = now.saturating_add(self.tolerance);
         match full_at.max(now) {
-            at if at <= most => Ok(at.saturating_add(self.interval)),
+            at if at <= most.saturating_sub(spared).max(now) => Ok(at.saturating_add(self.interval)),
             // The largest word that an admitted one can have left.
             at => Err(at.min(most.saturating_add(self.interval))),
         }
@@ -42,9 +43,18 @@ impl Rate {
 
     /// Takes one, if there is one.
     pub(super) fn take(self, word: &AtomicU64, now: u64) -> bool {
+        self.take_above(word, now, 0)
+    }
+
+    /// Takes one, if more than the last quarter of a full bucket is there.
+    pub(super) fn take_sparing(self, word: &AtomicU64, now: u64) -> bool {
+        self.take_above(word, now, self.tolerance / 4)
+    }
+
+    fn take_above(self, word: &AtomicU64, now: u64, spared: u64) -> bool {
         let mut seen = word.load(Ordering::Relaxed);
         for _ in 0..limits::STORM_ATTEMPTS {
-            let (next, admitted) = match self.next(seen, now) {
+            let (next, admitted) = match self.next(seen, now, spared) {
                 Ok(next) => (next, true),
                 Err(healed) => (healed, false),
             };
@@ -137,6 +147,17 @@ mod tests {
         assert!((0..3600u64).all(|second| rate.take(&word, second * 1_000_000_000)));
         let word = AtomicU64::new(0);
         assert!((0..50u64).all(|n| rate.take(&word, n * 100_000_000)), "a start every 100 ms, for 5 s");
+    }
+
+    #[test]
+    fn who_spares_leaves_a_quarter_and_waits_until_there_is_more() {
+        let (rate, word, second) = (Rate::new(20, 60), AtomicU64::new(0), 1_000_000_000);
+        let sparing = |now: u64| (0..100).filter(|_| rate.take_sparing(&word, now)).count();
+        assert_eq!((sparing(second), sparing(second)), (15, 0));
+        assert_eq!((0..100).filter(|_| rate.take(&word, second)).count(), 5, "who does not has the rest");
+        assert_eq!((sparing(4 * second), sparing(7 * second), sparing(8 * second)), (0, 1, 1));
+        let (one, word) = (Rate::new(1, 60), AtomicU64::new(0));
+        assert!(one.take_sparing(&word, second), "of one, nothing can be spared");
     }
 
     #[test]

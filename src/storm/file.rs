@@ -24,7 +24,7 @@ use nix::sys::stat::{FileStat, Mode, fchmod, fstat, fstatat};
 use nix::sys::uio::{pread, pwrite};
 use nix::unistd::{Gid, UnlinkatFlags, fchown, geteuid, linkat, unlinkat};
 
-use super::ledger::{HEADER, WORDS, header};
+use super::ledger::{HEADER, SECRET, WORDS, header};
 
 /// The run directory.
 pub const RUN: &str = "/run/epicore";
@@ -155,11 +155,21 @@ fn make(directory: &OwnedFd, boot: &[u8; 16]) -> Result<(), Errno> {
     fchmod(&file, mode)?;
     posix_fallocate(&file, 0, libc::off_t::try_from(BYTES).map_err(|_| Errno::EFBIG)?)?;
     let head = head(boot);
-    if pwrite(file.as_fd(), &head, 0)? != head.len() {
+    let secret = secret()?;
+    let at = libc::off_t::try_from(SECRET.saturating_mul(8)).map_err(|_| Errno::EFBIG)?;
+    if pwrite(file.as_fd(), &head, 0)? != head.len() || pwrite(file.as_fd(), &secret, at)? != secret.len() {
         return Err(Errno::EIO);
     }
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());
     linkat(AT_FDCWD, path.as_str(), directory, FILE, AtFlags::AT_SYMLINK_FOLLOW)
+}
+
+/// Random bytes, before anything confines.
+fn secret() -> Result<[u8; 16], Errno> {
+    let mut bytes = [0; 16];
+    let mut file = File::open("/dev/urandom").map_err(of_io)?;
+    std::io::Read::read_exact(&mut file, &mut bytes).map_err(of_io)?;
+    Ok(bytes)
 }
 
 fn of_io(error: std::io::Error) -> Errno {

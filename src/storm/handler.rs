@@ -9,11 +9,12 @@ use nix::errno::Errno;
 use super::alive::{self, Entry};
 use super::bucket::Rate;
 use super::epitaph;
+use super::file;
 use super::key::Key;
-use super::ledger::{Count, FULL_AT, Ledger, WORDS};
+use super::ledger::{Count, FULL_AT, Ledger, WORDS, secret};
+use super::slots::{self, Slots};
 use super::snapshot::{Snapshot, Totals};
 use super::table;
-use super::{file, slots};
 use crate::process::Life;
 use crate::syscall;
 
@@ -22,15 +23,35 @@ use crate::syscall;
 pub struct Rules {
     /// Of one executable.
     pub executable: Rate,
+    /// Of one user: who is above it leaves a quarter of `overall` to others.
+    pub user: Rate,
     /// Of all.
     pub overall: Rate,
+}
+
+/// Who crashed, as far as that is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Crashed {
+    /// The executable.
+    pub executable: Option<Key>,
+    /// The user.
+    pub user: Option<Key>,
+}
+
+/// What a user has used of late.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Share {
+    /// No more than the user's part: everything stands open.
+    Within,
+    /// More than that, or nobody knows: the last quarter is for others.
+    Beyond,
 }
 
 /// Whether a crash leaves a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It does.
-    Admitted,
+    Admitted(Share),
     /// It is counted, and the process let go.
     Suppressed,
 }
@@ -101,9 +122,14 @@ impl Storm {
         self.missing
     }
 
-    /// Under which keys hash.
+    /// Of this boot are the numbers.
     pub fn boot(&self) -> &[u8; 16] {
         &self.boot
+    }
+
+    /// Under which keys hash.
+    pub fn secret(&self) -> [u8; 16] {
+        self.ledger.as_ref().map_or([0; 16], |ledger| secret(|index| ledger.get(index)))
     }
 
     /// Lets a group read the ledger; as root. From then on the words are left, and not
@@ -117,16 +143,24 @@ impl Storm {
     /// Whether this crash leaves a record. What the executable's own bucket
     /// refuses costs the others nothing; one that is not known (`None`) has the
     /// bucket of all only.
-    pub fn decide(&self, key: Option<Key>, rules: &Rules) -> Verdict {
-        let Some(ledger) = &self.ledger else { return Verdict::Admitted };
+    pub fn decide(&self, crashed: Crashed, rules: &Rules) -> Verdict {
+        let Some(ledger) = &self.ledger else { return Verdict::Admitted(Share::Within) };
         let now = now();
         // No place: so many handlers are not alive, and words are hostile.
-        let place = key.and_then(|key| table::find_or_make(ledger, key));
+        let find = |key: Option<Key>| table::find_or_make(ledger, key?);
+        let place = find(crashed.executable);
         let own = place.map(|place| ledger.word(place.full_at()));
         if own.is_none_or(|own| rules.executable.take(own, now)) {
-            if rules.overall.take(ledger.word(FULL_AT), now) {
-                return Verdict::Admitted;
+            let user = find(crashed.user).map(|place| ledger.word(place.full_at()));
+            let user = user.filter(|user| rules.user.take(user, now));
+            let (share, admitted) = match user {
+                Some(_) => (Share::Within, rules.overall.take(ledger.word(FULL_AT), now)),
+                None => (Share::Beyond, rules.overall.take_sparing(ledger.word(FULL_AT), now)),
+            };
+            if admitted {
+                return Verdict::Admitted(share);
             }
+            user.into_iter().for_each(|user| rules.user.give_back(user));
             own.into_iter().for_each(|own| rules.executable.give_back(own));
         }
         ledger.add(Count::Suppressed);
@@ -139,16 +173,27 @@ impl Storm {
     /// Takes one of `count` slots (0: limits::SLOTS_PER_CPU for each CPU) to the
     /// end of this process; false when none is free. Where there is no file of
     /// slots there is no limit.
-    pub fn take_slot(&self, count: u64) -> bool {
+    pub fn take_slot(&self, count: u64, share: Share) -> bool {
+        self.slots(count, share).is_none_or(|slots| slots.take())
+    }
+
+    /// The same, when nobody waits for this handler any more: for a second, if not too
+    /// many do.
+    pub fn wait_for_slot(&self, count: u64, share: Share) -> bool {
+        self.slots(count, share).is_none_or(|slots| slots.wait())
+    }
+
+    fn slots(&self, count: u64, share: Share) -> Option<Slots<'_>> {
         let count = if count == 0 { slots::by_cpus() } else { count };
-        self.slots.as_ref().is_none_or(|file| slots::take(file, count, std::process::id()))
+        let sparing = share == Share::Beyond;
+        self.slots.as_ref().map(|file| Slots { file, count, first: std::process::id(), sparing })
     }
 
     /// What the ledger says; handlers that are dead are forgotten by it. `life`
     /// tells of a process whether it lives.
     pub fn totals(&self, life: &dyn Fn(u32) -> Life) -> Option<Totals> {
         let ledger = self.ledger.as_ref()?;
-        let snapshot = Snapshot::of(*ledger, self.boot);
+        let snapshot = Snapshot::of(*ledger);
         Some(snapshot.totals_and(life, &mut |index, word| alive::clear(ledger, index, word)))
     }
 

@@ -1,7 +1,8 @@
-//! Which executable crashed, and whose: one number, as long as the host runs.
+//! Which executable crashed, and whose: one number, as long as the ledger is there.
 //!
 //! The user by the kernel's word, or anybody could use up what the interpreter of a
-//! system service may leave. Device, inode and time of change of the file behind /proc/TID/exe, hashed:
+//! system service may leave. A user has a number too: programs are easily made, users
+//! are not. Device, inode and time of change of the file behind /proc/TID/exe, hashed:
 //! three numbers of one fstat(2), so that the crashed process is held for
 //! microseconds. The build-id would be a read of its first page and a walk over
 //! its notes, ten times as much, and would tell no more: a running file cannot
@@ -14,21 +15,34 @@ use std::hash::Hasher;
 use nix::sys::stat::FileStat;
 use siphasher::sip::SipHasher24;
 
-/// An executable. Under the boot id: it means nothing on another host or boot.
+/// An executable or a user, hashed under the ledger's secret: it means nothing elsewhere.
+/// The highest bit is never set: the table needs it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(pub u64);
 
 impl Key {
     /// Of a file as fstat(2) tells it, run by this user.
-    pub fn of(boot: &[u8; 16], file: &FileStat, uid: u32) -> Key {
-        let mut hasher = SipHasher24::new_with_key(boot);
+    pub fn of(secret: &[u8; 16], file: &FileStat, uid: u32) -> Key {
+        let mut hasher = SipHasher24::new_with_key(secret);
         hasher.write_u32(uid);
         hasher.write_u64(file.st_dev);
         hasher.write_u64(file.st_ino);
         hasher.write_i64(file.st_mtime);
         hasher.write_i64(file.st_mtime_nsec);
+        Key::from(hasher)
+    }
+
+    /// Of a user. What is above 65,535 counts as the block of 65,536 that a user
+    /// namespace is given: one user has two such blocks, not 65,536 shares.
+    pub fn of_user(secret: &[u8; 16], uid: u32) -> Key {
+        let mut hasher = SipHasher24::new_with_key(secret);
+        hasher.write_u32(if uid >> 16 == 0 { uid } else { uid | 0xffff });
+        Key::from(hasher)
+    }
+
+    fn from(hasher: SipHasher24) -> Key {
         // 0 is an empty place of the table.
-        Key(hasher.finish().max(1))
+        Key((hasher.finish() >> 1).max(1))
     }
 }
 
@@ -38,12 +52,12 @@ mod tests {
     use nix::sys::stat::stat;
 
     #[test]
-    fn a_copy_a_successor_and_another_boot_are_others() {
+    fn a_copy_a_successor_and_another_ledger_are_others() {
         let place = tempfile::tempdir().unwrap();
         let (first, copy) = (place.path().join("a"), place.path().join("b"));
         std::fs::write(&first, "program").unwrap();
         std::fs::copy(&first, &copy).unwrap();
-        let key = |boot: u8, path| Key::of(&[boot; 16], &stat(path).unwrap(), 998);
+        let key = |secret: u8, path| Key::of(&[secret; 16], &stat(path).unwrap(), 998);
         let was = key(1, &first);
         assert_eq!(was, key(1, &first));
         assert_ne!(was, key(1, &copy));
@@ -52,5 +66,14 @@ mod tests {
         let later = std::time::SystemTime::now() + std::time::Duration::from_nanos(1_000_007);
         std::fs::File::options().write(true).open(&first).unwrap().set_modified(later).unwrap();
         assert_ne!(was, key(1, &first));
+    }
+
+    #[test]
+    fn the_users_of_one_namespace_are_one_user_and_no_other() {
+        let of = |uid| Key::of_user(&[3; 16], uid);
+        assert_eq!(of(165_600), of(196_000));
+        assert_ne!(of(100_000), of(165_600), "another block");
+        assert_ne!(of(0), of(998));
+        assert!((0..=65_535).map(of).all(|key| key != of(65_536) && key.0 >> 63 == 0));
     }
 }

@@ -4,6 +4,8 @@
 //! word  0  "EPICRASH"             16  when the bucket of all is full again
 //!       1  version, words         17  when the counters were last copied to
 //!       2  boot id                    the spool
+//!       4  what keys are hashed
+//!          under
 //!       7  died of themselves     18  their last words, 8 each  (epitaph.rs)
 //!       8  begun                  64  handlers by process     (alive.rs)
 //!       9  ended                1088  executables, 4 words each (table.rs)
@@ -24,7 +26,7 @@ use crate::limits;
 
 pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"EPICRASH");
 /// The version and the geometry: another number is another file.
-pub(super) const SHAPE: u64 = 2 << 32 | WORDS as u64;
+pub(super) const SHAPE: u64 = 3 << 32 | WORDS as u64;
 /// When the bucket of all executables is full again.
 pub(super) const FULL_AT: usize = 16;
 /// When the counters were last copied.
@@ -47,6 +49,9 @@ pub(super) const ROW: usize = 4;
 pub(super) const WORDS: usize = TABLE + limits::STORM_KEYS * ROW;
 /// Words of the header.
 pub(super) const HEADER: usize = 4;
+/// Two words that nobody can guess: under them keys are hashed, so that nobody can choose
+/// programs whose places in the table are the same.
+pub(super) const SECRET: usize = HEADER;
 
 /// A counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +72,12 @@ pub(super) fn header(boot: &[u8; 16]) -> [u64; HEADER] {
     let (low, high) = boot.split_at(8);
     let word = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().unwrap_or_default());
     [MAGIC, SHAPE, word(low), word(high)]
+}
+
+/// What keys are hashed under.
+pub(super) fn secret(word: impl Fn(usize) -> u64) -> [u8; 16] {
+    let (low, high) = (u128::from(word(SECRET)), u128::from(word(SECRET.saturating_add(1))));
+    (high << 64 | low).to_le_bytes()
 }
 
 /// The mapped words.

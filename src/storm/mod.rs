@@ -4,9 +4,10 @@
 //! ```text
 //! begin    the first act of a handler: it is counted, and known by its process
 //! decide   who crashed (user, device, inode, time) ─► its bucket, the
-//!          bucket of all ─► a record, or a number more among the suppressed
-//! slot     at most so many analyse at once; without a slot the minimal record
-//!          stays
+//!          bucket of all ─► a record, or a number more among the suppressed;
+//!          a user beyond its share leaves a quarter of all to the others
+//! slot     at most so many analyse at once, and few wait for that; without a slot
+//!          the minimal record stays
 //! end      the last act: what became of it
 //! ```
 //!
@@ -50,7 +51,7 @@ pub use alive::ask;
 pub use bucket::Rate;
 pub use epitaph::{Cause, Epitaph, enter, writes};
 pub use file::{FILE, RUN};
-pub use handler::{Outcome, Rules, Storm, Verdict};
+pub use handler::{Crashed, Outcome, Rules, Share, Storm, Verdict};
 pub use kept::{Kept, Sums};
 pub use key::Key;
 pub use snapshot::{Snapshot, Totals};

@@ -1,4 +1,5 @@
-//! At most so many handlers analyse at once.
+//! At most so many handlers analyse at once, and four times as many wait for it, for a
+//! second at most; the last quarter of both is for users who crashed little.
 //!
 //! A slot is a byte of a file of root's, locked through the handler's own open
 //! file description (F_OFD_SETLK): nobody waits for it, no user can hold it, and
@@ -12,14 +13,45 @@ use nix::libc;
 
 use crate::limits;
 
-/// Takes one of `count` slots until the file is closed; `first` is where to
-/// look first, so that handlers look at different ones.
-pub(super) fn take(file: &File, count: u64, first: u32) -> bool {
-    let count = count.clamp(1, limits::SLOTS);
-    (0..count).any(|step| {
-        let byte = u64::from(first).saturating_add(step).checked_rem(count).unwrap_or(0);
-        lock(file, byte).is_ok()
-    })
+/// Slots, as one handler may use them.
+#[derive(Debug)]
+pub(super) struct Slots<'a> {
+    pub(super) file: &'a File,
+    /// How many there are.
+    pub(super) count: u64,
+    /// Where to look first, so that handlers look at different ones.
+    pub(super) first: u32,
+    /// Whether the last quarter is for others.
+    pub(super) sparing: bool,
+}
+
+impl Slots<'_> {
+    /// Takes one until the file is closed.
+    pub(super) fn take(&self) -> bool {
+        self.lock_one(0, self.count.clamp(1, limits::SLOTS)).is_some()
+    }
+
+    /// Takes a place to wait, and then a slot as soon as one is free; false after
+    /// limits::SLOT_WAITS looks, and when all places are taken.
+    pub(super) fn wait(&self) -> bool {
+        let places = self.count.clamp(1, limits::SLOTS).saturating_mul(limits::WAITING_PER_SLOT);
+        let Some(place) = self.lock_one(limits::SLOTS, places) else { return false };
+        let taken = (0..limits::SLOT_WAITS).any(|_| {
+            std::thread::sleep(limits::SLOT_WAIT);
+            self.take()
+        });
+        let _ = set(self.file, place, libc::F_UNLCK);
+        taken
+    }
+
+    /// Locks one of so many bytes from `start` on; says which.
+    fn lock_one(&self, start: u64, count: u64) -> Option<u64> {
+        let spared = if self.sparing { count.div_ceil(4).min(count.saturating_sub(1)) } else { 0 };
+        let count = count.saturating_sub(spared);
+        let bytes = (0..count).map(|step| u64::from(self.first).saturating_add(step).checked_rem(count));
+        let mut bytes = bytes.flatten().map(|byte| start.saturating_add(byte));
+        bytes.find(|byte| set(self.file, *byte, libc::F_WRLCK).is_ok())
+    }
 }
 
 /// How many slots there are when nobody says.
@@ -28,12 +60,11 @@ pub(super) fn by_cpus() -> u64 {
     u64::try_from(cpus).unwrap_or(1).saturating_mul(limits::SLOTS_PER_CPU)
 }
 
-fn lock(file: &File, byte: u64) -> Result<(), Errno> {
+fn set(file: &File, byte: u64, kind: libc::c_int) -> Result<(), Errno> {
     let start = libc::off_t::try_from(byte).map_err(|_| Errno::EINVAL)?;
-    let (kind, from) = (libc::F_WRLCK, libc::SEEK_SET);
     let range = libc::flock {
         l_type: i16::try_from(kind).map_err(|_| Errno::EINVAL)?,
-        l_whence: i16::try_from(from).map_err(|_| Errno::EINVAL)?,
+        l_whence: i16::try_from(libc::SEEK_SET).map_err(|_| Errno::EINVAL)?,
         l_start: start,
         l_len: 1,
         l_pid: 0,
@@ -44,21 +75,64 @@ fn lock(file: &File, byte: u64) -> Result<(), Errno> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
+
+    fn opener(place: &Path) -> impl Fn() -> File {
+        let path = place.join("slots");
+        move || File::options().create(true).truncate(false).write(true).read(true).open(&path).unwrap()
+    }
+
+    fn slots(file: &File, count: u64, first: u32, sparing: bool) -> Slots<'_> {
+        Slots { file, count, first, sparing }
+    }
 
     #[test]
     fn there_are_as_many_as_were_said_and_each_ends_with_its_holder() {
         let place = tempfile::tempdir().unwrap();
-        let path = place.path().join("slots");
-        let open =
-            || File::options().create(true).truncate(false).write(true).read(true).open(&path).unwrap();
+        let open = opener(place.path());
         let mut holders: Vec<File> = (0..3).map(|_| open()).collect();
         for (first, holder) in holders.iter().enumerate() {
-            assert!(take(holder, 3, 7 + first as u32));
+            assert!(slots(holder, 3, 7 + first as u32, false).take());
         }
         let fourth = open();
-        assert!(!take(&fourth, 3, 0));
+        assert!(!slots(&fourth, 3, 0, false).take());
         drop(holders.remove(1));
-        assert!(take(&fourth, 3, 0));
-        assert!(!take(&open(), 3, 2));
+        assert!(slots(&fourth, 3, 0, false).take());
+        assert!(!slots(&open(), 3, 2, false).take());
+    }
+
+    #[test]
+    fn the_last_quarter_is_for_users_who_crashed_little() {
+        let place = tempfile::tempdir().unwrap();
+        let open = opener(place.path());
+        let greedy: Vec<File> = (0..9).map(|_| open()).collect();
+        let got = greedy.iter().zip(0..).filter(|(file, first)| slots(file, 8, *first, true).take());
+        assert_eq!(got.count(), 6);
+        let (one, two, three) = (open(), open(), open());
+        assert!(slots(&one, 8, 0, false).take() && slots(&two, 8, 0, false).take());
+        assert!(!slots(&three, 8, 0, false).take());
+        let (only, other) = (open(), open());
+        drop((greedy, one, two));
+        assert!(slots(&only, 1, 0, true).take() && !slots(&other, 1, 0, false).take(), "one for all");
+    }
+
+    #[test]
+    fn who_waits_has_the_next_slot_and_few_wait() {
+        let place = tempfile::tempdir().unwrap();
+        let open = opener(place.path());
+        let holder = open();
+        assert!(slots(&holder, 1, 0, false).take());
+        let waiting: Vec<File> = (0..5).map(|_| open()).collect();
+        std::thread::scope(|scope| {
+            let wait = |file| scope.spawn(move || slots(file, 1, 0, false).wait());
+            let all: Vec<_> = waiting.iter().map(wait).collect();
+            std::thread::sleep(limits::SLOT_WAIT);
+            drop(holder);
+            let got: Vec<bool> = all.into_iter().map(|one| one.join().unwrap()).collect();
+            // The one that got it keeps it here: the others waited in vain, one had no place.
+            assert_eq!(got.iter().filter(|got| **got).count(), 1);
+        });
+        drop(waiting);
+        assert!(slots(&open(), 1, 0, false).wait(), "places and slot are free again");
     }
 }

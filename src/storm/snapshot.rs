@@ -10,7 +10,7 @@ use super::alive;
 use super::epitaph::{self, Epitaph};
 use super::file;
 use super::key::Key;
-use super::ledger::{BURIED, Count, HANDLERS, HEADER, Ledger, WORDS, header};
+use super::ledger::{BURIED, Count, HANDLERS, HEADER, Ledger, WORDS, header, secret};
 use super::table;
 use crate::limits;
 use crate::process::Life;
@@ -19,7 +19,6 @@ use crate::process::Life;
 #[derive(Debug)]
 pub struct Snapshot {
     words: Vec<u64>,
-    boot: [u8; 16],
     source: Source,
 }
 
@@ -73,12 +72,12 @@ impl Snapshot {
         }
         let words = file::read(&file)?;
         let ours = words.get(..HEADER) == Some(&header(&boot)[..]);
-        ours.then_some(Snapshot { words, boot, source: Source::File(file) })
+        ours.then_some(Snapshot { words, source: Source::File(file) })
     }
 
-    pub(super) fn of(ledger: Ledger, boot: [u8; 16]) -> Snapshot {
+    pub(super) fn of(ledger: Ledger) -> Snapshot {
         let words = (0..WORDS).map(|index| ledger.get(index)).collect();
-        Snapshot { words, boot, source: Source::Mapped(ledger) }
+        Snapshot { words, source: Source::Mapped(ledger) }
     }
 
     /// A word as it is now.
@@ -104,8 +103,8 @@ impl Snapshot {
     }
 
     /// Under which keys hash.
-    pub fn boot(&self) -> &[u8; 16] {
-        &self.boot
+    pub fn secret(&self) -> [u8; 16] {
+        secret(|index| self.get(index))
     }
 
     /// The numbers. `life` tells of a process whether it lives.
@@ -195,7 +194,7 @@ mod tests {
         for n in 1..=40u64 {
             suppress(&ledger, Key(n * 1024), n);
         }
-        let (rows, others) = Snapshot::of(ledger, [0; 16]).most_suppressed();
+        let (rows, others) = Snapshot::of(ledger).most_suppressed();
         assert_eq!(rows.len(), 16);
         assert!(rows.is_sorted_by_key(|(_, count)| std::cmp::Reverse(*count)));
         assert_eq!(rows.iter().map(|(_, count)| count).sum::<u64>() + others, 40 * 41 / 2);
@@ -210,7 +209,7 @@ mod tests {
             ledger.word(place.key()).store(77, Ordering::Relaxed);
             ledger.word(place.suppressed()).store(4, Ordering::Relaxed);
         }
-        let snapshot = Snapshot::of(ledger, [0; 16]);
+        let snapshot = Snapshot::of(ledger);
         assert_eq!(snapshot.most_suppressed().0, [(Key(77), 8)]);
         assert_eq!(snapshot.suppressed(Key(77)), 8);
     }
@@ -223,7 +222,7 @@ mod tests {
                 seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                 seed
             });
-            let snapshot = Snapshot::of(ledger, [0; 16]);
+            let snapshot = Snapshot::of(ledger);
             assert!(snapshot.most_suppressed().0.len() <= limits::STORM_TOLD);
             let _ = snapshot.totals(&|pid| if pid % 2 == 0 { Life::Gone } else { Life::Since(u64::MAX) });
             assert_eq!(snapshot.totals(&|_| Life::Unknown).lost, None);

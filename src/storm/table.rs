@@ -1,4 +1,4 @@
-//! The executables that crashed of late, each with its bucket and its count.
+//! The executables and users that crashed of late, each with its bucket and its count.
 //!
 //! Open addressing: a key stands at one of limits::STORM_PROBES places from its
 //! own on, so a look-up ends whatever the table holds. When all of these are
@@ -14,6 +14,9 @@ use std::sync::atomic::Ordering;
 use super::key::Key;
 use super::ledger::{Ledger, ROW, TABLE};
 use crate::limits;
+
+/// In place of a key, with a process's number: this one is being taken over.
+const RESERVED: u64 = 1 << 63;
 
 /// A place in the table: the index of its first word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,15 +72,22 @@ fn victim(ledger: &Ledger, key: Key) -> Option<(Place, u64)> {
     rows.min_by_key(|(place, was)| if *was == 0 { 0 } else { ledger.get(place.full_at()).max(1) })
 }
 
-/// Takes a place over. Its words are cleared before it changes hands: a new
-/// owner never finds an old one's numbers, and one that dies in between has
-/// cost the old one nothing but being told apart.
+/// Takes a place over. While its words are cleared it is this process's and nobody's
+/// key: a new owner never finds an old one's numbers, and no other newcomer's are
+/// cleared. One that dies in between leaves a place that the next may take over.
 fn take(ledger: &Ledger, place: Place, was: u64, key: Key) -> bool {
-    if was != 0 {
-        ledger.word(place.full_at()).store(0, Ordering::Release);
-        ledger.word(place.suppressed()).store(0, Ordering::Release);
+    let word = ledger.word(place.key());
+    let change = |from, to| word.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+    if was == 0 {
+        return change(0, key.0);
     }
-    ledger.word(place.key()).compare_exchange(was, key.0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    let reserved = RESERVED | u64::from(std::process::id());
+    if !change(was, reserved) {
+        return false;
+    }
+    ledger.word(place.full_at()).store(0, Ordering::Release);
+    ledger.word(place.suppressed()).store(0, Ordering::Release);
+    change(reserved, key.0)
 }
 
 #[cfg(test)]
@@ -123,7 +133,7 @@ mod tests {
             };
             let ledger = of(&mut next);
             for n in 0..200 {
-                let key = Key(next(n).max(1));
+                let key = Key((next(n) >> 1).max(1));
                 let place = find_or_make(&ledger, key).unwrap();
                 assert_eq!(ledger.get(place.key()), key.0);
             }

@@ -81,6 +81,11 @@ impl Place {
 
     /// So many crashes of these programs in turn, as fast as they go.
     pub(crate) fn crash(&self, programs: &[PathBuf], count: usize) {
+        self.crash_as(0, programs, count);
+    }
+
+    /// The same by another user.
+    pub(crate) fn crash_as(&self, uid: u32, programs: &[PathBuf], count: usize) {
         let next = AtomicUsize::new(0);
         std::thread::scope(|scope| {
             for _ in 0..AT_ONCE.min(count) {
@@ -91,6 +96,7 @@ impl Place {
                             return;
                         }
                         let mut command = Command::new(&programs[n % programs.len()]);
+                        std::os::unix::process::CommandExt::uid(&mut command, uid);
                         command.env_clear().current_dir("/").stdin(Stdio::null()).stderr(Stdio::null());
                         assert!(!command.status().expect("a victim").success());
                     }

@@ -2,6 +2,8 @@ use super::*;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::limits;
+
 const BOOT: [u8; 16] = [7; 16];
 
 fn run() -> tempfile::TempDir {
@@ -17,7 +19,17 @@ fn begin(run: &Path) -> Storm {
 }
 
 fn rules(executable: u64, overall: u64) -> Rules {
-    Rules { executable: Rate::new(executable, 1), overall: Rate::new(overall, 1) }
+    let user = Rate::new(limits::THROTTLE_MOST, limits::THROTTLE_MOST);
+    Rules { executable: Rate::new(executable, 1), user, overall: Rate::new(overall, 1) }
+}
+
+/// A crash of this executable, by a user who may do much.
+fn of(executable: u64) -> Crashed {
+    Crashed { executable: Some(Key(executable)), user: Some(Key(1 << 40)) }
+}
+
+fn admits(verdict: Verdict) -> bool {
+    verdict != Verdict::Suppressed
 }
 
 fn read(run: &Path) -> Snapshot {
@@ -41,8 +53,8 @@ fn every_handler_is_counted_once_under_what_became_of_it() {
     }
     begin(place.path()).end(Outcome::Unanalysed);
     let storm = begin(place.path());
-    assert_eq!(storm.decide(Some(Key(5)), &rules(1, 9)), Verdict::Admitted);
-    assert_eq!(storm.decide(Some(Key(5)), &rules(1, 9)), Verdict::Suppressed);
+    assert_eq!(storm.decide(of(5), &rules(1, 9)), Verdict::Admitted(Share::Within));
+    assert_eq!(storm.decide(of(5), &rules(1, 9)), Verdict::Suppressed);
     assert_eq!((storm.suppressed(Key(5)), storm.suppressed(Key(6))), (1, 0));
     storm.end(Outcome::Suppressed);
     let totals = read(place.path()).totals(&nobody);
@@ -56,9 +68,7 @@ fn every_handler_is_counted_once_under_what_became_of_it() {
 fn a_storm_of_one_executable_leaves_the_others_their_records() {
     let (place, rules) = (run(), rules(5, 20));
     let storm = begin(place.path());
-    let admitted = |key: u64, n: usize| {
-        (0..n).filter(|_| storm.decide(Some(Key(key)), &rules) == Verdict::Admitted).count()
-    };
+    let admitted = |key: u64, n: usize| (0..n).filter(|_| admits(storm.decide(of(key), &rules))).count();
     assert_eq!(admitted(1, 1000), 5);
     assert_eq!((admitted(2, 10), admitted(3, 10), admitted(4, 10)), (5, 5, 5));
     // The bucket of all is empty; what it refused is not taken from its own.
@@ -72,9 +82,33 @@ fn a_storm_of_one_executable_leaves_the_others_their_records() {
 fn crashes_of_nobody_known_share_no_bucket_but_that_of_all() {
     let place = run();
     let storm = begin(place.path());
-    let admitted = (0..30).filter(|_| storm.decide(None, &rules(2, 20)) == Verdict::Admitted).count();
+    let somebody = Crashed { executable: None, ..of(1) };
+    let admitted = (0..30).filter(|_| admits(storm.decide(somebody, &rules(2, 20)))).count();
     assert_eq!(admitted, 20);
     assert_eq!(read(place.path()).most_suppressed(), (Vec::new(), 10));
+}
+
+#[test]
+fn a_user_with_many_programs_leaves_a_quarter_to_the_others() {
+    let place = run();
+    let rules = Rules { executable: Rate::new(5, 1), user: Rate::new(10, 1), overall: Rate::new(40, 1) };
+    let storm = begin(place.path());
+    let crash = |executable: u64, user: u64| {
+        let crashed = Crashed { executable: Some(Key(executable)), user: Some(Key(user << 40)) };
+        storm.decide(crashed, &rules)
+    };
+    // A new program each time.
+    let shares: Vec<Verdict> = (1..=100).map(|n| crash(n, 1)).collect();
+    let count = |verdict| shares.iter().filter(|one| **one == verdict).count();
+    assert_eq!(count(Verdict::Admitted(Share::Within)), 10);
+    assert_eq!(count(Verdict::Admitted(Share::Beyond)), 20);
+    assert_eq!(count(Verdict::Suppressed), 70);
+    // Nobody known is as one who has used its share.
+    assert!(!admits(storm.decide(Crashed::default(), &rules)));
+    // Another user's crash is heard, and what was refused took nothing from its share.
+    assert_eq!((0..9).filter(|_| admits(crash(900, 2))).count(), 5);
+    assert_eq!((0..9).filter(|_| admits(crash(901, 2))).count(), 5);
+    assert!(!admits(crash(902, 2)), "no more than the quarter is left");
 }
 
 #[test]
@@ -84,9 +118,9 @@ fn without_a_ledger_everything_is_admitted_and_it_is_said_why() {
     let storm = Storm::begin(&place.path().join("file"), Some(BOOT));
     assert_eq!(storm.missing(), Some(Errno::ENOTDIR));
     for _ in 0..10 {
-        assert_eq!(storm.decide(Some(Key(1)), &rules(1, 1)), Verdict::Admitted);
+        assert!(admits(storm.decide(of(1), &rules(1, 1))));
     }
-    assert!(storm.totals(&nobody).is_none() && storm.take_slot(1));
+    assert!(storm.totals(&nobody).is_none() && storm.take_slot(1, Share::Beyond));
     storm.end(Outcome::Recorded);
 }
 
@@ -111,9 +145,9 @@ fn many_threads_that_count_at_once_lose_no_number() {
                 for n in 0..200 {
                     let storm = begin(run);
                     // 40 executables, each known to two threads.
-                    let verdict = storm.decide(Some(Key(1 + (thread % 4) * 10 + n % 10)), rules);
+                    let verdict = storm.decide(of(1 + (thread % 4) * 10 + n % 10), rules);
                     storm.end(match verdict {
-                        Verdict::Admitted => Outcome::Recorded,
+                        Verdict::Admitted(_) => Outcome::Recorded,
                         Verdict::Suppressed => Outcome::Suppressed,
                     });
                 }
@@ -173,10 +207,10 @@ fn child_that_uses_the_ledger() {
     let mut n = 0u64;
     loop {
         let storm = begin(Path::new(&run));
-        let verdict = storm.decide(Some(Key(1 + n % 50)), &rules(3, 1_000_000));
+        let verdict = storm.decide(of(1 + n % 50), &rules(3, 1_000_000));
         storm.totals(&|pid| if pid == std::process::id() { Life::Since(0) } else { asked(pid) });
         storm.end(match verdict {
-            Verdict::Admitted => Outcome::Recorded,
+            Verdict::Admitted(_) => Outcome::Recorded,
             Verdict::Suppressed => Outcome::Suppressed,
         });
         n += 1;
@@ -219,7 +253,7 @@ fn handlers_killed_at_random_instants_break_nothing_and_are_counted() {
     assert_eq!(keys.len(), rows.len());
     // It goes on.
     let storm = begin(place.path());
-    assert_eq!(storm.decide(Some(Key(1)), &rules(3, 1_000_000)), Verdict::Suppressed);
+    assert_eq!(storm.decide(of(1), &rules(3, 1_000_000)), Verdict::Suppressed);
     storm.end(Outcome::Suppressed);
     assert_eq!(read(place.path()).totals(&asked).lost, Some(lost));
 }
@@ -236,7 +270,7 @@ fn a_ledger_of_random_words_decides_counts_and_ends() {
             word.store(seed ^ seed >> 31, Ordering::Relaxed);
         }
         for key in 1..200 {
-            storm.decide(Some(Key(key)), &rules(3, 5));
+            storm.decide(of(key), &rules(3, 5));
             storm.suppressed(Key(key));
         }
         storm.is_due();
