@@ -32,6 +32,20 @@ pub fn adopt(fd: RawFd) -> Result<OwnedFd, Errno> {
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Reads the memory of a thread, as far as it is there; EFAULT where nothing is. A wait
+/// for a page ends when this process is killed, which one for /proc/TID/mem does not
+/// (process_vm_readv(2); mm/gup.c: FAULT_FLAG_KILLABLE).
+pub fn read_memory(thread: u32, from: u64, buffer: &mut [u8]) -> Result<usize, Errno> {
+    let thread = libc::pid_t::try_from(thread).map_err(|_| Errno::ESRCH)?;
+    let base = usize::try_from(from).map_err(|_| Errno::EFAULT)?;
+    let theirs = libc::iovec { iov_base: std::ptr::without_provenance_mut(base), iov_len: buffer.len() };
+    let ours = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
+    // SAFETY: the kernel writes to `ours` alone, which is this exclusive slice; the other
+    // address is never used in this process.
+    let got = unsafe { libc::process_vm_readv(thread, &raw const ours, 1, &raw const theirs, 1, 0) };
+    Errno::result(got).map(|got| usize::try_from(got).unwrap_or(0))
+}
+
 /// Sends a signal through a pidfd: never to a process that reused the number.
 pub fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> Result<(), Errno> {
     // SAFETY: no pointer is passed (siginfo NULL is allowed).
@@ -131,14 +145,15 @@ pub fn share(file: BorrowedFd<'_>, words: usize) -> Result<&'static [AtomicU64],
 
 /// What is known of a file without asking its file system's server for news, as fstat(2)
 /// would tell it: device, inode, mode, size and time of change only (statx(2) with
-/// AT_STATX_DONT_SYNC; Linux 4.11).
-pub fn stat_unasked(file: BorrowedFd<'_>) -> Result<nix::sys::stat::FileStat, Errno> {
+/// AT_STATX_DONT_SYNC; Linux 4.11). Beside it the number of the mount, as in
+/// /proc/PID/mountinfo (Linux 5.8).
+pub fn stat_unasked(file: BorrowedFd<'_>) -> Result<(nix::sys::stat::FileStat, Option<u64>), Errno> {
     // SAFETY: both are plain data for which all zeroes is valid; the kernel writes no
     // more than a statx, and the empty path ends with a zero.
     let (told, mut stat) = unsafe {
         let mut told: libc::statx = std::mem::zeroed();
         let flags = libc::AT_EMPTY_PATH | libc::AT_STATX_DONT_SYNC;
-        let wanted = libc::STATX_BASIC_STATS;
+        let wanted = libc::STATX_BASIC_STATS | libc::STATX_MNT_ID;
         Errno::result(libc::syscall(
             libc::SYS_statx,
             file.as_raw_fd(),
@@ -156,7 +171,7 @@ pub fn stat_unasked(file: BorrowedFd<'_>) -> Result<nix::sys::stat::FileStat, Er
     stat.st_size = i64::try_from(told.stx_size).unwrap_or(i64::MAX);
     stat.st_mtime = told.stx_mtime.tv_sec;
     stat.st_mtime_nsec = told.stx_mtime.tv_nsec.into();
-    Ok(stat)
+    Ok((stat, (told.stx_mask & libc::STATX_MNT_ID != 0).then_some(told.stx_mnt_id)))
 }
 
 /// Nanoseconds of CLOCK_REALTIME and CLOCK_BOOTTIME.

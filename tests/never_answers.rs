@@ -39,9 +39,18 @@ impl Drop for Never {
     }
 }
 
-/// A crash whose file system stops before it: its record, which came at once, and the
-/// signal that the process died of. `crash` is made of the mount and of who serves it.
-fn held(signal: i32, crash: impl FnOnce(&Path, String) -> Command) -> Option<Record> {
+/// What came of a crash whose file system stopped before it.
+struct Seen {
+    records: Vec<Record>,
+    status: Option<std::process::ExitStatus>,
+    /// When there was a full record, or nobody waited for one any more.
+    recorded: Duration,
+    /// When the process was gone.
+    released: Duration,
+}
+
+/// Makes one. `crash` is made of the mount and of who serves it.
+fn crashed(crash: impl FnOnce(&Path, String) -> Command) -> Option<Seen> {
     if !Path::new("/dev/fuse").exists() {
         println!("skipped: no /dev/fuse");
         return None;
@@ -53,7 +62,7 @@ fn held(signal: i32, crash: impl FnOnce(&Path, String) -> Command) -> Option<Rec
     let mut crash = crash(&mount, never.0.id().to_string());
     let began = Instant::now();
     let mut child = crash.stdin(Stdio::null()).spawn().expect("the victim");
-    let mut records = wait_for_full(&spool, 1, Duration::from_secs(8));
+    let records = wait_for_full(&spool, 1, Duration::from_secs(8));
     let (recorded, patience) = (began.elapsed(), Duration::from_secs(8));
     let status = loop {
         if let Some(status) = child.try_wait().expect("waitpid") {
@@ -69,14 +78,19 @@ fn held(signal: i32, crash: impl FnOnce(&Path, String) -> Command) -> Option<Rec
     let _ = Command::new("umount").arg("-l").arg(&mount).stderr(Stdio::null()).status();
     let _ = child.wait();
 
-    let record = records.pop().expect("a record");
     println!("record after {recorded:?}, process reaped after {released:?}");
+    Some(Seen { records, status, recorded, released })
+}
+
+/// One of which there is a record at once, and which died of this signal.
+fn held(signal: i32, crash: impl FnOnce(&Path, String) -> Command) -> Option<Record> {
+    let Seen { mut records, status, recorded, released } = crashed(crash)?;
+    let record = records.pop().expect("a record");
     assert!(status.is_some_and(|status| dumped(status, signal)), "{status:?}: it was held");
     assert_eq!(record.kind, Kind::Full);
     // Nothing waited until the deadline.
     let deadline = Duration::from_secs(epicore::limits::HELD_SECONDS);
     assert!(recorded < deadline && released < deadline);
-    assert!(has_gap(&record, "files on fuse are not opened"), "{:?}", record.gaps);
     Some(record)
 }
 
@@ -86,19 +100,20 @@ fn has_gap(record: &Record, begin: &str) -> bool {
 
 #[test]
 fn a_module_whose_file_system_never_answers_is_a_gap_and_nobody_waits() {
-    for more in [&[][..], &["jump"]] {
+    for more in [&[][..], &["jump"], &["cold"]] {
         let crash = |mount: &Path, server| {
             let mut crash = victim(&mount.join("app"));
             crash.arg(server).args(more);
             crash
         };
         let Some(record) = held(11, crash) else { return };
+        assert!(has_gap(&record, "files on fuse are not opened"), "{:?}", record.gaps);
         assert!(has_gap(&record, "bytes of files that would have to be fetched"), "{:?}", record.gaps);
         // What was there is in the record all the same: its frame in its own file.
         let modules: Vec<_> = record.modules.iter().filter_map(|module| module.path.clone()).collect();
         assert!(modules.iter().any(|path| path.ends_with("/m/app")), "{modules:?}");
         let first = record.stacks.first().and_then(|stack| stack.frames.first());
-        assert!(!more.is_empty() || first.is_some_and(|frame| frame.module.is_some()));
+        assert!(more == ["jump"] || first.is_some_and(|frame| frame.module.is_some()));
     }
 }
 
@@ -106,9 +121,31 @@ fn a_module_whose_file_system_never_answers_is_a_gap_and_nobody_waits() {
 /// process wants.
 #[test]
 fn a_note_of_an_abort_that_lies_in_such_a_file_is_not_read() {
-    held(6, |mount, server| {
+    let record = held(6, |mount, server| {
         let mut crash = victim(&support::workshop::dynamic_helper("abort_message"));
         crash.arg(mount.join("app")).arg(server);
         crash
     });
+    let told = |record: Record| has_gap(&record, "files on fuse are not opened");
+    assert!(record.is_none_or(told));
+}
+
+fn detached<'a>(more: &'a [&str]) -> impl FnOnce(&Path, String) -> Command + 'a {
+    move |mount, server| {
+        let mut crash = victim(&mount.join("app"));
+        crash.arg(server).arg("detach").args(more);
+        crash
+    }
+}
+
+/// No list of mounts tells of it: its files are not opened and none of their pages is
+/// fetched, because nobody says that they are local.
+#[test]
+fn a_file_of_a_detached_mount_is_neither_opened_nor_fetched() {
+    for more in [&[][..], &["jump"], &["cold"]] {
+        let Some(record) = held(11, detached(more)) else { return };
+        let app = record.modules.iter().find(|module| module.path.as_deref() == Some("/app"));
+        assert!(app.is_some_and(|module| module.flags.contains(&"no-file".into())), "{:?}", record.modules);
+        assert!(has_gap(&record, "bytes of files that would have to be fetched"), "{:?}", record.gaps);
+    }
 }

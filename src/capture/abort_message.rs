@@ -6,14 +6,12 @@
 //! SIGABRT that the process sent itself only; no byte of it leaves the handler
 //! but what the modules' files contain ([`crate::fault`]).
 
-use std::fs::File;
-use std::os::unix::fs::FileExt;
-
 use crate::address::{Addr, AddrRange};
 use crate::bytes::Bytes;
 use crate::elfcore::{Origin, SI_TKILL, Siginfo, signal::SIGABRT};
 use crate::limits;
 use crate::module::Modules;
+use crate::process::Memory;
 
 /// The message; None when there is none. `own` are the pids of the process, in its
 /// namespace and in ours. `memory` of a range is none where reading it could wait for
@@ -22,7 +20,7 @@ pub(super) fn read<'a>(
     siginfo: Option<Siginfo>,
     own: [Option<u32>; 2],
     modules: &Modules,
-    memory: impl Fn(AddrRange) -> Option<&'a File>,
+    memory: impl Fn(AddrRange) -> Option<&'a Memory>,
 ) -> Option<Vec<u8>> {
     siginfo.filter(|info| info.signal == SIGABRT && info.code == SI_TKILL)?;
     // Raised by itself: another process's tgkill(2) has nothing to say here.

@@ -17,7 +17,7 @@ use crate::invocation::Arguments;
 use crate::limits;
 use crate::memory::{self, Code, Image, Layout, Plan, Stream};
 use crate::module::{Module, Modules, Origin};
-use crate::process::{self, Directory, Dying, Facts, Identity, Mapping};
+use crate::process::{self, Directory, Dying, Facts, Identity, Mapping, Memory};
 use crate::storm::enter;
 use crate::syscall;
 
@@ -39,8 +39,6 @@ pub(super) struct Evidence {
     pub(super) gaps: Vec<Gap>,
     /// What the C library noted of an abort; not for any record.
     pub(super) message: Option<Vec<u8>>,
-    /// What may never answer.
-    slow: Slow,
 }
 
 impl Evidence {
@@ -64,14 +62,14 @@ impl Evidence {
             }
             memory.ok()
         });
-        let mut evidence = Evidence::read(stream, head, dying.as_ref(), memory.as_ref(), gaps);
+        let (mut evidence, slow) = Evidence::read(stream, head, dying.as_ref(), memory.as_ref(), gaps);
         evidence.clocks = clocks;
         if let Some(dying) = &dying {
-            evidence.ask(dying, pidfd);
+            evidence.ask(dying, &slow, pidfd);
             let noted = memory.as_ref().filter(|_| evidence.identity != Some(Identity::Lost));
             let note = evidence.head.prpsinfo.as_ref().map(|info| info.pid);
             evidence.message = noted.and_then(|memory| {
-                let read = |range| evidence.slow.may_read(range).then_some(memory);
+                let read = |range| slow.may_read(range).then_some(memory);
                 abort_message::read(evidence.head.siginfo, [note, arguments.pid], &evidence.modules, read)
             });
         }
@@ -81,7 +79,7 @@ impl Evidence {
     /// From a core that was kept. Module files are those at their paths, then
     /// those of the same name in `places`, when they are the same build.
     pub(super) fn from_core<R: Read>(stream: &mut Stream<R>, head: Head, places: &[PathBuf]) -> Evidence {
-        let mut evidence = Evidence::read(stream, head, None, None, Vec::new());
+        let mut evidence = Evidence::read(stream, head, None, None, Vec::new()).0;
         let modules = &mut evidence.modules;
         attach(modules, |module| process::open_by_path(&module.literal_path()), Origin::LiteralPath);
         attach(modules, |module| process::open_by_path(&module.path), Origin::CleanPath);
@@ -94,13 +92,13 @@ impl Evidence {
     }
 
     /// Memory by the plan, live where it can be had, else from the stream.
-    fn read<R: Read>(
+    fn read<'a, R: Read>(
         stream: &mut Stream<R>,
         head: Head,
-        dying: Option<&Dying>,
-        live: Option<&File>,
+        dying: Option<&'a Dying<'a>>,
+        live: Option<&Memory>,
         mut gaps: Vec<Gap>,
-    ) -> Evidence {
+    ) -> (Evidence, Slow<'a>) {
         enter(Stage::Memory);
         let layout = Layout::new(&head);
         let mut mappings = mappings::of(&head, &layout, dying, &mut gaps);
@@ -133,7 +131,7 @@ impl Evidence {
         enter(Stage::Module);
         let (modules, damaged) = Modules::assemble(&mappings, &image, vdso, machine);
         gaps.extend(damaged);
-        Evidence {
+        let evidence = Evidence {
             image,
             modules,
             facts: None,
@@ -146,15 +144,15 @@ impl Evidence {
             clocks: (None, None),
             unconfined: Vec::new(),
             message: None,
-            slow,
             gaps,
             head,
-        }
+        };
+        (evidence, slow)
     }
 
     /// What only the living can tell; forgotten again when it turns out to
     /// have been somebody else.
-    fn ask(&mut self, dying: &Dying, pidfd: Option<&OwnedFd>) {
+    fn ask(&mut self, dying: &Dying, slow: &Slow<'_>, pidfd: Option<&OwnedFd>) {
         enter(Stage::Process);
         let facts = dying.facts();
         self.cpus = vec![facts.cpu];
@@ -170,7 +168,6 @@ impl Evidence {
             identity: module.identity,
             ..Mapping::default()
         };
-        let slow = &self.slow;
         let open =
             |module: &Module| (!slow.has(&module.path)).then(|| dying.open_mapped(&mapping(module)))?;
         attach(&mut self.modules, open, Origin::Mapped);

@@ -109,6 +109,7 @@ const BEFORE: &[i64] = &[
     libc::SYS_landlock_restrict_self,
     libc::SYS_openat2,
     libc::SYS_prctl,
+    libc::SYS_process_vm_readv,
     libc::SYS_seccomp,
 ];
 

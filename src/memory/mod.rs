@@ -31,6 +31,6 @@ mod stack;
 
 pub use image::Image;
 pub use plan::{Code, Plan};
-pub use resident::is_resident;
+pub use resident::absent;
 pub use source::{Stream, from_stream, live};
 pub use stack::{Layout, Stack};

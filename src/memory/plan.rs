@@ -5,11 +5,8 @@
 //! instruction pointer, then the stacks of the other threads, sharing what the
 //! budget leaves.
 
-use std::fs::File;
-
 use super::callees::{self, Step};
 use super::image::Image;
-use super::resident::absent;
 use super::stack::{Layout, Stack};
 use crate::address::{Addr, AddrRange};
 use crate::elfcore::{Head, Machine, Thread};
@@ -47,16 +44,11 @@ impl Plan {
         Plan { ranges: disjoint(wanted), gaps }
     }
 
-    /// The same without pages of `slow` ranges that are not there yet: reading one
-    /// would ask a file system that may never answer. Also how many bytes that are.
-    pub fn resident(self, slow: &[AddrRange], pagemap: Option<&File>) -> (Plan, u64) {
-        let within =
-            |range: &AddrRange| slow.iter().filter_map(|slow| range.intersect(slow)).collect::<Vec<_>>();
-        let inside = self.ranges.iter().flat_map(within);
-        let gone = disjoint(inside.flat_map(|range| absent(pagemap, range)).collect());
-        let bytes = gone.iter().fold(0u64, |sum, range| sum.saturating_add(range.len()));
+    /// The same without these.
+    pub fn without(self, gone: Vec<AddrRange>) -> Plan {
+        let gone = disjoint(gone);
         let ranges = self.ranges.iter().flat_map(|range| cut(*range, &gone)).collect();
-        (Plan { ranges, gaps: self.gaps }, bytes)
+        Plan { ranges, gaps: self.gaps }
     }
 
     /// The ranges, ascending.
@@ -263,7 +255,6 @@ fn other_stacks(layout: &Layout, threads: &[Thread], budget: u64) -> (Vec<AddrRa
     (wanted, starved)
 }
 
-/// Sorts and joins.
 /// What is left of a range without these, which are ascending and disjoint.
 fn cut(range: AddrRange, gone: &[AddrRange]) -> Vec<AddrRange> {
     let (mut left, mut at) = (Vec::new(), range.start);
@@ -275,6 +266,7 @@ fn cut(range: AddrRange, gone: &[AddrRange]) -> Vec<AddrRange> {
     left
 }
 
+/// Sorts and joins.
 fn disjoint(mut ranges: Vec<AddrRange>) -> Vec<AddrRange> {
     ranges.retain(|range| !range.is_empty());
     ranges.sort();

@@ -13,34 +13,27 @@ const PAGE: u64 = 4096;
 const ENTRY: u64 = 8;
 const PRESENT: u64 = 1 << 63;
 /// Pages that are looked up at once.
-const CHUNK: usize = 512;
-
-/// True when all of it is there.
-pub fn is_resident(pagemap: Option<&File>, range: AddrRange) -> bool {
-    absent(pagemap, range).is_empty()
-}
+const CHUNK: usize = 64;
 
 /// The pages of `range` that are not there, as ranges.
-pub(super) fn absent(pagemap: Option<&File>, range: AddrRange) -> Vec<AddrRange> {
+pub fn absent(pagemap: Option<&File>, range: AddrRange) -> Vec<AddrRange> {
     let mut absent = Vec::new();
     let mut at = range.start.align_down(PAGE);
-    let mut entries = vec![0u8; CHUNK.saturating_mul(8)];
+    let mut entries = [0u8; CHUNK * 8];
     while at < range.end {
-        let got =
-            at.0.checked_div(PAGE)
-                .and_then(|page| page.checked_mul(ENTRY))
-                .zip(pagemap)
-                .and_then(|(offset, file)| file.read_at(&mut entries, offset).ok())
-                .unwrap_or(0);
-        let known = entries.chunks_exact(8).take(got.checked_div(8).unwrap_or(0));
-        let mut looked = 0u64;
-        for entry in known {
-            let bits = entry.try_into().map_or(0, u64::from_le_bytes);
-            if bits & PRESENT == 0 {
-                absent.extend(page(at, looked, range));
+        // Not more than is asked for: each entry is a walk through the page tables.
+        let pages = range.end.offset_from(at).unwrap_or(0).div_ceil(PAGE);
+        let length = usize::try_from(pages).unwrap_or(CHUNK).min(CHUNK).saturating_mul(8);
+        let offset = at.0.checked_div(PAGE).and_then(|page| page.checked_mul(ENTRY));
+        let read = |(offset, file): (u64, &File)| file.read_at(entries.get_mut(..length)?, offset).ok();
+        let got = offset.zip(pagemap).and_then(read).unwrap_or(0);
+        let (known, _) = entries.get(..got).unwrap_or(&[]).as_chunks::<8>();
+        for (entry, number) in known.iter().zip(0..) {
+            if u64::from_le_bytes(*entry) & PRESENT == 0 {
+                absent.extend(page(at, number, range));
             }
-            looked = looked.saturating_add(1);
         }
+        let looked = known.len() as u64;
         if looked == 0 {
             absent.extend(AddrRange::new(at.max(range.start), range.end));
             break;

@@ -6,9 +6,9 @@
 //! when the deadline has passed.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io::{ErrorKind, Read};
-use std::os::unix::fs::FileExt;
+
+use nix::errno::Errno;
 
 use super::image::Image;
 use super::plan::Plan;
@@ -17,6 +17,7 @@ use crate::address::{Addr, AddrRange};
 use crate::elfcore::{Head, Parser, Segment, Want};
 use crate::gap::{Gap, Stage};
 use crate::limits;
+use crate::process::Memory;
 use crate::syscall::deadline_passed;
 
 /// A core as it comes.
@@ -136,7 +137,7 @@ const PAGE: u64 = 4096;
 
 /// Copies the plan from the memory of the held task. A page that cannot be
 /// read (a guard, a poisoned one) is a hole; what lies behind it is kept.
-pub fn live(memory: &File, plan: &Plan, layout: &Layout) -> (Image, Vec<Gap>) {
+pub fn live(memory: &Memory, plan: &Plan, layout: &Layout) -> (Image, Vec<Gap>) {
     let (mut pieces, mut lost) = (Vec::with_capacity(plan.ranges().len()), 0u64);
     for range in plan.ranges() {
         let mut at = range.start;
@@ -160,14 +161,14 @@ pub fn live(memory: &File, plan: &Plan, layout: &Layout) -> (Image, Vec<Gap>) {
 }
 
 /// Reads as far as memory is there; returns how far that was.
-fn read_memory(memory: &File, start: Addr, buffer: &mut [u8]) -> usize {
+fn read_memory(memory: &Memory, start: Addr, buffer: &mut [u8]) -> usize {
     let mut got = 0usize;
     while let Some(rest) = buffer.get_mut(got..).filter(|rest| !rest.is_empty() && !deadline_passed()) {
         let Some(at) = start.add(got as u64) else { break };
         match memory.read_at(rest, at.0) {
             Ok(0) => break,
             Ok(count) => got = got.saturating_add(count),
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(Errno::EINTR) => {}
             Err(_) => break,
         }
     }

@@ -12,6 +12,7 @@ use super::facts::{self, Facts};
 use super::files;
 use super::mapping::Mapping;
 use super::maps;
+use super::mem::Memory;
 use super::mounts::Mounts;
 use super::stat::{self, Stat};
 use super::status::{self, Status};
@@ -35,10 +36,13 @@ pub struct Dying<'a> {
     proc_root: &'a Directory,
     directory: Directory,
     pid: u32,
+    tid: u32,
     uid: Option<u32>,
     status: Status,
     stat: Stat,
     maps: OnceCell<Vec<Mapping>>,
+    mounts: OnceCell<Mounts>,
+    own_mounts: OnceCell<Mounts>,
 }
 
 impl<'a> Dying<'a> {
@@ -50,12 +54,13 @@ impl<'a> Dying<'a> {
             return Err(Errno::ESTALE);
         }
         let stat = directory.text("stat").map(|text| stat::parse(&text)).unwrap_or_default();
-        Ok(Dying { proc_root, directory, pid, uid, status, stat, maps: OnceCell::new() })
+        let (maps, mounts, own_mounts) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        Ok(Dying { proc_root, directory, pid, tid, uid, status, stat, maps, mounts, own_mounts })
     }
 
     /// Its memory. Fails under ptrace_scope 3 and without CAP_SYS_PTRACE.
-    pub fn memory(&self) -> Result<File, Errno> {
-        self.directory.file("mem")
+    pub fn memory(&self) -> Result<Memory, Errno> {
+        Memory::open(&self.directory, self.tid)
     }
 
     /// What it says of itself.
@@ -81,10 +86,21 @@ impl<'a> Dying<'a> {
     }
 
     /// What its files lie on.
-    pub fn mounts(&self) -> Mounts {
-        let file = self.directory.file("mountinfo").ok();
-        let text = file.and_then(|file| read_bounded(&file, limits::MOUNTS_BYTES).ok());
-        text.map(|text| Mounts::parse(&text)).unwrap_or_default()
+    pub fn mounts(&self) -> &Mounts {
+        self.mounts.get_or_init(|| mounts_of(self.directory.file("mountinfo").ok()))
+    }
+
+    /// Whether the file behind a mapping is there without asking somebody; `None` where
+    /// that cannot be told (before Linux 5.8).
+    pub fn is_local(&self, range: AddrRange) -> Option<bool> {
+        files::is_local(&self.directory, range, &|mount| self.is_local_mount(mount))
+    }
+
+    /// One that neither its namespace nor ours lists was detached, and nobody knows what it
+    /// is.
+    fn is_local_mount(&self, mount: u64) -> bool {
+        let ours = || self.own_mounts.get_or_init(|| mounts_of(self.proc_root.file("self/mountinfo").ok()));
+        self.mounts().is_local(mount).or_else(|| ours().is_local(mount)).unwrap_or(false)
     }
 
     /// Which of its pages are there.
@@ -94,9 +110,10 @@ impl<'a> Dying<'a> {
 
     /// The file behind a mapping: surely that one.
     pub fn open_mapped(&self, mapping: &Mapping) -> Option<File> {
-        files::mapped(&self.directory, mapping).or_else(|| {
+        let local = |mount| self.is_local_mount(mount);
+        files::mapped(&self.directory, mapping, &local).or_else(|| {
             let identity = mapping.identity.or_else(|| self.identity_at(mapping.range))?;
-            files::rooted(&self.directory, mapping, identity)
+            files::rooted(&self.directory, mapping, identity, &local)
         })
     }
 
@@ -142,4 +159,9 @@ impl<'a> Dying<'a> {
             && start == self.stat.start_ticks
             && uid
     }
+}
+
+fn mounts_of(file: Option<File>) -> Mounts {
+    let text = file.and_then(|file| read_bounded(&file, limits::MOUNTS_BYTES).ok());
+    text.map(|text| Mounts::parse(&text)).unwrap_or_default()
 }

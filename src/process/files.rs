@@ -22,8 +22,12 @@ use nix::sys::statfs::{FsType, fstatfs};
 
 use super::directory::Directory;
 use super::mapping::Mapping;
+use crate::address::AddrRange;
 use crate::limits;
 use crate::syscall::stat_unasked;
+
+/// Whether the files of a mount are there without asking somebody.
+type IsLocal<'a> = &'a dyn Fn(u64) -> bool;
 
 /// Held, not opened: no driver runs.
 const HOLD: OFlag = OFlag::O_PATH.union(OFlag::O_CLOEXEC);
@@ -37,36 +41,50 @@ const REMOTE: [u32; 4] = [
 
 /// The file behind a mapping, through map_files. `None` without
 /// CAP_CHECKPOINT_RESTORE (CAP_SYS_ADMIN before Linux 5.9).
-pub(super) fn mapped(process: &Directory, mapping: &Mapping) -> Option<File> {
-    let name = format!("map_files/{:x}-{:x}", mapping.range.start.0, mapping.range.end.0);
-    let held = openat(process, name.as_str(), HOLD, Mode::empty()).ok()?;
-    reopen(held, None).ok()
+pub(super) fn mapped(process: &Directory, mapping: &Mapping, local: IsLocal<'_>) -> Option<File> {
+    reopen(map_file(process, mapping.range).ok()?, None, Some(local)).ok()
+}
+
+/// Whether the file of a mapping is there without asking somebody; `None` where that
+/// cannot be told.
+pub(super) fn is_local(process: &Directory, range: AddrRange, local: IsLocal<'_>) -> Option<bool> {
+    known(&map_file(process, range).ok()?).ok()?.1.map(local)
+}
+
+fn map_file(process: &Directory, range: AddrRange) -> Result<OwnedFd, Errno> {
+    let name = format!("map_files/{:x}-{:x}", range.start.0, range.end.0);
+    openat(process, name.as_str(), HOLD, Mode::empty())
 }
 
 /// The file behind a mapping, by its path inside the process's root. `None`
 /// when it is not the mapped one, or openat2 is missing (before Linux 5.6).
-pub(super) fn rooted(process: &Directory, mapping: &Mapping, identity: (u64, u64)) -> Option<File> {
+pub(super) fn rooted(
+    process: &Directory,
+    mapping: &Mapping,
+    identity: (u64, u64),
+    local: IsLocal<'_>,
+) -> Option<File> {
     let root = openat(process, "root", HOLD | OFlag::O_DIRECTORY, Mode::empty()).ok()?;
     let how =
         OpenHow::new().flags(HOLD).resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_SYMLINKS);
     let held = openat2(root, Path::new(OsStr::from_bytes(mapping.clean_path())), how).ok()?;
-    reopen(held, Some(identity)).ok()
+    reopen(held, Some(identity), Some(local)).ok()
 }
 
 /// What a task runs, as fstat(2) tells it: held, not opened, so that nobody's
 /// driver runs.
 pub fn of_task(proc_root: &Directory, task: u32) -> Result<FileStat, Errno> {
-    known(&openat(proc_root, format!("{task}/exe").as_str(), HOLD, Mode::empty())?)
+    known(&openat(proc_root, format!("{task}/exe").as_str(), HOLD, Mode::empty())?).map(|(stat, _)| stat)
 }
 
 /// What a process runs, held and not opened.
 pub(super) fn identity(process: &Directory) -> Result<FileStat, Errno> {
-    known(&openat(process, "exe", HOLD, Mode::empty())?)
+    known(&openat(process, "exe", HOLD, Mode::empty())?).map(|(stat, _)| stat)
 }
 
 /// The executable of a process, when it is still the one of this identity.
 pub(super) fn executable(process: &Directory, identity: (u64, u64)) -> Result<File, Errno> {
-    reopen(openat(process, "exe", HOLD, Mode::empty())?, Some(identity))
+    reopen(openat(process, "exe", HOLD, Mode::empty())?, Some(identity), None)
 }
 
 /// A file by its path in our own namespace: for a replay.
@@ -74,21 +92,21 @@ pub fn open_by_path(path: &[u8]) -> Option<File> {
     if !path.starts_with(b"/") {
         return None;
     }
-    reopen(open(Path::new(OsStr::from_bytes(path)), HOLD, Mode::empty()).ok()?, None).ok()
+    reopen(open(Path::new(OsStr::from_bytes(path)), HOLD, Mode::empty()).ok()?, None, None).ok()
 }
 
 /// Without asking a server; on a kernel that cannot, asking.
-fn known(held: &OwnedFd) -> Result<FileStat, Errno> {
+fn known(held: &OwnedFd) -> Result<(FileStat, Option<u64>), Errno> {
     match stat_unasked(held.as_fd()) {
-        Err(Errno::ENOSYS) => fstat(held),
+        Err(Errno::ENOSYS) => fstat(held).map(|stat| (stat, None)),
         known => known,
     }
 }
 
 /// From held to readable: only a regular file, of a bounded size, on a file
 /// system that answers by itself.
-fn reopen(held: OwnedFd, identity: Option<(u64, u64)>) -> Result<File, Errno> {
-    let stat = known(&held)?;
+fn reopen(held: OwnedFd, identity: Option<(u64, u64)>, local: Option<IsLocal<'_>>) -> Result<File, Errno> {
+    let (stat, mount) = known(&held)?;
     let regular = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG;
     let size = u64::try_from(stat.st_size).unwrap_or(u64::MAX);
     if !regular || size > limits::MODULE_FILE {
@@ -97,9 +115,10 @@ fn reopen(held: OwnedFd, identity: Option<(u64, u64)>) -> Result<File, Errno> {
     if identity.is_some_and(|identity| identity != (stat.st_dev, stat.st_ino)) {
         return Err(Errno::ESTALE);
     }
-    // What /proc/TID/mountinfo did not tell (a mount that was detached): a remote
-    // file is a gap and not a risk.
-    if is_remote(&held) {
+    // Asking a file system for its type is asking it, so the mount is what counts. Where
+    // the kernel does not tell it: a remote file is a gap and not a risk.
+    let answers = local.zip(mount).map_or_else(|| !is_remote(&held), |(local, mount)| local(mount));
+    if !answers {
         return Err(Errno::EREMOTE);
     }
     let path = format!("/proc/self/fd/{}", held.as_raw_fd());
@@ -173,7 +192,19 @@ mod tests {
         std::fs::write(&path, b"x").unwrap();
         let held = || open(&path, HOLD, Mode::empty()).unwrap();
         let stat = fstat(held()).unwrap();
-        assert!(reopen(held(), Some((stat.st_dev, stat.st_ino))).is_ok());
-        assert_eq!(reopen(held(), Some((stat.st_dev, stat.st_ino + 1))).err(), Some(Errno::ESTALE));
+        assert!(reopen(held(), Some((stat.st_dev, stat.st_ino)), None).is_ok());
+        assert_eq!(reopen(held(), Some((stat.st_dev, stat.st_ino + 1)), None).err(), Some(Errno::ESTALE));
+    }
+
+    /// CVE-2021-25684's cousin: a server that does not answer, of a mount that was detached.
+    #[test]
+    fn a_file_of_a_mount_that_is_not_known_to_be_local_is_not_opened() {
+        let place = tempfile::NamedTempFile::new().unwrap();
+        let held = || open(place.path(), HOLD, Mode::empty()).unwrap();
+        let Some(own) = known(&held()).unwrap().1 else {
+            return println!("skipped: statx(2) tells no mount");
+        };
+        assert!(reopen(held(), None, Some(&|mount| mount == own)).is_ok());
+        assert_eq!(reopen(held(), None, Some(&|_| false)).err(), Some(Errno::EREMOTE));
     }
 }

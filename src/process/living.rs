@@ -69,7 +69,7 @@ impl<'a> Living<'a> {
     /// Whose it is: the owner of its directory (the effective user; root's, where it is
     /// not dumpable).
     pub fn user(&self) -> Option<u32> {
-        stat_unasked(self.directory.as_fd()).ok().map(|stat| stat.st_uid)
+        stat_unasked(self.directory.as_fd()).ok().map(|(stat, _)| stat.st_uid)
     }
 
     /// True for a thread of the kernel's own.

@@ -8,7 +8,8 @@
 //! answer, and asking it for an attribute is asking. A path lies on the mount with
 //! the longest point that it begins with; of several at one point any counts. The
 //! kernel writes blanks, newlines and backslashes of a point as `\040`, `\012`,
-//! `\134`. A mount that was detached is not listed: its files count as local.
+//! `\134`. A mount that was detached is not
+//! listed: by path its files count as local, by the number of the mount they do not.
 
 use std::collections::HashMap;
 
@@ -28,24 +29,36 @@ const CUT: &str = "an unknown file system";
 pub struct Mounts {
     /// Point, and the type where it is remote.
     points: HashMap<Vec<u8>, Option<&'static str>>,
+    /// Numbers of the mounts, ascending, and which of them are local.
+    numbers: Vec<(u64, bool)>,
     is_cut: bool,
 }
 
 impl Mounts {
-    /// Reads the text. Where it has no remote mount nothing is kept.
+    /// Reads the text. Where it has no remote mount no point is kept.
     pub(super) fn parse(text: &[u8]) -> Mounts {
         let mut lines = text.split(|byte| *byte == b'\n');
         let mut points: HashMap<Vec<u8>, Option<&'static str>> = HashMap::new();
-        for (point, remote) in lines.by_ref().take(limits::MOUNTS).filter_map(line) {
+        let mut numbers = Vec::new();
+        for (number, point, remote) in lines.by_ref().take(limits::MOUNTS).filter_map(line) {
             // What lies below a mount at the same point may still be mapped.
             let known = points.entry(point).or_insert(None);
             *known = known.or(remote);
+            numbers.extend(number.map(|number| (number, remote.is_none())));
         }
+        numbers.sort_unstable();
         let is_cut = text.len() >= limits::MOUNTS_BYTES || lines.next().is_some();
         if !is_cut && points.values().all(Option::is_none) {
-            return Mounts::default();
+            points.clear();
         }
-        Mounts { points, is_cut }
+        Mounts { points, numbers, is_cut }
+    }
+
+    /// Whether the mount of this number is one that answers by itself; `None` when it is not
+    /// listed.
+    pub(super) fn is_local(&self, number: u64) -> Option<bool> {
+        let first = self.numbers.partition_point(|(known, _)| *known < number);
+        self.numbers.get(first).filter(|(known, _)| *known == number).map(|(_, local)| *local)
     }
 
     /// The type of the file system that the path is on, when it is one that asks
@@ -73,14 +86,15 @@ impl Mounts {
     }
 }
 
-fn line(line: &[u8]) -> Option<(Vec<u8>, Option<&'static str>)> {
+fn line(line: &[u8]) -> Option<(Option<u64>, Vec<u8>, Option<&'static str>)> {
     let mut words = line.split(|byte| *byte == b' ');
-    let point = unescape(words.nth(4)?);
+    let number = std::str::from_utf8(words.next()?).ok().and_then(|word| word.parse().ok());
+    let point = unescape(words.nth(3)?);
     let kind = words.skip_while(|word| *word != b"-").nth(1)?;
     // A user chooses what stands behind the dot.
     let kind = if kind.starts_with(b"fuse.") { &b"fuse"[..] } else { kind };
     let remote = REMOTE.iter().find(|remote| remote.as_bytes() == kind).copied();
-    Some((point, remote))
+    Some((number, point, remote))
 }
 
 /// `\ooo` → the byte; anything else stays.
@@ -130,6 +144,14 @@ damaged
         assert_eq!(mounts.remote(b"/home/me/x"), Some("nfs4"), "it may be mapped from below the other");
         let many = "1 0 0:1 / /a rw - ext4 x rw\n".repeat(limits::MOUNTS + 1);
         assert_eq!(Mounts::parse(many.as_bytes()).remote(b"/x"), Some(CUT));
+    }
+
+    #[test]
+    fn a_mount_is_known_by_its_number_whether_or_not_others_are_remote() {
+        let mounts = Mounts::parse(TEXT);
+        let local = [22, 30, 31, 34, 35].map(|number| mounts.is_local(number));
+        assert_eq!(local, [Some(true), Some(false), Some(true), Some(false), None]);
+        assert_eq!(Mounts::parse(b"7 1 0:1 / / rw - ext4 x rw\n").is_local(7), Some(true));
     }
 
     #[test]
