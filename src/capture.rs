@@ -86,6 +86,7 @@ fn handle(
     let proc_root = Directory::open(Path::new("/proc")).ok();
     let machine = Roots::open(Path::new("/proc"), Path::new("/sys")).ok();
     let host_file = Serials::open(Path::new(HOST_FILE));
+    let cgroup = config.analysis_cgroup.as_deref().map(confine::Cgroup::open);
     let needs = confine::Needs { owner: spool.owner(), kill: config.release.kills() };
     enter(Stage::Confine);
     let mut unconfined = confine::before_first_byte(needs);
@@ -114,7 +115,11 @@ fn handle(
     let _ = confine::analysis_deadline();
     let (written, trees) =
         (spool.directories().collect::<Vec<_>>(), machine.as_ref().map(Roots::directories));
-    unconfined.extend(confine::after_release(&written, trees.as_ref().map_or(&[][..], |trees| trees)));
+    unconfined.extend(confine::after_release(
+        cgroup,
+        &written,
+        trees.as_ref().map_or(&[][..], |trees| trees),
+    ));
     if pipe.is_some_and(still_holds) {
         evidence.gaps.push(Gap::new(Stage::Invocation, "a duplicate of standard input holds the task"));
     }

@@ -20,6 +20,7 @@
 //! per_minute = 600
 //! [analysis]
 //! slots = 0                          # handlers that analyse at once; 0: 2 a CPU
+//! cgroup = "/sys/fs/cgroup/…"        # where they do; absent: the root
 //! ```
 //!
 //! The further tables (collector, forward, retention, daemon, labels, fleet)
@@ -232,6 +233,8 @@ pub struct Config {
     pub throttle: Throttle,
     /// Handlers that analyse at once; 0: limits::SLOTS_PER_CPU for each CPU.
     pub analysis_slots: u64,
+    /// The cgroup in which they do.
+    pub analysis_cgroup: Option<PathBuf>,
     /// Days after which an acknowledged record (without a collector: any)
     /// leaves the spool; 0 = only the quota counts.
     pub retention_days: u64,
@@ -259,6 +262,7 @@ impl Default for Config {
             spool_records: limits::SPOOL_RECORDS,
             throttle: Throttle::default(),
             analysis_slots: 0,
+            analysis_cgroup: None,
             retention_days: 30,
             collector: Collector::default(),
             forward: Forward::default(),
@@ -434,7 +438,7 @@ mod tests {
         let (config, warnings) = warned(
             "spool='/s'\ncore_limit_zero='drop'\n[release]\nsparse='kill'\nsparse_threshold=1\n\
              [limits]\nspool_bytes=2\nspool_records=3\n[throttle]\nenabled=false\nexecutable_burst=4\n\
-             executable_per_minute=5\nburst=6\nper_minute=7\n[analysis]\nslots=8\n",
+             executable_per_minute=5\nburst=6\nper_minute=7\n[analysis]\nslots=8\ncgroup='/x'\n",
         );
         assert_eq!(warnings, Vec::<String>::new());
         let want = Config {
@@ -451,6 +455,7 @@ mod tests {
                 per_minute: 7,
             },
             analysis_slots: 8,
+            analysis_cgroup: Some("/x".into()),
             ..Config::default()
         };
         assert_eq!(config, want);

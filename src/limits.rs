@@ -190,6 +190,8 @@ pub const HELD_SECONDS: u64 = 2;
 pub const ANALYSIS_SECONDS: u64 = 5;
 /// Address space of the handler (RLIMIT_AS).
 pub const ADDRESS_SPACE: u64 = 256 << 20;
+/// Nice value of the analysis: a third of what a busy processor gives to others.
+pub const NICE: i32 = 5;
 /// Processor seconds of the handler (RLIMIT_CPU).
 pub const CPU_SECONDS: u64 = 8;
 /// The largest file that the handler may write (RLIMIT_FSIZE).
@@ -314,10 +316,10 @@ pub const THROTTLE_MOST: u64 = 1_000_000;
 pub const SLOTS_PER_CPU: u64 = 2;
 /// Handlers that wait for a slot, for each slot: what their crash left them is a
 /// megabyte or two each.
-pub const WAITING_PER_SLOT: u64 = 4;
-/// How often one that waits looks for a slot: for a second, in which two CPUs analyse
+pub const WAITING_PER_SLOT: u64 = 8;
+/// How often one that waits looks for a slot: for two seconds, in which two CPUs analyse
 /// some hundred crashes.
-pub const SLOT_WAITS: u32 = 100;
+pub const SLOT_WAITS: u32 = 200;
 /// And how long it sleeps in between.
 pub const SLOT_WAIT: std::time::Duration = std::time::Duration::from_millis(10);
 /// The most slots that may be configured, and that are tried.

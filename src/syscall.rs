@@ -46,6 +46,18 @@ pub fn read_memory(thread: u32, from: u64, buffer: &mut [u8]) -> Result<usize, E
     Errno::result(got).map(|got| usize::try_from(got).unwrap_or(0))
 }
 
+/// Lets others go first, from now on: the nice value (setpriority(2)), and the lowest
+/// place of the best-effort class for the disk (ioprio_set(2)).
+pub fn stand_back(nice: i32) -> Result<(), Errno> {
+    // IOPRIO_WHO_PROCESS and IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, 7) of linux/ioprio.h.
+    let (own, lowest) = (1, 2 << 13 | 7);
+    // SAFETY: both take integers only; 0 is this process.
+    unsafe {
+        Errno::result(libc::setpriority(libc::PRIO_PROCESS, 0, nice))?;
+        Errno::result(libc::syscall(libc::SYS_ioprio_set, own, 0, lowest)).map(drop)
+    }
+}
+
 /// Sends a signal through a pidfd: never to a process that reused the number.
 pub fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> Result<(), Errno> {
     // SAFETY: no pointer is passed (siginfo NULL is allowed).

@@ -89,7 +89,8 @@ fn the_shipped_configuration_of_a_host_is_the_defaults_key_by_key() {
     for (key, alone) in &assignments {
         let config = load(alone);
         // Examples, because nothing holds without them.
-        let example = ["labels.", "fleet.key_file", "daemon.metrics_file"].iter().any(|k| key.starts_with(k));
+        let examples = ["labels.", "fleet.key_file", "daemon.metrics_file", "analysis.cgroup"];
+        let example = examples.iter().any(|k| key.starts_with(k));
         let example = example || key.starts_with("collector.") && key != "collector.plain_http";
         if key == "spool" {
             assert_eq!(config.spool_directory(), Config::default().spool_directory());

@@ -11,6 +11,7 @@ mod support;
 mod storm;
 
 use std::fs::File;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -105,6 +106,70 @@ fn a_crash_that_finds_no_slot_keeps_its_minimal_record_and_says_so() {
     place.settled(3);
     let full = place.newest(Duration::from_secs(10));
     assert_eq!((full.kind, full.storm.unanalysed), (Kind::Full, 1));
+}
+
+/// The mounted unified hierarchy, and a cgroup of ours in it.
+struct Delegated(std::path::PathBuf);
+
+impl Delegated {
+    fn make() -> Option<Delegated> {
+        let mounts = std::fs::read_to_string("/proc/mounts").unwrap();
+        let root = mounts.lines().find_map(|line| {
+            let words: Vec<&str> = line.split(' ').collect();
+            (words.get(2) == Some(&"cgroup2")).then(|| words[1].to_owned())
+        });
+        let path = Path::new(&root?).join(format!("epicore-test-{}", std::process::id()));
+        std::fs::create_dir(&path).ok()?;
+        Some(Delegated(path))
+    }
+}
+
+impl Drop for Delegated {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir(&self.0);
+    }
+}
+
+#[test]
+fn the_analysis_goes_on_in_its_cgroup_and_lets_others_go_first() {
+    let Some(cgroup) = Delegated::make() else { return println!("skipped: no cgroup can be made") };
+    let configuration = format!("[analysis]\nslots = 1\ncgroup = {:?}\n", cgroup.0);
+    let Some(place) = Place::open(&configuration) else { return };
+    let one = place.copies("one", 1);
+    place.crash(&one, 1);
+    place.settled(1);
+    let slots = File::options().read(true).write(true).open(place.run.join("slots")).unwrap();
+    let range = storm::first_byte();
+    nix::fcntl::fcntl(&slots, nix::fcntl::FcntlArg::F_OFD_SETLK(&range)).expect("the only slot");
+    // Its process is gone, and it waits for the slot.
+    place.crash(&one, 1);
+    let end = Instant::now() + Duration::from_secs(5);
+    let (mut within, mut nice, name) = (String::new(), None, cgroup.0.file_name().unwrap().to_str().unwrap());
+    let entered = format!("0::/{name}\n");
+    while !within.contains(&entered) && Instant::now() < end {
+        for pid in place.handlers() {
+            let text =
+                |name: &str| std::fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
+            within = text("cgroup");
+            let stat = text("stat");
+            let behind = stat.rsplit(')').next().unwrap_or("").split_whitespace().nth(16);
+            nice = behind.and_then(|nice| nice.parse().ok());
+        }
+    }
+    assert_eq!(nice, Some(5));
+    assert!(within.contains(&entered), "{within}");
+    drop(slots);
+    place.settled(2);
+    let record = place.newest(Duration::from_secs(5));
+    assert_eq!(record.kind, Kind::Full, "it had its slot in the end: {:?}", record.gaps);
+    assert!(!format!("{record:?}").contains("nice and cgroup"), "{record:?}");
+    // One that is not there costs a line of the record and nothing else.
+    std::fs::remove_dir(&cgroup.0).unwrap();
+    place.crash(&one, 1);
+    place.settled(3);
+    let record = place.newest(Duration::from_secs(5));
+    assert_eq!(record.kind, Kind::Full);
+    assert!(format!("{record:?}").contains("nice and cgroup: No such file"), "{record:?}");
 }
 
 #[test]

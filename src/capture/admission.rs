@@ -83,7 +83,7 @@ pub(super) fn let_go(storm: &Storm, spool: &Spool, proc_root: Option<&Directory>
     if storm.is_due() {
         // Reads /proc, to see who lives.
         let (written, read) = (spool.directories().collect::<Vec<_>>(), proc_root.map(Directory::as_fd));
-        let _ = confine::after_release(&written, read.as_slice());
+        let _ = confine::after_release(None, &written, read.as_slice());
         copy(storm, spool, proc_root);
     }
 }

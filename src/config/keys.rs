@@ -75,6 +75,7 @@ impl Config {
             ("throttle.burst", Number(self.throttle.burst)),
             ("throttle.per_minute", Number(self.throttle.per_minute)),
             ("analysis.slots", Number(self.analysis_slots)),
+            ("analysis.cgroup", file(&self.analysis_cgroup, "the kernel's, the root")),
             ("retention.days", Number(self.retention_days)),
             ("collector.url", said(&collector.url, "nothing leaves this host")),
             ("collector.ca_file", file(&collector.ca_file, "the system's authorities")),
@@ -146,6 +147,7 @@ pub(super) fn set(config: &mut Config, key: &str, value: &Toml) -> Result<(), &'
         }
         "retention.days" => config.retention_days = days(value)?,
         "collector.url" => config.collector.url = Some(url(value)?),
+        "analysis.cgroup" => config.analysis_cgroup = Some(path(value)?),
         "collector.ca_file" => config.collector.ca_file = Some(path(value)?),
         "collector.cert_file" => config.collector.cert_file = Some(path(value)?),
         "collector.key_file" => config.collector.key_file = Some(path(value)?),
@@ -238,7 +240,7 @@ mod tests {
     fn what_is_told_can_be_written_and_holds_then() {
         let everything = "spool='/s'\ncore_limit_zero='drop'\n[release]\nsparse='kill'\nsparse_threshold=1\n\
             [limits]\nspool_bytes=2\nspool_records=3\n[throttle]\nenabled=false\nexecutable_burst=4\n\
-            executable_per_minute=5\nburst=6\nper_minute=7\n[analysis]\nslots=8\n[retention]\ndays=4\n[collector]\nurl='https://c'\n\
+            executable_per_minute=5\nburst=6\nper_minute=7\n[analysis]\nslots=8\ncgroup='/x'\n[retention]\ndays=4\n[collector]\nurl='https://c'\n\
             ca_file='/a'\ncert_file='/b'\nkey_file='/c'\ntoken_file='/d'\nproxy='p'\nplain_http=true\n\
             [forward]\nregisters='none'\nprivate=true\nbatch_records=5\nbatch_bytes=300000\nconcurrency=6\n\
             timeout_seconds=7\n[daemon]\nsocket='/e'\nmetrics_file='/f'\n[labels]\nrack='r'\n\

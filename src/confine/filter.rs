@@ -104,6 +104,7 @@ const BEFORE: &[i64] = &[
     libc::SYS_capset,
     libc::SYS_faccessat,
     libc::SYS_ioctl,
+    libc::SYS_ioprio_set,
     libc::SYS_landlock_add_rule,
     libc::SYS_landlock_create_ruleset,
     libc::SYS_landlock_restrict_self,
@@ -111,6 +112,7 @@ const BEFORE: &[i64] = &[
     libc::SYS_prctl,
     libc::SYS_process_vm_readv,
     libc::SYS_seccomp,
+    libc::SYS_setpriority,
 ];
 
 /// AUDIT_ARCH_ of what this was built for (linux/audit.h).

@@ -7,7 +7,8 @@
 //!                             empty; no_new_privs; not dumpable; seccomp
 //! three capabilities          the head, live memory, /proc, module files
 //!   ── release (stdin closed, the task is reaped)
-//!   ── after_release ──       no capability at all; Landlock; fewer system calls
+//!   ── after_release ──       nice, its cgroup; no capability at all; Landlock; fewer
+//!                             system calls
 //! nothing                     unwind, encode, write through the spool's fd
 //! ```
 //!
@@ -36,6 +37,7 @@ use std::os::fd::BorrowedFd;
 
 use nix::errno::Errno;
 
+pub use limits::Cgroup;
 pub use watchdog::{analysis_deadline, held_deadline};
 
 /// What the confined handler may need, and whose name it takes.
@@ -92,10 +94,17 @@ fn first_step(
     open
 }
 
-/// The second step, once the task is released: no capability, no file but below
-/// these directories, and fewer system calls. `written` is the spool.
-pub fn after_release(written: &[BorrowedFd<'_>], read: &[BorrowedFd<'_>]) -> Vec<String> {
+/// The second step, once the task is released: others go first; no capability, no file
+/// but below these directories, and fewer system calls. `written` is the spool.
+pub fn after_release(
+    cgroup: Option<Cgroup>,
+    written: &[BorrowedFd<'_>],
+    read: &[BorrowedFd<'_>],
+) -> Vec<String> {
     let mut open = Vec::new();
+    if let Err(error) = limits::let_others_go_first(cgroup) {
+        open.push(format!("nice and cgroup: {}", error.desc()));
+    }
     if let Err(error) = privileges::drop_all() {
         open.push(format!("capabilities after release: {}", error.desc()));
     }

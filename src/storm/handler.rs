@@ -177,7 +177,7 @@ impl Storm {
         self.slots(count, share).is_none_or(|slots| slots.take())
     }
 
-    /// The same, when nobody waits for this handler any more: for a second, if not too
+    /// The same, when nobody waits for this handler any more: for two seconds, if not too
     /// many do.
     pub fn wait_for_slot(&self, count: u64, share: Share) -> bool {
         self.slots(count, share).is_none_or(|slots| slots.wait())

@@ -1,5 +1,5 @@
-//! At most so many handlers analyse at once, and four times as many wait for it, for a
-//! second at most; the last quarter of both is for users who crashed little.
+//! At most so many handlers analyse at once, and eight times as many wait for it,
+//! for two seconds at most; the last quarter of both is for users who crashed little.
 //!
 //! A slot is a byte of a file of root's, locked through the handler's own open
 //! file description (F_OFD_SETLK): nobody waits for it, no user can hold it, and
@@ -122,7 +122,7 @@ mod tests {
         let open = opener(place.path());
         let holder = open();
         assert!(slots(&holder, 1, 0, false).take());
-        let waiting: Vec<File> = (0..5).map(|_| open()).collect();
+        let waiting: Vec<File> = (0..9).map(|_| open()).collect();
         std::thread::scope(|scope| {
             let wait = |file| scope.spawn(move || slots(file, 1, 0, false).wait());
             let all: Vec<_> = waiting.iter().map(wait).collect();

@@ -133,6 +133,11 @@ impl Place {
         })
     }
 
+    /// The handlers that live.
+    pub(crate) fn handlers(&self) -> Vec<i32> {
+        pids(&self.program())
+    }
+
     /// What the ledger says when no handler is left.
     pub(crate) fn quiet(&self) -> Totals {
         let end = Instant::now() + Duration::from_secs(60);
