@@ -33,10 +33,13 @@ test-hardening: build ## storms, kills, injected calls and faults, hostile files
 		--test killed --test never_answers --test storms --test identity --test privacy --test spool_failures \
 		--test spool_powerloss --test spool_read --test elfcore_hostile --test unwind_hostile --test fuzz_corpus -- --show-output
 
-lint: ## formatting, clippy for both builds, dependencies
+lint: ## formatting, clippy for both builds and both architectures, dependencies
 	cargo fmt --check
 	cargo clippy --all-targets -- -D warnings
 	cargo clippy --no-default-features --bin epicore-handler -- -D warnings
+	@if rustup target add aarch64-unknown-linux-gnu > /dev/null 2>&1; then \
+		cargo clippy --no-default-features --bin epicore-handler --target aarch64-unknown-linux-gnu -- -D warnings; \
+	else echo 'skipped: clippy of the handler for aarch64: the target cannot be had'; fi
 	packaging/deny.sh
 
 bench: build ## how long a crash is held, against the numbers we promise
