@@ -1,14 +1,18 @@
 //! CVE-2025-4598: a handler of crashes was made to read another process. The
 //! attacker's process crashes and is gone before the handler looks; its pid is
 //! by then that of a privileged program. Here the core of one process comes in
-//! on standard input, and the pid is that of another, living one.
+//! on standard input, and the pid is that of another, living one. And a path of a
+//! container, which is not ours.
 
 mod support;
 
 use std::fs::File;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use epicore::record::{Kind, Record};
+use support::observe::{Observatory, Watch, dumped, victim, wait_for_full};
 
 /// A process that lives as long as this value.
 struct Living(Child);
@@ -83,4 +87,31 @@ fn a_pid_that_is_nobodys_still_leaves_what_the_core_said() {
         "{:?}",
         record.gaps
     );
+}
+
+/// A container's path means another file here: one that a user may have put there for
+/// the handler to open. Here both are programs, and the handler's calls tell.
+#[test]
+fn a_path_of_a_container_is_not_opened_here() {
+    let Some(observatory) = Observatory::with_strace() else { return };
+    let spool = observatory.spool("s");
+    let (here, root) = (observatory.place.path("app"), observatory.place.path("root"));
+    let there = root.join(here.strip_prefix("/").expect("an absolute path"));
+    std::fs::create_dir_all(there.parent().expect("a directory")).expect("the container");
+    std::fs::copy("/bin/true", &here).expect("a decoy");
+    std::fs::copy(support::workshop::helper("crash"), &there).expect("the program");
+    let mut crash = victim(Path::new("/usr/sbin/chroot"));
+    let seen = observatory.crash(Watch::Calls, &spool, crash.arg(&root).arg(&here).arg("3"));
+    assert!(dumped(seen.status, 11) && seen.handler_status == 0, "{:?}", seen.status);
+    let record = wait_for_full(&spool, 1, Duration::from_secs(10)).pop().expect("a record");
+    assert_eq!(record.kind, Kind::Full);
+    let app = record.modules.iter().find(|module| module.path.as_deref() == here.to_str());
+    let app = app.unwrap_or_else(|| panic!("{:?}", record.modules));
+    assert!(!app.flags.contains(&"no-file".to_owned()), "its own file was there to be read: {app:?}");
+    // strace was told to write every byte as \xNN.
+    let bytes = here.as_os_str().as_encoded_bytes();
+    let path: String = bytes.iter().map(|byte| format!("\\x{byte:02x}")).collect();
+    let opened: Vec<_> =
+        seen.trace.calls.iter().filter(|c| c.args.contains(&format!("\"{path}\""))).collect();
+    assert!(opened.is_empty(), "{opened:?}");
 }
