@@ -37,7 +37,7 @@ use crate::gap::{Gap, Stage};
 use crate::hardware::{HOST_FILE, Roots, Serials};
 use crate::invocation::{Arguments, pipe_inode, still_holds, take_stdin};
 use crate::memory::Stream;
-use crate::process::Directory;
+use crate::process::{self, Directory};
 use crate::record::{Kind, Record};
 use crate::spool::{Quota, Spool, Stamp};
 use crate::storm::{Outcome, Storm, Verdict, enter, writes};
@@ -87,6 +87,7 @@ fn handle(
     let machine = Roots::open(Path::new("/proc"), Path::new("/sys")).ok();
     let host_file = Serials::open(Path::new(HOST_FILE));
     let cgroup = config.analysis_cgroup.as_deref().map(confine::Cgroup::open);
+    process::learn_memory_device();
     let needs = confine::Needs { owner: spool.owner(), kill: config.release.kills() };
     enter(Stage::Confine);
     let mut unconfined = confine::before_first_byte(needs);
@@ -115,11 +116,7 @@ fn handle(
     let _ = confine::analysis_deadline();
     let (written, trees) =
         (spool.directories().collect::<Vec<_>>(), machine.as_ref().map(Roots::directories));
-    unconfined.extend(confine::after_release(
-        cgroup,
-        &written,
-        trees.as_ref().map_or(&[][..], |trees| trees),
-    ));
+    unconfined.extend(confine::after_release(&written, trees.as_ref().map_or(&[][..], |trees| trees)));
     if pipe.is_some_and(still_holds) {
         evidence.gaps.push(Gap::new(Stage::Invocation, "a duplicate of standard input holds the task"));
     }
@@ -137,6 +134,7 @@ fn handle(
     let mut first = minimal.clone();
     first.gaps.extend((!has_slot).then(admission::no_slot));
     let first = keep(&mut first).map_err(say);
+    minimal.capture.unconfined.extend(confine::let_others_go_first(cgroup));
     let outcome = if has_slot || storm.wait_for_slot(config.analysis_slots, share) {
         let mut full = analysis::run(minimal, &evidence, machine.as_ref(), host_file.as_ref());
         full.capture.total_us = assembly::micros(started.elapsed());

@@ -317,10 +317,10 @@ pub const SLOTS_PER_CPU: u64 = 2;
 /// Handlers that wait for a slot, for each slot: what their crash left them is a
 /// megabyte or two each.
 pub const WAITING_PER_SLOT: u64 = 8;
-/// How often one that waits looks for a slot: for two seconds, in which two CPUs analyse
-/// some hundred crashes.
-pub const SLOT_WAITS: u32 = 200;
-/// And how long it sleeps in between.
+/// How long one waits for a slot, of the seconds that the analysis has: two CPUs analyse
+/// some hundred crashes meanwhile.
+pub const SLOT_PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
+/// And how long it sleeps between two looks.
 pub const SLOT_WAIT: std::time::Duration = std::time::Duration::from_millis(10);
 /// The most slots that may be configured, and that are tried.
 pub const SLOTS: u64 = 1024;

@@ -108,7 +108,6 @@ fn a_handler_that_is_taken_over_can_run_reach_trace_and_write_nothing() {
         ("read-outside", "EACCES"),
         ("memory-of-init", "EACCES"),
         ("process_vm_readv", "EPERM"),
-        ("setpriority", "EPERM"),
         ("openat2", "EPERM"),
         ("capset", "EPERM"),
         ("prctl", "EPERM"),

@@ -149,3 +149,23 @@ fn a_file_of_a_detached_mount_is_neither_opened_nor_fetched() {
         assert!(has_gap(&record, "bytes of files that would have to be fetched"), "{:?}", record.gaps);
     }
 }
+
+/// The kernel's own tmpfs is in no list of mounts either, and answers by itself: a
+/// program that runs from a memfd keeps its file.
+#[test]
+fn a_program_in_a_memfd_is_read_like_any_other() {
+    let Some(observatory) = Observatory::open() else { return };
+    let spool = observatory.spool("s");
+    observatory.point_at_handler(&spool);
+    let memory = nix::sys::memfd::memfd_create(c"app", nix::sys::memfd::MFdFlags::empty()).expect("a memfd");
+    let program = std::fs::read(support::workshop::helper("crash")).expect("the program");
+    assert_eq!(nix::unistd::write(&memory, &program), Ok(program.len()));
+    let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&memory));
+    let status = victim(Path::new(&path)).arg("3").status().expect("a crash");
+    assert!(dumped(status, 11), "{status:?}");
+    let record = wait_for_full(&spool, 1, Duration::from_secs(10)).pop().expect("a record");
+    let app =
+        record.modules.iter().find(|module| module.path.as_deref().is_some_and(|p| p.contains("memfd:")));
+    let app = app.unwrap_or_else(|| panic!("{:?}", record.modules));
+    assert!(!app.flags.contains(&"no-file".to_owned()), "{app:?}");
+}

@@ -30,7 +30,7 @@ pub(super) fn who(storm: &Storm, arguments: &Arguments, proc_root: Option<&Direc
         let file = process::executable(proc_root?, task?).ok()?;
         Some(Key::of(&secret, &file, arguments.uid?))
     };
-    Crashed { executable: executable(), user: arguments.uid.map(|uid| Key::of_user(&secret, uid)) }
+    Crashed { executable: executable(), user: arguments.uid.and_then(|uid| Key::of_user(&secret, uid)) }
 }
 
 /// Whether its crash leaves a record.
@@ -83,7 +83,7 @@ pub(super) fn let_go(storm: &Storm, spool: &Spool, proc_root: Option<&Directory>
     if storm.is_due() {
         // Reads /proc, to see who lives.
         let (written, read) = (spool.directories().collect::<Vec<_>>(), proc_root.map(Directory::as_fd));
-        let _ = confine::after_release(None, &written, read.as_slice());
+        let _ = confine::after_release(&written, read.as_slice());
         copy(storm, spool, proc_root);
     }
 }

@@ -72,6 +72,13 @@ impl Evidence {
                 let read = |range| slow.may_read(range).then_some(memory);
                 abort_message::read(evidence.head.siginfo, [note, arguments.pid], &evidence.modules, read)
             });
+            // Asked again after the last read.
+            if evidence.message.is_some() && dying.still(pidfd) == Identity::Lost {
+                evidence.message = None;
+                evidence.identity = Some(Identity::Lost);
+                evidence.facts = None;
+                evidence.believe_only_the_core();
+            }
         }
         evidence
     }

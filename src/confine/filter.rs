@@ -70,7 +70,7 @@ const ALWAYS: &[i64] = &[
     libc::SYS_sched_getaffinity,
     libc::SYS_sched_yield,
     libc::SYS_uname,
-    // Its deadline, and its end.
+    // Its deadline, its place behind others, and its end.
     libc::SYS_exit,
     libc::SYS_exit_group,
     libc::SYS_futex,
@@ -78,7 +78,9 @@ const ALWAYS: &[i64] = &[
     libc::SYS_rt_sigaction,
     libc::SYS_rt_sigprocmask,
     libc::SYS_rt_sigreturn,
+    libc::SYS_ioprio_set,
     libc::SYS_setitimer,
+    libc::SYS_setpriority,
     libc::SYS_sigaltstack,
 ];
 
@@ -104,7 +106,6 @@ const BEFORE: &[i64] = &[
     libc::SYS_capset,
     libc::SYS_faccessat,
     libc::SYS_ioctl,
-    libc::SYS_ioprio_set,
     libc::SYS_landlock_add_rule,
     libc::SYS_landlock_create_ruleset,
     libc::SYS_landlock_restrict_self,
@@ -112,7 +113,6 @@ const BEFORE: &[i64] = &[
     libc::SYS_prctl,
     libc::SYS_process_vm_readv,
     libc::SYS_seccomp,
-    libc::SYS_setpriority,
 ];
 
 /// AUDIT_ARCH_ of what this was built for (linux/audit.h).

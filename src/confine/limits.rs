@@ -54,9 +54,10 @@ impl Cgroup {
 }
 
 /// Nobody waits any more: what runs on this host goes first.
-pub(super) fn let_others_go_first(cgroup: Option<Cgroup>) -> Result<(), Errno> {
-    stand_back(limits::NICE)?;
-    cgroup.map_or(Ok(()), Cgroup::enter)
+pub(super) fn let_others_go_first(cgroup: Option<Cgroup>) -> Vec<String> {
+    let nice = stand_back(limits::NICE).map_err(|error| format!("nice: {}", error.desc()));
+    let cgroup = cgroup.map_or(Ok(()), Cgroup::enter).map_err(|error| format!("cgroup: {}", error.desc()));
+    [nice, cgroup].into_iter().filter_map(Result::err).collect()
 }
 
 fn of_io(error: &std::io::Error) -> Errno {

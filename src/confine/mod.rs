@@ -7,8 +7,7 @@
 //!                             empty; no_new_privs; not dumpable; seccomp
 //! three capabilities          the head, live memory, /proc, module files
 //!   ── release (stdin closed, the task is reaped)
-//!   ── after_release ──       nice, its cgroup; no capability at all; Landlock; fewer
-//!                             system calls
+//!   ── after_release ──       no capability at all; Landlock; fewer system calls
 //! nothing                     unwind, encode, write through the spool's fd
 //! ```
 //!
@@ -94,17 +93,16 @@ fn first_step(
     open
 }
 
-/// The second step, once the task is released: others go first; no capability, no file
-/// but below these directories, and fewer system calls. `written` is the spool.
-pub fn after_release(
-    cgroup: Option<Cgroup>,
-    written: &[BorrowedFd<'_>],
-    read: &[BorrowedFd<'_>],
-) -> Vec<String> {
+/// Once the minimal record is kept: what runs on this host goes first. Returns what could
+/// not be done.
+pub fn let_others_go_first(cgroup: Option<Cgroup>) -> Vec<String> {
+    limits::let_others_go_first(cgroup)
+}
+
+/// The second step, once the task is released: no capability, no file but below
+/// these directories, and fewer system calls. `written` is the spool.
+pub fn after_release(written: &[BorrowedFd<'_>], read: &[BorrowedFd<'_>]) -> Vec<String> {
     let mut open = Vec::new();
-    if let Err(error) = limits::let_others_go_first(cgroup) {
-        open.push(format!("nice and cgroup: {}", error.desc()));
-    }
     if let Err(error) = privileges::drop_all() {
         open.push(format!("capabilities after release: {}", error.desc()));
     }

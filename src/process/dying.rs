@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::stat::major;
 
 use super::directory::{Directory, read_bounded};
 use super::facts::{self, Facts};
@@ -93,14 +94,20 @@ impl<'a> Dying<'a> {
     /// Whether the file behind a mapping is there without asking somebody; `None` where
     /// that cannot be told (before Linux 5.8).
     pub fn is_local(&self, range: AddrRange) -> Option<bool> {
-        files::is_local(&self.directory, range, &|mount| self.is_local_mount(mount))
+        files::is_local(&self.directory, range, &|mount, device| self.is_local_mount(mount, device))
     }
 
-    /// One that neither its namespace nor ours lists was detached, and nobody knows what it
-    /// is.
-    fn is_local_mount(&self, mount: u64) -> bool {
+    /// One that neither its namespace nor ours lists was detached, or lies outside of its
+    /// root, or is the kernel's own (memfd): then the device tells, a disk's, a listed
+    /// one's, or that of the kernel's own tmpfs. Else nobody knows what it is.
+    fn is_local_mount(&self, mount: u64, device: u64) -> bool {
         let ours = || self.own_mounts.get_or_init(|| mounts_of(self.proc_root.file("self/mountinfo").ok()));
-        self.mounts().is_local(mount).or_else(|| ours().is_local(mount)).unwrap_or(false)
+        self.mounts().is_local(mount).or_else(|| ours().is_local(mount)).unwrap_or_else(|| {
+            major(device) != 0
+                || self.mounts().has_local_device(device)
+                || ours().has_local_device(device)
+                || files::memory_device() == Some(device)
+        })
     }
 
     /// Which of its pages are there.
@@ -110,7 +117,7 @@ impl<'a> Dying<'a> {
 
     /// The file behind a mapping: surely that one.
     pub fn open_mapped(&self, mapping: &Mapping) -> Option<File> {
-        let local = |mount| self.is_local_mount(mount);
+        let local = |mount, device| self.is_local_mount(mount, device);
         files::mapped(&self.directory, mapping, &local).or_else(|| {
             let identity = mapping.identity.or_else(|| self.identity_at(mapping.range))?;
             files::rooted(&self.directory, mapping, identity, &local)
@@ -144,7 +151,9 @@ impl<'a> Dying<'a> {
             std::str::from_utf8(line.strip_prefix(b"Pid:")?).ok()?.trim().parse::<u32>().ok()
         });
         let mut ready = [PollFd::new(pidfd, PollFlags::POLLIN)];
-        pid == Some(self.pid) && poll(&mut ready, PollTimeout::ZERO) == Ok(0)
+        // And the thread, by whose number memory was read: its directory is bound to it.
+        let lives = self.directory.text("comm").is_some();
+        lives && pid == Some(self.pid) && poll(&mut ready, PollTimeout::ZERO) == Ok(0)
     }
 
     fn unchanged(&self) -> bool {

@@ -14,9 +14,11 @@ use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat, openat2};
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
 use nix::sys::statfs::{FsType, fstatfs};
 
@@ -26,8 +28,8 @@ use crate::address::AddrRange;
 use crate::limits;
 use crate::syscall::stat_unasked;
 
-/// Whether the files of a mount are there without asking somebody.
-type IsLocal<'a> = &'a dyn Fn(u64) -> bool;
+/// Whether the files of a mount and a device are there without asking somebody.
+type IsLocal<'a> = &'a dyn Fn(u64, u64) -> bool;
 
 /// Held, not opened: no driver runs.
 const HOLD: OFlag = OFlag::O_PATH.union(OFlag::O_CLOEXEC);
@@ -48,8 +50,25 @@ pub(super) fn mapped(process: &Directory, mapping: &Mapping, local: IsLocal<'_>)
 /// Whether the file of a mapping is there without asking somebody; `None` where that
 /// cannot be told.
 pub(super) fn is_local(process: &Directory, range: AddrRange, local: IsLocal<'_>) -> Option<bool> {
-    known(&map_file(process, range).ok()?).ok()?.1.map(local)
+    let (stat, mount) = known(&map_file(process, range).ok()?).ok()?;
+    mount.map(|mount| local(mount, stat.st_dev))
 }
+
+/// The device of the kernel's own tmpfs, which no list of mounts has: memfd, SysV shared
+/// memory.
+/// Known once [`learn_memory_device`] was called.
+pub(super) fn memory_device() -> Option<u64> {
+    MEMORY_DEVICE.get().copied()
+}
+
+/// Makes one such file to see its device: before system calls are filtered.
+pub fn learn_memory_device() {
+    let file = memfd_create(c"", MFdFlags::MFD_CLOEXEC);
+    let stat = file.and_then(|file| fstat(&file));
+    stat.into_iter().for_each(|stat| drop(MEMORY_DEVICE.set(stat.st_dev)));
+}
+
+static MEMORY_DEVICE: OnceLock<u64> = OnceLock::new();
 
 fn map_file(process: &Directory, range: AddrRange) -> Result<OwnedFd, Errno> {
     let name = format!("map_files/{:x}-{:x}", range.start.0, range.end.0);
@@ -117,7 +136,8 @@ fn reopen(held: OwnedFd, identity: Option<(u64, u64)>, local: Option<IsLocal<'_>
     }
     // Asking a file system for its type is asking it, so the mount is what counts. Where
     // the kernel does not tell it: a remote file is a gap and not a risk.
-    let answers = local.zip(mount).map_or_else(|| !is_remote(&held), |(local, mount)| local(mount));
+    let answers =
+        local.zip(mount).map_or_else(|| !is_remote(&held), |(local, mount)| local(mount, stat.st_dev));
     if !answers {
         return Err(Errno::EREMOTE);
     }
@@ -204,7 +224,7 @@ mod tests {
         let Some(own) = known(&held()).unwrap().1 else {
             return println!("skipped: statx(2) tells no mount");
         };
-        assert!(reopen(held(), None, Some(&|mount| mount == own)).is_ok());
-        assert_eq!(reopen(held(), None, Some(&|_| false)).err(), Some(Errno::EREMOTE));
+        assert!(reopen(held(), None, Some(&|mount, _| mount == own)).is_ok());
+        assert_eq!(reopen(held(), None, Some(&|_, _| false)).err(), Some(Errno::EREMOTE));
     }
 }

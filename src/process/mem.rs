@@ -15,10 +15,13 @@ use nix::errno::Errno;
 use super::directory::Directory;
 use crate::syscall;
 
+const PAGE: u64 = 4096;
+
 /// Memory that can be read.
 #[derive(Debug)]
 pub struct Memory {
     file: File,
+    pagemap: Option<File>,
     thread: u32,
     by_file: Cell<bool>,
 }
@@ -27,7 +30,8 @@ impl Memory {
     /// Of the thread whose directory this is. Fails under ptrace_scope 3 and without
     /// CAP_SYS_PTRACE.
     pub(super) fn open(directory: &Directory, thread: u32) -> Result<Memory, Errno> {
-        Ok(Memory { file: directory.file("mem")?, thread, by_file: Cell::new(false) })
+        let (file, pagemap) = (directory.file("mem")?, directory.file("pagemap").ok());
+        Ok(Memory { file, pagemap, thread, by_file: Cell::new(false) })
     }
 
     /// Reads from `at` on, as far as pages are there.
@@ -35,12 +39,33 @@ impl Memory {
         if !self.by_file.get() {
             match syscall::read_memory(self.thread, at, buffer) {
                 Err(Errno::ENOSYS | Errno::EPERM | Errno::ESRCH) => self.by_file.set(true),
+                // PROT_NONE, or code that can only be executed: the file reads it, and is
+                // asked for what is there.
+                Err(Errno::EFAULT) if self.is_there(at) => return self.by_file(rest_of_page(buffer, at), at),
                 read => return read,
             }
         }
+        self.by_file(buffer, at)
+    }
+
+    /// Bit 63 of its pagemap entry: the page is present.
+    fn is_there(&self, at: u64) -> bool {
+        let mut entry = [0; 8];
+        let offset = at.checked_div(PAGE).and_then(|page| page.checked_mul(8));
+        let read = offset.zip(self.pagemap.as_ref()).and_then(|(at, file)| file.read_at(&mut entry, at).ok());
+        read == Some(entry.len()) && u64::from_le_bytes(entry) >> 63 == 1
+    }
+
+    fn by_file(&self, buffer: &mut [u8], at: u64) -> Result<usize, Errno> {
         let read = self.file.read_at(buffer, at);
         read.map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))
     }
+}
+
+fn rest_of_page(buffer: &mut [u8], at: u64) -> &mut [u8] {
+    let rest = at.checked_rem(PAGE).and_then(|inside| PAGE.checked_sub(inside)).unwrap_or(PAGE);
+    let length = buffer.len().min(usize::try_from(rest).unwrap_or(usize::MAX));
+    buffer.get_mut(..length).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -63,7 +88,7 @@ mod tests {
             assert!(memory.read_at(&mut read, 16).is_err());
             assert_eq!(memory.by_file.get(), by_file);
         }
-        let gone = Memory { file: own.file("mem").unwrap(), thread: 1 << 30, by_file: Cell::new(false) };
+        let gone = Memory { thread: 1 << 30, ..Memory::open(&own, 0).unwrap() };
         assert_eq!(gone.read_at(&mut [0; 8], at), Ok(8), "nobody has that number");
         assert!(gone.by_file.get());
     }

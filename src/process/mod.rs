@@ -46,7 +46,7 @@ pub use cgroup::Cgroup;
 pub use directory::{Directory, read_bounded};
 pub use dying::{Dying, Identity};
 pub use facts::Facts;
-pub use files::{of_task as executable, open_by_path};
+pub use files::{learn_memory_device, of_task as executable, open_by_path};
 pub use life::{Life, life};
 pub use living::{Exe, Living};
 pub use mapping::Mapping;

@@ -13,6 +13,8 @@
 
 use std::collections::HashMap;
 
+use nix::sys::stat::makedev;
+
 use crate::limits;
 
 /// Types whose files may wait for somebody else.
@@ -31,6 +33,8 @@ pub struct Mounts {
     points: HashMap<Vec<u8>, Option<&'static str>>,
     /// Numbers of the mounts, ascending, and which of them are local.
     numbers: Vec<(u64, bool)>,
+    /// Devices of the mounts, ascending, and which of them are local.
+    devices: Vec<(u64, bool)>,
     is_cut: bool,
 }
 
@@ -39,26 +43,32 @@ impl Mounts {
     pub(super) fn parse(text: &[u8]) -> Mounts {
         let mut lines = text.split(|byte| *byte == b'\n');
         let mut points: HashMap<Vec<u8>, Option<&'static str>> = HashMap::new();
-        let mut numbers = Vec::new();
-        for (number, point, remote) in lines.by_ref().take(limits::MOUNTS).filter_map(line) {
+        let (mut numbers, mut devices) = (Vec::new(), Vec::new());
+        for (number, device, point, remote) in lines.by_ref().take(limits::MOUNTS).filter_map(line) {
             // What lies below a mount at the same point may still be mapped.
             let known = points.entry(point).or_insert(None);
             *known = known.or(remote);
             numbers.extend(number.map(|number| (number, remote.is_none())));
+            devices.extend(device.map(|device| (device, remote.is_none())));
         }
         numbers.sort_unstable();
+        devices.sort_unstable();
         let is_cut = text.len() >= limits::MOUNTS_BYTES || lines.next().is_some();
         if !is_cut && points.values().all(Option::is_none) {
             points.clear();
         }
-        Mounts { points, numbers, is_cut }
+        Mounts { points, numbers, devices, is_cut }
     }
 
     /// Whether the mount of this number is one that answers by itself; `None` when it is not
     /// listed.
     pub(super) fn is_local(&self, number: u64) -> Option<bool> {
-        let first = self.numbers.partition_point(|(known, _)| *known < number);
-        self.numbers.get(first).filter(|(known, _)| *known == number).map(|(_, local)| *local)
+        first_of(&self.numbers, number)
+    }
+
+    /// Whether a local file system that is listed has this device, and no remote one.
+    pub(super) fn has_local_device(&self, device: u64) -> bool {
+        first_of(&self.devices, device) == Some(true)
     }
 
     /// The type of the file system that the path is on, when it is one that asks
@@ -86,15 +96,28 @@ impl Mounts {
     }
 }
 
-fn line(line: &[u8]) -> Option<(Option<u64>, Vec<u8>, Option<&'static str>)> {
+/// What is said of a number; of several words, the worse.
+fn first_of(sorted: &[(u64, bool)], number: u64) -> Option<bool> {
+    let first = sorted.partition_point(|(known, _)| *known < number);
+    sorted.get(first).filter(|(known, _)| *known == number).map(|(_, local)| *local)
+}
+
+/// Number, device, point, and the type where it is remote.
+type Line = (Option<u64>, Option<u64>, Vec<u8>, Option<&'static str>);
+
+fn line(line: &[u8]) -> Option<Line> {
     let mut words = line.split(|byte| *byte == b' ');
     let number = std::str::from_utf8(words.next()?).ok().and_then(|word| word.parse().ok());
-    let point = unescape(words.nth(3)?);
+    let device = words.nth(1).and_then(|word| std::str::from_utf8(word).ok()).and_then(|word| {
+        let (major, minor) = word.split_once(':')?;
+        Some(makedev(major.parse().ok()?, minor.parse().ok()?))
+    });
+    let point = unescape(words.nth(1)?);
     let kind = words.skip_while(|word| *word != b"-").nth(1)?;
     // A user chooses what stands behind the dot.
     let kind = if kind.starts_with(b"fuse.") { &b"fuse"[..] } else { kind };
     let remote = REMOTE.iter().find(|remote| remote.as_bytes() == kind).copied();
-    Some((number, point, remote))
+    Some((number, device, point, remote))
 }
 
 /// `\ooo` → the byte; anything else stays.
@@ -151,6 +174,8 @@ damaged
         let mounts = Mounts::parse(TEXT);
         let local = [22, 30, 31, 34, 35].map(|number| mounts.is_local(number));
         assert_eq!(local, [Some(true), Some(false), Some(true), Some(false), None]);
+        let local = [(254, 1), (0, 50), (0, 99)].map(|(a, b)| mounts.has_local_device(makedev(a, b)));
+        assert_eq!(local, [true, false, false]);
         assert_eq!(Mounts::parse(b"7 1 0:1 / / rw - ext4 x rw\n").is_local(7), Some(true));
     }
 

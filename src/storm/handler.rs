@@ -1,5 +1,6 @@
 //! One handler: it begins, decides, takes a slot, ends.
 
+use std::cell::OnceCell;
 use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -80,6 +81,7 @@ pub struct Storm {
     slots: Option<File>,
     entry: Option<Entry>,
     boot: [u8; 16],
+    by_cpus: OnceCell<u64>,
     missing: Option<Errno>,
 }
 
@@ -106,7 +108,15 @@ impl Storm {
             ledger.add(Count::Begun);
             entry
         });
-        Storm { ledger, file, slots, entry, boot: boot.unwrap_or_default(), missing }
+        Storm {
+            ledger,
+            file,
+            slots,
+            entry,
+            boot: boot.unwrap_or_default(),
+            by_cpus: OnceCell::new(),
+            missing,
+        }
     }
 
     /// From here on a handler that dies of itself leaves last words, of this task's
@@ -184,7 +194,8 @@ impl Storm {
     }
 
     fn slots(&self, count: u64, share: Share) -> Option<Slots<'_>> {
-        let count = if count == 0 { slots::by_cpus() } else { count };
+        // The same before and after a change of the cgroup.
+        let count = if count == 0 { *self.by_cpus.get_or_init(slots::by_cpus) } else { count };
         let sparing = share == Share::Beyond;
         self.slots.as_ref().map(|file| Slots { file, count, first: std::process::id(), sparing })
     }

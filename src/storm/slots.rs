@@ -6,12 +6,14 @@
 //! it is free again in the moment in which its holder ends, however it ends.
 
 use std::fs::File;
+use std::time::Instant;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
 use crate::limits;
+use crate::syscall::deadline_passed;
 
 /// Slots, as one handler may use them.
 #[derive(Debug)]
@@ -32,14 +34,16 @@ impl Slots<'_> {
     }
 
     /// Takes a place to wait, and then a slot as soon as one is free; false after
-    /// limits::SLOT_WAITS looks, and when all places are taken.
+    /// limits::SLOT_PATIENCE, and when all places are taken.
     pub(super) fn wait(&self) -> bool {
         let places = self.count.clamp(1, limits::SLOTS).saturating_mul(limits::WAITING_PER_SLOT);
         let Some(place) = self.lock_one(limits::SLOTS, places) else { return false };
-        let taken = (0..limits::SLOT_WAITS).any(|_| {
+        let end = Instant::now().checked_add(limits::SLOT_PATIENCE);
+        let mut taken = false;
+        while !taken && end.is_some_and(|end| Instant::now() < end) && !deadline_passed() {
             std::thread::sleep(limits::SLOT_WAIT);
-            self.take()
-        });
+            taken = self.take();
+        }
         let _ = set(self.file, place, libc::F_UNLCK);
         taken
     }
@@ -134,5 +138,12 @@ mod tests {
         });
         drop(waiting);
         assert!(slots(&open(), 1, 0, false).wait(), "places and slot are free again");
+        let places: Vec<File> = (0..8).map(|_| open()).collect();
+        let taken =
+            places.iter().filter(|file| slots(file, 1, 0, false).lock_one(limits::SLOTS, 8).is_some());
+        assert_eq!(taken.count(), 8);
+        let began = Instant::now();
+        assert!(!slots(&open(), 1, 0, false).wait(), "there is no place to wait");
+        assert!(began.elapsed() < limits::SLOT_WAIT * 50, "it waited all the same");
     }
 }

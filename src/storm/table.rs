@@ -73,8 +73,9 @@ fn victim(ledger: &Ledger, key: Key) -> Option<(Place, u64)> {
 }
 
 /// Takes a place over. While its words are cleared it is this process's and nobody's
-/// key: a new owner never finds an old one's numbers, and no other newcomer's are
-/// cleared. One that dies in between leaves a place that the next may take over.
+/// key: a new owner never finds an old one's numbers. One that dies in between leaves a
+/// place that the next may take over; one that sleeps there for as long may clear the
+/// next one's numbers, which restarts a bucket.
 fn take(ledger: &Ledger, place: Place, was: u64, key: Key) -> bool {
     let word = ledger.word(place.key());
     let change = |from, to| word.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok();
