@@ -56,7 +56,7 @@ if need lintian lintian; then
     holds "lintian has no error: $(basename "$deb")" lintian --fail-on error --tag-display-limit 0 --allow-root "$deb"
     holds "lintian has no error: $(basename "$collector")" lintian --fail-on error --tag-display-limit 0 --allow-root "$collector"
 else skip "lintian"; fi
-if need rpmlint rpmlint; then
+if need rpmlint rpmlint && need rpm rpm; then
     lint() { local said; said=$(rpmlint -c packaging/rpm/rpmlint.toml "$1" 2>&1); echo "$said"; [[ $said == *" 0 errors"* ]]; }
     holds "rpmlint has no error: $(basename "$rpm")" lint "$rpm"
     holds "rpmlint has no error: $(basename "$rpm_collector")" lint "$rpm_collector"
