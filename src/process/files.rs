@@ -65,7 +65,9 @@ pub(super) fn memory_device() -> Option<u64> {
 pub fn learn_memory_device() {
     let file = memfd_create(c"", MFdFlags::MFD_CLOEXEC);
     let stat = file.and_then(|file| fstat(&file));
-    stat.into_iter().for_each(|stat| drop(MEMORY_DEVICE.set(stat.st_dev)));
+    if let Ok(stat) = stat {
+        let _ = MEMORY_DEVICE.set(stat.st_dev);
+    }
 }
 
 static MEMORY_DEVICE: OnceLock<u64> = OnceLock::new();
