@@ -15,6 +15,11 @@ use nix::errno::Errno;
 use nix::libc;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap};
 
+/// The error number behind an error of std; EIO where it has none.
+pub fn errno(error: &std::io::Error) -> Errno {
+    error.raw_os_error().map_or(Errno::EIO, Errno::from_raw)
+}
+
 /// Takes over a descriptor that the kernel opened for us before exec (%F).
 ///
 /// Refused below 3 and when it is not open. May be called once for a number.

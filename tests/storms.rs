@@ -10,7 +10,6 @@ mod support;
 #[path = "support/storm.rs"]
 mod storm;
 
-use std::fs::File;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -94,9 +93,7 @@ fn a_crash_that_finds_no_slot_keeps_its_minimal_record_and_says_so() {
     let one = place.copies("one", 1);
     place.crash(&one, 1);
     place.settled(1);
-    let slots = File::options().read(true).write(true).open(place.run.join("slots")).unwrap();
-    let range = storm::first_byte();
-    nix::fcntl::fcntl(&slots, nix::fcntl::FcntlArg::F_OFD_SETLK(&range)).expect("the only slot");
+    let slots = place.hold_first_slot();
     place.crash(&one, 1);
     let totals = place.settled(2);
     assert_eq!((totals.recorded, totals.unanalysed), (2, 1));
@@ -140,9 +137,7 @@ fn the_analysis_goes_on_in_its_cgroup_and_lets_others_go_first() {
     let one = place.copies("one", 1);
     place.crash(&one, 1);
     place.settled(1);
-    let slots = File::options().read(true).write(true).open(place.run.join("slots")).unwrap();
-    let range = storm::first_byte();
-    nix::fcntl::fcntl(&slots, nix::fcntl::FcntlArg::F_OFD_SETLK(&range)).expect("the only slot");
+    let slots = place.hold_first_slot();
     // Its process is gone, and it waits for the slot.
     place.crash(&one, 1);
     let end = Instant::now() + Duration::from_secs(5);

@@ -74,9 +74,7 @@ impl Evidence {
             });
             // Asked again after the last read.
             if evidence.message.is_some() && dying.still(pidfd) == Identity::Lost {
-                evidence.message = None;
                 evidence.identity = Some(Identity::Lost);
-                evidence.facts = None;
                 evidence.believe_only_the_core();
             }
         }
@@ -190,6 +188,7 @@ impl Evidence {
     fn believe_only_the_core(&mut self) {
         let reason = "the process could not be verified: only the core is believed";
         self.gaps.push(Gap::new(Stage::Process, reason));
+        (self.facts, self.message) = (None, None);
         self.cpus.clear();
         self.image = Image::default();
         let mut mappings = mappings::of(&self.head, &Layout::new(&self.head), None, &mut self.gaps);

@@ -12,8 +12,8 @@ use std::fs::File;
 
 use crate::address::AddrRange;
 use crate::gap::{Gap, Stage};
-use crate::memory::{Plan, absent};
-use crate::process::{Dying, Mapping};
+use crate::memory::Plan;
+use crate::process::{Dying, Mapping, absent};
 
 /// A mapped file.
 #[derive(Debug)]

@@ -36,7 +36,7 @@ use std::os::fd::BorrowedFd;
 
 use nix::errno::Errno;
 
-pub use limits::Cgroup;
+pub use limits::{Cgroup, let_others_go_first};
 pub use watchdog::{analysis_deadline, held_deadline};
 
 /// What the confined handler may need, and whose name it takes.
@@ -91,12 +91,6 @@ fn first_step(
     note("dumpable", nix::sys::prctl::set_dumpable(false));
     note("seccomp", filter::before_release(kill));
     open
-}
-
-/// Once the minimal record is kept: what runs on this host goes first. Returns what could
-/// not be done.
-pub fn let_others_go_first(cgroup: Option<Cgroup>) -> Vec<String> {
-    limits::let_others_go_first(cgroup)
 }
 
 /// The second step, once the task is released: no capability, no file but below

@@ -25,12 +25,10 @@
 mod callees;
 mod image;
 mod plan;
-mod resident;
 mod source;
 mod stack;
 
 pub use image::Image;
 pub use plan::{Code, Plan};
-pub use resident::absent;
 pub use source::{Stream, from_stream, live};
 pub use stack::{Layout, Stack};

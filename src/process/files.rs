@@ -54,9 +54,10 @@ pub(super) fn is_local(process: &Directory, range: AddrRange, local: IsLocal<'_>
     mount.map(|mount| local(mount, stat.st_dev))
 }
 
+static MEMORY_DEVICE: OnceLock<u64> = OnceLock::new();
+
 /// The device of the kernel's own tmpfs, which no list of mounts has: memfd, SysV shared
-/// memory.
-/// Known once [`learn_memory_device`] was called.
+/// memory. Known once [`learn_memory_device`] was called.
 pub(super) fn memory_device() -> Option<u64> {
     MEMORY_DEVICE.get().copied()
 }
@@ -64,13 +65,10 @@ pub(super) fn memory_device() -> Option<u64> {
 /// Makes one such file to see its device: before system calls are filtered.
 pub fn learn_memory_device() {
     let file = memfd_create(c"", MFdFlags::MFD_CLOEXEC);
-    let stat = file.and_then(|file| fstat(&file));
-    if let Ok(stat) = stat {
+    if let Ok(stat) = file.and_then(|file| fstat(&file)) {
         let _ = MEMORY_DEVICE.set(stat.st_dev);
     }
 }
-
-static MEMORY_DEVICE: OnceLock<u64> = OnceLock::new();
 
 fn map_file(process: &Directory, range: AddrRange) -> Result<OwnedFd, Errno> {
     let name = format!("map_files/{:x}-{:x}", range.start.0, range.end.0);

@@ -13,6 +13,8 @@ use std::os::unix::fs::FileExt;
 use nix::errno::Errno;
 
 use super::directory::Directory;
+use super::resident::absent;
+use crate::address::Addr;
 use crate::syscall;
 
 const PAGE: u64 = 4096;
@@ -48,17 +50,14 @@ impl Memory {
         self.by_file(buffer, at)
     }
 
-    /// Bit 63 of its pagemap entry: the page is present.
     fn is_there(&self, at: u64) -> bool {
-        let mut entry = [0; 8];
-        let offset = at.checked_div(PAGE).and_then(|page| page.checked_mul(8));
-        let read = offset.zip(self.pagemap.as_ref()).and_then(|(at, file)| file.read_at(&mut entry, at).ok());
-        read == Some(entry.len()) && u64::from_le_bytes(entry) >> 63 == 1
+        let byte = Addr(at).range(1);
+        byte.is_some_and(|byte| absent(self.pagemap.as_ref(), byte).is_empty())
     }
 
     fn by_file(&self, buffer: &mut [u8], at: u64) -> Result<usize, Errno> {
         let read = self.file.read_at(buffer, at);
-        read.map_err(|error| error.raw_os_error().map_or(Errno::EIO, Errno::from_raw))
+        read.map_err(|error| syscall::errno(&error))
     }
 }
 

@@ -5,6 +5,8 @@
 //!         resolves although it is not listed; Tgid must be %P
 //! facts   status, stat, cgroup, limits, exe, namespaces → Facts
 //! maps    /proc/TID/maps → Mapping (only when the core has no NT_FILE)
+//! mem     its memory, by process_vm_readv(2) or /proc/TID/mem
+//! resident  /proc/TID/pagemap: which pages are there
 //! mounts  /proc/TID/mountinfo: which files may never answer
 //! files   the file behind a mapping, opened without running anybody's driver
 //! living  /proc/PID of a process that lives: what a census asks
@@ -39,6 +41,7 @@ mod mapping;
 mod maps;
 mod mem;
 mod mounts;
+mod resident;
 mod stat;
 mod status;
 
@@ -52,4 +55,5 @@ pub use living::{Exe, Living};
 pub use mapping::Mapping;
 pub use mem::Memory;
 pub use mounts::Mounts;
+pub use resident::absent;
 pub use status::Status;

@@ -25,6 +25,7 @@ use nix::sys::uio::{pread, pwrite};
 use nix::unistd::{Gid, UnlinkatFlags, fchown, geteuid, linkat, unlinkat};
 
 use super::ledger::{HEADER, SECRET, WORDS, header};
+use crate::syscall::errno;
 
 /// The run directory.
 pub const RUN: &str = "/run/epicore";
@@ -47,7 +48,7 @@ pub(super) fn directory(run: &Path) -> Result<OwnedFd, Errno> {
     let again = || open(run, flags, Mode::empty());
     let directory = match again() {
         Err(Errno::ENOENT) => {
-            std::fs::create_dir_all(run).map_err(of_io)?;
+            std::fs::create_dir_all(run).map_err(|error| errno(&error))?;
             let made = again()?;
             fchmod(&made, Mode::from_bits_truncate(0o755))?;
             made
@@ -167,13 +168,9 @@ fn make(directory: &OwnedFd, boot: &[u8; 16]) -> Result<(), Errno> {
 /// Random bytes, before anything confines.
 fn secret() -> Result<[u8; 16], Errno> {
     let mut bytes = [0; 16];
-    let mut file = File::open("/dev/urandom").map_err(of_io)?;
-    std::io::Read::read_exact(&mut file, &mut bytes).map_err(of_io)?;
+    let mut file = File::open("/dev/urandom").map_err(|error| errno(&error))?;
+    std::io::Read::read_exact(&mut file, &mut bytes).map_err(|error| errno(&error))?;
     Ok(bytes)
-}
-
-fn of_io(error: std::io::Error) -> Errno {
-    Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO))
 }
 
 #[cfg(test)]

@@ -158,7 +158,7 @@ impl Snapshot {
     pub fn most_suppressed(&self) -> (Vec<(Key, u64)>, u64) {
         let mut rows: Vec<(Key, u64)> = table::places()
             .map(|place| (Key(self.get(place.key())), self.get(place.suppressed())))
-            .filter(|(key, count)| key.0 != 0 && key.0 >> 63 == 0 && *count > 0)
+            .filter(|(key, count)| key.0 != 0 && key.0 & table::RESERVED == 0 && *count > 0)
             .collect();
         rows.sort_unstable_by_key(|(key, _)| *key);
         rows.dedup_by(|later, first| {

@@ -16,7 +16,7 @@ use super::ledger::{Ledger, ROW, TABLE};
 use crate::limits;
 
 /// In place of a key, with a process's number: this one is being taken over.
-const RESERVED: u64 = 1 << 63;
+pub(super) const RESERVED: u64 = 1 << 63;
 
 /// A place in the table: the index of its first word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -134,7 +134,6 @@ static void attempts(pid_t pid, const char *moment) {
     TRY("socket-unix", SYS_socket, AF_UNIX, SOCK_STREAM, 0);
     TRY("ptrace", SYS_ptrace, PTRACE_SEIZE, 1, 0, 0);
     TRY("process_vm_readv", SYS_process_vm_readv, 1, 0, 0, 0, 0, 0);
-    TRY("setpriority", SYS_setpriority, 0, 0, 5, 0, 0, 0);
     TRY("kill", SYS_kill, target, 0);
     TRY("tgkill", SYS_tgkill, target, target, 0);
     TRY("tkill", SYS_tkill, target, 0);

@@ -133,6 +133,15 @@ impl Place {
         })
     }
 
+    /// Takes the first slot, until the file is dropped.
+    pub(crate) fn hold_first_slot(&self) -> std::fs::File {
+        let (kind, from) = (nix::libc::F_WRLCK as i16, nix::libc::SEEK_SET as i16);
+        let range = nix::libc::flock { l_type: kind, l_whence: from, l_start: 0, l_len: 1, l_pid: 0 };
+        let slots = std::fs::File::options().read(true).write(true).open(self.run.join("slots")).unwrap();
+        nix::fcntl::fcntl(&slots, nix::fcntl::FcntlArg::F_OFD_SETLK(&range)).expect("the first slot");
+        slots
+    }
+
     /// The handlers that live.
     pub(crate) fn handlers(&self) -> Vec<i32> {
         pids(&self.program())
@@ -194,12 +203,6 @@ pub(crate) fn ledger(run: &Path) -> Option<Snapshot> {
 pub(crate) fn totals(ledger: &Snapshot) -> Totals {
     let proc_root = Directory::open(Path::new("/proc")).ok();
     ledger.totals(&ask(proc_root.as_ref()))
-}
-
-/// The first byte of a file, for F_OFD_SETLK.
-pub(crate) fn first_byte() -> nix::libc::flock {
-    let (kind, from) = (nix::libc::F_WRLCK as i16, nix::libc::SEEK_SET as i16);
-    nix::libc::flock { l_type: kind, l_whence: from, l_start: 0, l_len: 1, l_pid: 0 }
 }
 
 /// Processes that run this program.
