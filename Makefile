@@ -30,7 +30,7 @@ fuzz: ## hostile bytes for every parser, 60 s each; FUZZ="replay -max_total_time
 test-hardening: build ## storms, kills, injected calls and faults, hostile files: what an attacker would try (root, 5 min)
 	@tests/setup.sh
 	EPICORE_HARDENING=1 EPICORE_STORM=1 cargo test --no-fail-fast --test confinement --test old_kernels --test epitaph \
-		--test killed --test never_answers --test storms --test identity --test privacy --test spool_failures \
+		--test killed --test daemon_dropped --test never_answers --test storms --test identity --test privacy --test spool_failures \
 		--test spool_powerloss --test spool_read --test elfcore_hostile --test unwind_hostile --test fuzz_corpus -- --show-output
 
 lint: ## formatting, clippy for both builds and both architectures, dependencies

@@ -208,11 +208,20 @@ pub struct Daemon {
     pub socket: PathBuf,
     /// Prometheus text file (node_exporter's textfile collector), when wanted.
     pub metrics_file: Option<PathBuf>,
+    /// Crashes for which no handler began are counted, where the kernel tells.
+    pub count_dropped: bool,
 }
 
 impl Default for Daemon {
     fn default() -> Daemon {
-        Daemon { socket: PathBuf::from(DEFAULT_SOCKET), metrics_file: None }
+        Daemon { socket: PathBuf::from(DEFAULT_SOCKET), metrics_file: None, count_dropped: true }
+    }
+}
+
+impl Daemon {
+    /// Where it leaves that count for the census: beside its socket.
+    pub fn dropped_file(&self) -> PathBuf {
+        self.socket.with_file_name("dropped")
     }
 }
 
@@ -467,7 +476,7 @@ mod tests {
             "[collector]\nurl='https://c.example:7464/'\nca_file='/ca'\ncert_file='/c'\nkey_file='/k'\n\
              token_file='/t'\nproxy=''\nplain_http=true\n[forward]\nregisters='full'\nprivate=true\nbatch_records=7\n\
              batch_bytes=300000\nconcurrency=2\ntimeout_seconds=9\n[retention]\ndays=0\n[daemon]\n\
-             socket='/s'\nmetrics_file='/m'\n[labels]\nregion='eu'\nrack='r7'\n[fleet]\nkey_file='/f'\n\
+             socket='/s'\nmetrics_file='/m'\ncount_dropped=false\n[labels]\nregion='eu'\nrack='r7'\n[fleet]\nkey_file='/f'\n\
              census_mean_seconds=60\n",
         );
         assert_eq!(warnings, Vec::<String>::new());
@@ -490,7 +499,7 @@ mod tests {
                 concurrency: 2,
                 timeout_seconds: 9,
             },
-            daemon: Daemon { socket: "/s".into(), metrics_file: Some("/m".into()) },
+            daemon: Daemon { socket: "/s".into(), metrics_file: Some("/m".into()), count_dropped: false },
             labels: vec![("rack".into(), "r7".into()), ("region".into(), "eu".into())],
             fleet_key_file: Some("/f".into()),
             census_mean_seconds: 60,

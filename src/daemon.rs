@@ -3,8 +3,8 @@
 //! ```text
 //!  watch ────┐ names                      ┌──► sender ─┐   as many as the pace
 //!  signals ──┼──────► events ──► main ────┼──► sender ─┤   allows, while there
-//!  socket ───┘                    ▲       └──► sender ─┘   is something to send
-//!                                 └──────── reports ───┘
+//!  socket ───┤                    ▲       └──► sender ─┘   is something to send
+//!  dropped ──┘                    └──────── reports ───┘
 //! ```
 //!
 //! One main loop owns all state; the other threads wait in the kernel and send
@@ -31,6 +31,8 @@
 )]
 
 mod arguments;
+mod connector;
+mod dropped;
 mod event;
 mod forwarder;
 mod logs;
@@ -65,7 +67,7 @@ use start::Failure;
 use crate::spool::Spool;
 
 pub use socket::{AskError, ask, ask_status};
-pub use status::{Activity, Held, Outage, Refusal, STATUS_VERSION, Sent, Status, Tally};
+pub use status::{Activity, Dropped, Held, Outage, Refusal, STATUS_VERSION, Sent, Status, Tally};
 
 /// Events that wait: the kernel's own queue is behind them.
 const EVENTS: usize = 1024;
@@ -105,6 +107,7 @@ fn serve(paths: Paths) -> Result<(), Failure> {
     let spool = Arc::new(spool);
     start::watch(&spool, &config, &sender)?;
     let mut forwarder = Forwarder::new(config, spool.clone(), reader, start::identity(), sender.clone());
+    start::dropped(&mut forwarder, &paths, &sender);
     let socket = start::socket(&mut forwarder, &spool, &sender);
     notify::ready(&start::greeting(&forwarder.config));
     tracing::info!("{}", start::greeting(&forwarder.config));
@@ -165,6 +168,7 @@ fn handle(forwarder: &mut Forwarder, event: Event) {
         Event::Overflow => forwarder.want_scan(),
         Event::Credentials => forwarder.credentials_changed(),
         Event::Returned(report) => forwarder.returned(*report),
+        Event::Dropped(watched) => forwarder.dropped(watched),
         Event::Asked(request, answer) => {
             let reply = match request {
                 Request::Status => Reply::Status(Box::new(forwarder.status())),

@@ -51,6 +51,34 @@ pub fn read_memory(thread: u32, from: u64, buffer: &mut [u8]) -> Result<usize, E
     Errno::result(got).map(|got| usize::try_from(got).unwrap_or(0))
 }
 
+/// A socket of the connector (NETLINK_CONNECTOR, netlink(7)), which never waits and
+/// hears only what `filter` lets pass (SO_ATTACH_FILTER: classic BPF, over the message from
+/// its nlmsghdr on).
+pub fn connector(filter: &[libc::sock_filter]) -> Result<OwnedFd, Errno> {
+    // linux/netlink.h; libc has no name for it.
+    const NETLINK_CONNECTOR: libc::c_int = 11;
+    let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    // SAFETY: three integers.
+    let socket = Errno::result(unsafe { libc::socket(libc::AF_NETLINK, kind, NETLINK_CONNECTOR) })?;
+    // SAFETY: it is open, and nobody else's.
+    let socket = unsafe { OwnedFd::from_raw_fd(socket) };
+    let len = u16::try_from(filter.len()).map_err(|_| Errno::E2BIG)?;
+    let program = libc::sock_fprog { len, filter: filter.as_ptr().cast_mut() };
+    let size = libc::socklen_t::try_from(size_of_val(&program)).map_err(|_| Errno::EINVAL)?;
+    // SAFETY: the kernel reads `size` bytes of `program` and, through it, `len`
+    // instructions of `filter`; it writes to neither.
+    Errno::result(unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_FILTER,
+            (&raw const program).cast(),
+            size,
+        )
+    })?;
+    Ok(socket)
+}
+
 /// Lets others go first, from now on: the nice value (setpriority(2)), and the lowest
 /// place of the best-effort class for the disk (ioprio_set(2)).
 pub fn stand_back(nice: i32) -> Result<(), Errno> {

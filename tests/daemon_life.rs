@@ -38,6 +38,10 @@ fn it_sleeps_while_nothing_happens() {
     let (place, collector) = (Place::new(), Collector::start());
     place.configure(Some(&collector.url()), "");
     let mut daemon = place.start();
+    // A second after the start it begins to count what the kernel drops, where it can.
+    daemon.wait("it counts, or says why not", |daemon| {
+        daemon.status().dropped.is_some() || daemon.log().contains("known from its log only")
+    });
     // Both as it started and with a connection that has just been used.
     for n in 0..2 {
         daemon.wait("it rests", |daemon| daemon.status().activity == Activity::Idle);

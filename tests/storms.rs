@@ -8,6 +8,7 @@
 mod support;
 
 #[path = "support/storm.rs"]
+#[allow(dead_code)]
 mod storm;
 
 use std::path::Path;

@@ -58,7 +58,7 @@ only_if() { # BOOLEAN QUESTION...: each rule stands under this boolean, which is
     rules "$@" | grep -v "\[ $boolean \]:True" | grep . && return 1
     seinfo --bool="$boolean" -x "$policy" | grep -ci false >/dev/null
 }
-network=tcp_socket,udp_socket,rawip_socket,packet_socket,sctp_socket,netlink_route_socket,netlink_generic_socket
+network=tcp_socket,udp_socket,rawip_socket,packet_socket,sctp_socket,netlink_route_socket,netlink_generic_socket,netlink_connector_socket
 
 both() { transition "$1" "$2" "$3" && may_enter "$1" "$3"; }
 holds "what the kernel runs for a crash is in the handler's domain" both kernel_t epicore_handler_exec_t epicore_handler_t

@@ -58,6 +58,7 @@ use crate::gap::{Gap, Stage};
 use crate::hardware::{self, HOST_FILE, Identity, Roots, Serials};
 use crate::record::{self, EXPOSURE_SCHEMA, Exposure, Lost};
 use crate::spool::{Quota, Spool};
+use crate::storm::Watched;
 use crate::{confine, invocation, syscall};
 
 use arguments::Arguments;
@@ -101,7 +102,8 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Result<(), String> {
     let since = ledger.as_ref().map_or(0, |ledger| ledger.census());
     let told = Told { identity, serials, since, now };
     let mut exposure = look(&arguments, config.labels.clone(), &roots, told, &mut random, &mut storms, gaps);
-    exposure.lost = lost(log, &spool, &mut exposure.gaps);
+    let watched = Watched::read(&config.daemon.dropped_file(), &boot, spool.owner().0);
+    exposure.lost = lost(log, watched, &spool, &mut exposure.gaps);
     let kept = storms.kept(&spool);
     storms.tell(&mut exposure.lost, kept);
     exposure.cost.cpu_us = machine::cpu_us();
@@ -195,7 +197,13 @@ fn serials(
     }
 }
 
-fn lost(log: Option<File>, spool: &Spool, gaps: &mut Vec<Gap>) -> Lost {
+/// What the kernel dropped: exact when epicored watches, else as its log tells.
+fn lost(log: Option<File>, watched: Option<Watched>, spool: &Spool, gaps: &mut Vec<Gap>) -> Lost {
+    let evicted = Some(spool.evicted());
+    if let Some(Watched { since_ns, dropped, whole, .. }) = watched {
+        let (dropped, watched_ns) = (Some(dropped), Some(since_ns));
+        return Lost { dropped, at_least: !whole, watched_ns, evicted, ..Lost::default() };
+    }
     let dropped = log.map(|mut log| invocation::dropped(&mut log));
     if dropped.is_none() {
         gaps.push(Gap::new(Stage::Invocation, "the kernel log could not be read"));
@@ -203,7 +211,7 @@ fn lost(log: Option<File>, spool: &Spool, gaps: &mut Vec<Gap>) -> Lost {
     Lost {
         dropped: dropped.map(|dropped| dropped.total()),
         at_least: dropped.is_some_and(|dropped| dropped.is_at_least()),
-        evicted: Some(spool.evicted()),
+        evicted,
         ..Lost::default()
     }
 }

@@ -28,7 +28,7 @@ use super::arguments::Common;
 use super::failure::{Failure, Outcome};
 use super::output::Output;
 use super::storms;
-use crate::daemon::{Activity, AskError, Outage, Status, Tally, ask, ask_status};
+use crate::daemon::{Activity, AskError, Dropped, Outage, Status, Tally, ask, ask_status};
 use crate::report::escape::clean;
 use crate::report::{amount, time};
 use crate::storm::{RUN, Snapshot};
@@ -118,6 +118,9 @@ fn text(status: &Status, storms: Option<String>, out: &Output) -> String {
             ),
         );
     }
+    if let Some(dropped) = &status.dropped {
+        lines.add("kernel", &told(dropped, out));
+    }
     if let Some(storms) = storms {
         lines.add("storms", &storms);
     }
@@ -199,6 +202,17 @@ fn tally(tally: &Tally) -> String {
         amount::count(tally.sent),
         amount::count(tally.refused)
     )
+}
+
+/// What the kernel told of crashes.
+fn told(dropped: &Dropped, out: &Output) -> String {
+    let least = if dropped.exact { "" } else { "at least " };
+    let since = time::short(Some(dropped.since), &out.zone);
+    let handlers = match dropped.dropped {
+        0 => "a handler began for each".to_owned(),
+        n => format!("no handler began for {}", amount::count(n)),
+    };
+    format!("{least}{} since {since}; {least}{handlers}", amount::of(dropped.crashes, "crash"))
 }
 
 /// What is pending and yet does not leave.

@@ -41,8 +41,7 @@ fn epitaph(one: &Epitaph) -> String {
 /// boot"; `None` when every crash left a full record.
 pub(super) fn words(totals: &Totals) -> Option<String> {
     let lost = totals.lost.unwrap_or(0);
-    let crashes =
-        |n: u64| if n == 1 { "1 crash".to_owned() } else { format!("{} crashes", amount::count(n)) };
+    let crashes = |n: u64| amount::of(n, "crash");
     let all = [
         (totals.suppressed, format!("{} suppressed by the throttle", crashes(totals.suppressed))),
         (totals.unanalysed, format!("{} not analysed for want of a slot", crashes(totals.unanalysed))),

@@ -92,6 +92,7 @@ impl Config {
             ("forward.timeout_seconds", Number(forward.timeout_seconds)),
             ("daemon.socket", path(&self.daemon.socket)),
             ("daemon.metrics_file", file(&self.daemon.metrics_file, "none is written")),
+            ("daemon.count_dropped", Flag(self.daemon.count_dropped)),
             ("fleet.key_file", file(&self.fleet_key_file, "serial numbers are not recorded")),
             ("fleet.census_mean_seconds", Number(self.census_mean_seconds)),
         ]
@@ -171,6 +172,7 @@ pub(super) fn set(config: &mut Config, key: &str, value: &Toml) -> Result<(), &'
         }
         "daemon.socket" => config.daemon.socket = path(value)?,
         "daemon.metrics_file" => config.daemon.metrics_file = Some(path(value)?),
+        "daemon.count_dropped" => config.daemon.count_dropped = value.as_bool().ok_or("true or false")?,
         "fleet.key_file" => config.fleet_key_file = Some(path(value)?),
         "fleet.census_mean_seconds" => {
             config.census_mean_seconds = within(value, 60..=86_400, "60 to 86400")?;
@@ -243,7 +245,7 @@ mod tests {
             executable_per_minute=5\nburst=6\nper_minute=7\n[analysis]\nslots=8\ncgroup='/x'\n[retention]\ndays=4\n[collector]\nurl='https://c'\n\
             ca_file='/a'\ncert_file='/b'\nkey_file='/c'\ntoken_file='/d'\nproxy='p'\nplain_http=true\n\
             [forward]\nregisters='none'\nprivate=true\nbatch_records=5\nbatch_bytes=300000\nconcurrency=6\n\
-            timeout_seconds=7\n[daemon]\nsocket='/e'\nmetrics_file='/f'\n[labels]\nrack='r'\n\
+            timeout_seconds=7\n[daemon]\nsocket='/e'\nmetrics_file='/f'\ncount_dropped=false\n[labels]\nrack='r'\n\
             [fleet]\nkey_file='/g'\ncensus_mean_seconds=80\n";
         let mut first = super::super::Loaded::default();
         super::super::apply(&mut first, everything, Path::new("x"));

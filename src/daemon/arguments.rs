@@ -1,18 +1,19 @@
-//! What epicored was told on its command line: four options, by hand.
+//! What epicored was told on its command line: five options, by hand.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use crate::config;
+use crate::{config, storm};
 
 /// What `--help` says.
 pub(super) const HELP: &str = "\
 epicored forwards the records of this host's spool to the fleet's collector.
 
-Usage: epicored [--config FILE] [--spool DIR]
+Usage: epicored [--config FILE] [--spool DIR] [--run DIR]
 
   --config FILE   the configuration (default /etc/epicore/epicore.toml)
   --spool DIR     the spool, whatever the configuration says
+  --run DIR       where crash handlers count (default /run/epicore)
   --version       print the version
   --help          print this
 
@@ -36,11 +37,14 @@ pub(super) struct Paths {
     pub(super) config: PathBuf,
     /// The spool, when it was given.
     pub(super) spool: Option<PathBuf>,
+    /// The handlers' run directory.
+    pub(super) run: PathBuf,
 }
 
 /// Reads the arguments after the program's name.
 pub(super) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Order, String> {
-    let mut paths = Paths { config: PathBuf::from(config::DEFAULT_FILE), spool: None };
+    let mut paths =
+        Paths { config: PathBuf::from(config::DEFAULT_FILE), spool: None, run: storm::RUN.into() };
     let mut arguments = arguments.into_iter();
     while let Some(argument) = arguments.next() {
         let text = argument.to_string_lossy();
@@ -52,6 +56,7 @@ pub(super) fn read(arguments: impl IntoIterator<Item = OsString>) -> Result<Orde
         match name.as_str() {
             "--config" => paths.config = value()?.into(),
             "--spool" => paths.spool = Some(value()?.into()),
+            "--run" => paths.run = value()?.into(),
             "--help" | "-h" => return Ok(Order::Print(HELP.into())),
             "--version" | "-V" => {
                 return Ok(Order::Print(concat!("epicored ", env!("CARGO_PKG_VERSION"), "\n").into()));
@@ -72,8 +77,10 @@ mod tests {
 
     #[test]
     fn options_are_few_and_mistakes_are_told() {
-        let want = Paths { config: "/c".into(), spool: Some("/s=1".into()) };
-        assert_eq!(of(&["--config", "/c", "--spool=/s=1"]), Ok(Order::Run(want)));
+        let want = Paths { config: "/c".into(), spool: Some("/s=1".into()), run: "/run/epicore".into() };
+        assert_eq!(of(&["--config", "/c", "--spool=/s=1"]), Ok(Order::Run(want.clone())));
+        let want = Paths { run: "/r".into(), spool: None, ..want };
+        assert_eq!(of(&["--run", "/r", "--config=/c"]), Ok(Order::Run(want)));
         assert!(matches!(of(&["--help", "--nonsense"]), Ok(Order::Print(_))));
         assert!(of(&["--config"]).is_err_and(|error| error.contains("--config needs")));
         assert!(of(&["--forground"]).is_err_and(|error| error.contains("--forground")));

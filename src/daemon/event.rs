@@ -8,6 +8,7 @@ use super::queue::Hold;
 use super::status::Status;
 use crate::forward::Trouble;
 use crate::spool::{Item, SpoolError};
+use crate::storm::Watched;
 
 /// Something happened.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub(super) enum Event {
     Credentials,
     /// A batch has come back.
     Returned(Box<Report>),
+    /// Crashes for which no handler began, counted anew.
+    Dropped(Watched),
     /// Somebody asks on the socket.
     Asked(Request, Sender<Reply>),
     /// SIGHUP.

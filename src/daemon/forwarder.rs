@@ -20,7 +20,7 @@ use super::queue::{self, Hold, Queue, RIPE, Settled, Taken};
 use super::round::Round;
 use super::sender::{Crew, Kit};
 use super::start;
-use super::status::Sent;
+use super::status::{Dropped, Sent};
 use crate::config::Config;
 use crate::forward::{Leave, Pace, Transport, plain};
 use crate::spool::{Item, Reader, Spool};
@@ -67,6 +67,8 @@ pub(super) struct Forwarder {
     pub(super) sent: Sent,
     pub(super) last_stored: Option<u64>,
     pub(super) started: u64,
+    /// Crashes for which no handler began, when somebody counts them.
+    pub(super) dropped: Option<Dropped>,
     chance: fastrand::Rng,
     pub(super) metrics: Metrics,
     /// The numbers are others than the last time they were written.
@@ -112,6 +114,7 @@ impl Forwarder {
             sent: Sent::default(),
             last_stored: None,
             started: wall(),
+            dropped: None,
             chance: fastrand::Rng::new(),
             metrics: Metrics::new(),
             changed: true,

@@ -25,6 +25,7 @@ pub(super) struct Metrics {
     registry: Registry,
     items: Family<Label, Counter>,
     held: Family<Label, Gauge>,
+    crashes: Family<Label, Counter>,
     requests: Counter,
     failures: Counter,
     bytes: Counter,
@@ -40,6 +41,7 @@ impl Metrics {
             registry: Registry::with_prefix("epicored"),
             items: Family::default(),
             held: Family::default(),
+            crashes: Family::default(),
             requests: Counter::default(),
             failures: Counter::default(),
             bytes: Counter::default(),
@@ -47,10 +49,11 @@ impl Metrics {
             up: Gauge::default(),
             last_stored: Gauge::default(),
         };
-        let Metrics { registry, items, held, requests, failures, bytes, queued, up, last_stored } =
+        let Metrics { registry, items, held, crashes, requests, failures, bytes, queued, up, last_stored } =
             &mut metrics;
         registry.register("items", "Items by what the collector said", items.clone());
         registry.register("held", "Items that stay on this host, by reason", held.clone());
+        registry.register("crashes", "Crashes of which the kernel told", crashes.clone());
         registry.register("requests", "Batches posted", requests.clone());
         registry.register("failures", "Batches that were not taken", failures.clone());
         registry.register("sent_bytes", "Bytes posted, compressed", bytes.clone());
@@ -67,6 +70,13 @@ impl Metrics {
     /// One more batch was not taken.
     pub(super) fn failed(&self) {
         self.failures.inc();
+    }
+
+    /// The kernel told of more crashes; for some of them no handler began.
+    pub(super) fn crashed(&self, crashes: u64, dropped: u64) {
+        for (handler, count) in [("began", crashes.saturating_sub(dropped)), ("none", dropped)] {
+            self.crashes.get_or_create(&[("handler", handler)]).inc_by(count);
+        }
     }
 
     /// What happened since the last time.
@@ -129,6 +139,7 @@ mod tests {
         let metrics = Metrics::new();
         metrics.sent(Sent { stored: 3, duplicates: 2, refused: 1, requests: 4, bytes: 500 });
         metrics.failed();
+        metrics.crashed(5, 2);
         metrics.now(7, Held { damaged: 5, ..Held::default() }, true, Some(9_000_000_000));
         let text = metrics.text();
         for line in [
@@ -136,6 +147,8 @@ mod tests {
             "epicored_items_total{said=\"duplicate\"} 2",
             "epicored_items_total{said=\"refused\"} 1",
             "epicored_held{reason=\"damaged\"} 5",
+            "epicored_crashes_total{handler=\"began\"} 3",
+            "epicored_crashes_total{handler=\"none\"} 2",
             "epicored_requests_total 4",
             "epicored_failures_total 1",
             "epicored_sent_bytes_total 500",

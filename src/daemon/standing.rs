@@ -6,13 +6,24 @@ use std::time::Instant;
 use super::forwarder::{Forwarder, SKEW, clock_words, wall};
 use super::queue;
 use super::start;
-use super::status::{Activity, Held, Outage, STATUS_VERSION, Status};
+use super::status::{Activity, Dropped, Held, Outage, STATUS_VERSION, Status};
+use crate::storm::Watched;
 
 impl Forwarder {
     /// Sets the gauges; called when somebody reads them.
     pub(super) fn gauges(&self) {
         let (queued, up) = (self.queue.ready() as u64, self.outages.current().is_none());
         self.metrics.now(queued, self.held(), up, self.last_stored);
+    }
+
+    /// Crashes were counted anew.
+    pub(super) fn dropped(&mut self, watched: Watched) {
+        let Watched { crashes, dropped, whole, .. } = watched;
+        let before = self.dropped.unwrap_or(Dropped { since: wall(), ..Dropped::default() });
+        let more = |now: u64, before: u64| now.saturating_sub(before);
+        self.metrics.crashed(more(crashes, before.crashes), more(dropped, before.dropped));
+        self.changed = true;
+        self.dropped = Some(Dropped { crashes, dropped, exact: whole, ..before });
     }
 
     fn held(&self) -> Held {
@@ -67,6 +78,7 @@ impl Forwarder {
             held,
             sent: self.sent,
             last_stored: self.last_stored,
+            dropped: self.dropped,
             outage,
             warnings,
             ..Status::default()

@@ -10,6 +10,7 @@ use crossbeam_channel::Sender;
 use nix::errno::Errno;
 
 use super::arguments::Paths;
+use super::dropped::{Dropped, Places};
 use super::event::Event;
 use super::forwarder::Forwarder;
 use super::notify;
@@ -113,6 +114,24 @@ pub(super) fn socket(forwarder: &mut Forwarder, spool: &Arc<Spool>, events: &Sen
         forwarder.warn(format!("`epicore status` cannot ask this daemon: {why}"));
         None
     })
+}
+
+/// Starts the thread that counts crashes for which no handler began, where the kernel
+/// tells of crashes; elsewhere the census goes by the kernel's log.
+pub(super) fn dropped(forwarder: &mut Forwarder, paths: &Paths, events: &Sender<Event>) {
+    if !forwarder.config.daemon.count_dropped {
+        return;
+    }
+    let file = forwarder.config.daemon.dropped_file();
+    let boot = hardware::boot_id().ok_or_else(|| "the boot has no id".to_owned());
+    let counter = boot.and_then(|boot| Dropped::new(Places { run: paths.run.clone(), file, boot }));
+    let events = events.clone();
+    let started = counter.and_then(|counter| {
+        thread("dropped", move || counter.run(&events)).map_err(|_| "no thread can be started".to_owned())
+    });
+    if let Err(why) = started {
+        tracing::info!("what the kernel drops is known from its log only: {why}");
+    }
 }
 
 pub(super) fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Failure> {

@@ -71,6 +71,8 @@ pub struct Status {
     pub sent: Sent,
     /// When the collector last stored something.
     pub last_stored: Option<u64>,
+    /// What the kernel told of crashes; nothing where it does not.
+    pub dropped: Option<Dropped>,
     /// What is wrong with the collector or the way to it.
     pub outage: Option<Outage>,
     /// The last refusals, newest last.
@@ -122,6 +124,20 @@ pub struct Sent {
     pub requests: u64,
     /// Bytes posted, compressed.
     pub bytes: u64,
+}
+
+/// Crashes of which the kernel told, whether or not a handler began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Dropped {
+    /// Since when.
+    pub since: u64,
+    /// All of them.
+    pub crashes: u64,
+    /// Those for which no handler began.
+    pub dropped: u64,
+    /// Nothing was missed; else both are lower bounds.
+    pub exact: bool,
 }
 
 /// A collector that does not take records.

@@ -113,13 +113,18 @@ pub struct Running {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Lost {
-    /// Dropped by the kernel (core_pipe_limit), as far as its log shows.
+    /// Crashes for which no handler began: with `watched_ns` all since then, else those
+    /// that the kernel's log tells of.
     #[serde(rename = "drop", skip_serializing_if = "Option::is_none")]
     pub dropped: Option<u64>,
     /// `dropped` is a lower bound: the log line is rate-limited, and the log
-    /// forgets.
+    /// forgets; or somebody who watched missed something.
     #[serde(rename = "least", skip_serializing_if = "is_default")]
     pub at_least: bool,
+    /// Since when epicored counts `dropped` by the proc connector, CLOCK_BOOTTIME;
+    /// absent: nobody does.
+    #[serde(rename = "watch", skip_serializing_if = "Option::is_none")]
+    pub watched_ns: Option<u64>,
     /// Handlers that began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub begun: Option<u64>,

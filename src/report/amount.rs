@@ -44,9 +44,10 @@ pub fn count(value: u64) -> String {
     out
 }
 
-/// "1 frame", "4,812 frames".
+/// "1 frame", "4,812 frames", "2 crashes".
 pub fn of(value: u64, one: &str) -> String {
-    format!("{} {one}{}", count(value), if value == 1 { "" } else { "s" })
+    let more = if one.ends_with("sh") { "es" } else { "s" };
+    format!("{} {one}{}", count(value), if value == 1 { "" } else { more })
 }
 
 #[cfg(test)]

@@ -106,11 +106,28 @@ pub(super) fn is_roots(file: &File) -> bool {
     fstat(file).is_ok_and(|stat| is_file(&stat) && ours(stat))
 }
 
+/// Whether nobody but root, `owner` or this user can have written it.
+pub(super) fn is_of(file: &File, owner: u32) -> bool {
+    let theirs = |stat: &FileStat| [0, owner, geteuid().as_raw()].contains(&stat.st_uid);
+    fstat(file).is_ok_and(|stat| is_file(&stat) && theirs(&stat) && stat.st_mode & 0o022 == 0)
+}
+
 /// One word of it.
 pub(super) fn word(file: &File, index: usize) -> Option<u64> {
     let mut word = [0; 8];
     let at = libc::off_t::try_from(index.checked_mul(word.len())?).ok()?;
     (pread(file, &mut word, at).ok()? == word.len()).then(|| u64::from_ne_bytes(word))
+}
+
+/// One byte of a file, for a lock of the open file description (fcntl(2)).
+pub(super) fn byte(start: u64, kind: libc::c_int) -> Result<libc::flock, Errno> {
+    Ok(libc::flock {
+        l_type: i16::try_from(kind).map_err(|_| Errno::EINVAL)?,
+        l_whence: i16::try_from(libc::SEEK_SET).map_err(|_| Errno::EINVAL)?,
+        l_start: libc::off_t::try_from(start).map_err(|_| Errno::EINVAL)?,
+        l_len: 1,
+        l_pid: 0,
+    })
 }
 
 fn is_ours(stat: &FileStat) -> bool {

@@ -46,6 +46,7 @@ mod ledger;
 mod slots;
 mod snapshot;
 mod table;
+mod watched;
 
 pub use alive::ask;
 pub use bucket::Rate;
@@ -54,4 +55,5 @@ pub use file::{FILE, RUN};
 pub use handler::{Crashed, Outcome, Rules, Share, Storm, Verdict};
 pub use kept::{Kept, Sums};
 pub use key::Key;
-pub use snapshot::{Snapshot, Totals};
+pub use snapshot::{Snapshot, Totals, begun};
+pub use watched::{WatchFile, Watched};

@@ -12,6 +12,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
+use super::file;
 use crate::limits;
 use crate::syscall::deadline_passed;
 
@@ -65,15 +66,7 @@ pub(super) fn by_cpus() -> u64 {
 }
 
 fn set(file: &File, byte: u64, kind: libc::c_int) -> Result<(), Errno> {
-    let start = libc::off_t::try_from(byte).map_err(|_| Errno::EINVAL)?;
-    let range = libc::flock {
-        l_type: i16::try_from(kind).map_err(|_| Errno::EINVAL)?,
-        l_whence: i16::try_from(libc::SEEK_SET).map_err(|_| Errno::EINVAL)?,
-        l_start: start,
-        l_len: 1,
-        l_pid: 0,
-    };
-    fcntl(file, FcntlArg::F_OFD_SETLK(&range)).map(drop)
+    fcntl(file, FcntlArg::F_OFD_SETLK(&file::byte(byte, kind)?)).map(drop)
 }
 
 #[cfg(test)]

@@ -59,6 +59,15 @@ impl Totals {
     }
 }
 
+/// Handlers that began in this boot: none where there is no ledger yet; `None` where
+/// there is one that cannot be read.
+pub fn begun(run: &Path, boot: [u8; 16]) -> Option<u64> {
+    match Snapshot::read(run, boot) {
+        Some(snapshot) => Some(snapshot.count(Count::Begun)),
+        None => (!run.join(file::FILE).try_exists().ok()?).then_some(0),
+    }
+}
+
 impl Snapshot {
     /// Of a run directory: `None` without a ledger of this boot that only root
     /// (or this user, who then tests) can have written, or without the right to

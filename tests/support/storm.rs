@@ -64,6 +64,18 @@ impl Place {
         self.place.path("h")
     }
 
+    /// A path in the place, which others may enter.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.place.path(name)
+    }
+
+    /// So many dumps at once at most meanwhile.
+    pub(crate) fn with_pipe_limit(&self, limit: u32, work: impl FnOnce()) {
+        self.guard.set("kernel/core_pipe_limit", &limit.to_string());
+        work();
+        self.guard.set("kernel/core_pipe_limit", "64");
+    }
+
     /// So many programs that crash, each a file of its own.
     pub(crate) fn copies(&self, name: &str, count: usize) -> Vec<PathBuf> {
         let (source, first) = (self.place.path(&format!("{name}.c")), self.place.path(name));

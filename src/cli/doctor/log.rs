@@ -31,8 +31,7 @@ pub(super) fn dropped(host: &Host) -> Vec<Check> {
     let mut checks = Vec::new();
     for (count, what, remedy) in complaints {
         if count > 0 {
-            let crashes = if count == 1 { "crash" } else { "crashes" };
-            let what = format!("at least {} {crashes} {what}", amount::count(count));
+            let what = format!("at least {} {what}", amount::of(count, "crash"));
             checks.push(Check::warn("kernel log", what, remedy));
         }
     }
