@@ -6,8 +6,9 @@
 //! starts anew. What was counted there is no longer told apart, but stays in the
 //! counter of all, so that nothing is lost: others = all − those in the table.
 //!
-//! Two handlers may enter one key at two places in the same instant. Then it has
-//! two buckets until one is evicted; whoever reads adds them up.
+//! Two handlers that have to evict others in the same instant may enter one key at two
+//! places. Then it has two buckets until one is evicted; whoever reads adds them up. While
+//! there is room they cannot: places are never empty again, so both want the same.
 
 use std::sync::atomic::Ordering;
 
@@ -56,7 +57,7 @@ pub(super) fn find_or_make(ledger: &Ledger, key: Key) -> Option<Place> {
     (0..limits::STORM_PROBES).find_map(|_| {
         find(ledger, key).or_else(|| {
             let (place, was) = victim(ledger, key)?;
-            take(ledger, place, was, key).then_some(place)
+            (was == key.0 || take(ledger, place, was, key)).then_some(place)
         })
     })
 }
@@ -66,10 +67,15 @@ pub(super) fn find(ledger: &Ledger, key: Key) -> Option<Place> {
     candidates(key).find(|place| ledger.get(place.key()) == key.0)
 }
 
-/// Who gives way: the first empty place, else whose bucket was full first.
+/// Who gives way: the key itself, when another one has just entered it; else the first
+/// empty place, else whose bucket was full first.
 fn victim(ledger: &Ledger, key: Key) -> Option<(Place, u64)> {
     let rows = candidates(key).map(|place| (place, ledger.get(place.key())));
-    rows.min_by_key(|(place, was)| if *was == 0 { 0 } else { ledger.get(place.full_at()).max(1) })
+    rows.min_by_key(|(place, was)| match *was {
+        was if was == key.0 => 0,
+        0 => 1,
+        _ => ledger.get(place.full_at()).max(2),
+    })
 }
 
 /// Takes a place over. While its words are cleared it is this process's and nobody's
@@ -107,6 +113,23 @@ mod tests {
         }
         let distinct: std::collections::BTreeSet<usize> = places.iter().map(|place| place.key()).collect();
         assert_eq!(distinct.len(), 300);
+    }
+
+    #[test]
+    fn threads_that_enter_one_key_at_once_find_one_place() {
+        for round in 1..=200u64 {
+            let ledger = of(|_| 0);
+            let start = std::sync::Barrier::new(4);
+            let enter = || {
+                start.wait();
+                (0..8).map(|n| find_or_make(&ledger, Key(round + n)).unwrap().key()).collect::<Vec<_>>()
+            };
+            let found: Vec<Vec<usize>> = std::thread::scope(|scope| {
+                let threads: Vec<_> = (0..4).map(|_| scope.spawn(enter)).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            });
+            assert!(found.windows(2).all(|two| two[0] == two[1]), "{found:?}");
+        }
     }
 
     #[test]
