@@ -33,6 +33,7 @@
 
 mod keys;
 mod near;
+mod place;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -409,14 +410,22 @@ fn apply(loaded: &mut Loaded, text: &str, file: &Path) {
             Err(expected) => expected,
         };
         let what = match expected {
-            "" => match keys::nearest(&key) {
-                Some(meant) => format!("unknown key {key}: is {meant} meant?"),
-                None => format!("unknown key {key}"),
-            },
+            "" => unknown(&key, value),
             expected => format!("{key} must be {expected}; it keeps its value"),
         };
+        let what = place::line(text, &key).map_or(what.clone(), |line| format!("line {line}: {what}"));
         warnings.push(Warning { file: file.to_owned(), what });
     }
+}
+
+fn unknown(key: &str, value: &Value) -> String {
+    if value.is_table() {
+        let meant = near(key, TABLES.into_iter());
+        let meant = meant.first().map(|meant| format!(": is [{meant}] meant?")).unwrap_or_default();
+        return format!("unknown table [{key}]{meant}");
+    }
+    let meant = keys::nearest(key).map(|meant| format!(": is {meant} meant?"));
+    format!("unknown key {key}{}", meant.unwrap_or_default())
 }
 
 fn flatten(table: &Table) -> Vec<(String, &Value)> {

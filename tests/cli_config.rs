@@ -46,7 +46,7 @@ fn a_mistake_is_an_error_with_what_was_probably_meant() {
     let said = config(&file, &["check"]);
     assert_eq!(said.status.code(), Some(2));
     assert!(
-        err(&said).contains("unknown key limits.spool_byte: is limits.spool_bytes meant?"),
+        err(&said).contains("line 2: unknown key limits.spool_byte: is limits.spool_bytes meant?"),
         "{}",
         err(&said)
     );
@@ -55,6 +55,31 @@ fn a_mistake_is_an_error_with_what_was_probably_meant() {
     assert_eq!(json.status.code(), Some(2));
     let value: serde_json::Value = serde_json::from_str(&out(&json)).unwrap();
     assert_eq!((&value["ok"], value["wrong"].as_array().unwrap().len()), (&serde_json::json!(false), 2));
+}
+
+#[test]
+fn what_is_allowed_and_seldom_meant_is_a_remark() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("epicore.toml");
+    for (text, remark) in [
+        ("[throttle]\nenabled = false\n", Some("throttle.enabled is false")),
+        (
+            "[throttle]\nexecutable_burst = 300\n",
+            Some("throttle.executable_burst (300) is above throttle.burst (200)"),
+        ),
+        (
+            "[throttle]\nper_minute = 9\n",
+            Some("throttle.executable_per_minute (120) is above throttle.per_minute (9)"),
+        ),
+        ("[analysis]\ncgroup = \"/tmp\"\n", Some("/tmp is no cgroup now")),
+        ("[throttle]\nburst = 60\n", None),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let said = config(&file, &["check"]);
+        assert_eq!(said.status.code(), Some(0), "{text}");
+        assert_eq!(out(&said).contains("Remark: "), remark.is_some(), "{text}: {}", out(&said));
+        assert!(remark.is_none_or(|remark| out(&said).contains(remark)), "{text}: {}", out(&said));
+    }
 }
 
 #[test]

@@ -263,7 +263,10 @@ fn a_mistake_in_the_configuration_is_told_and_hides_no_crash() {
         let said = err(&output);
         assert_eq!(output.status.code(), Some(0), "{words:?}: {said}");
         assert_eq!(said.lines().count(), 2, "{words:?}: {said}");
-        assert!(said.lines().all(|line| line.contains("90-site.toml: unknown key")), "{words:?}: {said}");
+        assert!(
+            said.lines().all(|line| line.contains("90-site.toml: line ") && line.contains(": unknown key")),
+            "{words:?}: {said}"
+        );
         assert_ne!(out(&output), "", "{words:?}");
     }
     // What changes something does not guess what was meant.

@@ -204,7 +204,7 @@ fn lost(log: Option<File>, watched: Option<Watched>, spool: &Spool, gaps: &mut V
         let (dropped, watched_ns) = (Some(dropped), Some(since_ns));
         return Lost { dropped, at_least: !whole, watched_ns, evicted, ..Lost::default() };
     }
-    let dropped = log.map(|mut log| invocation::dropped(&mut log));
+    let dropped = log.map(|mut log| invocation::dropped(&mut log, None));
     if dropped.is_none() {
         gaps.push(Gap::new(Stage::Invocation, "the kernel log could not be read"));
     }

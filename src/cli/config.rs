@@ -3,7 +3,7 @@
 //!
 //! ```console
 //! $ epicore config check
-//! epicore: /etc/epicore/epicore.toml: unknown key limits.spool_byte: is limits.spool_bytes meant?
+//! epicore: /etc/epicore/epicore.toml: line 7: unknown key limits.spool_byte: is limits.spool_bytes meant?
 //!          Correct it: epicored does not start like this, or sends nothing; the handler goes on without it.
 //! $ epicore config show
 //! spool                      "/var/spool/epicore"                    default
@@ -15,12 +15,14 @@
 //!
 //! `check` reads the file and its drop-ins as the programs do, and looks at
 //! what they refer to: that files of credentials can be read, also by the
-//! spool's owner, as whom epicored runs, and that the address is one. Exit
+//! spool's owner, as whom epicored runs, and that the address is one. What is
+//! allowed and seldom meant (a limit that limits nothing) is a remark. Exit
 //! status: 0 nothing is wrong, 2 something is.
 //!
-//! `--json`: check: `ok`, `files`, `wrong` (a list of texts). show: one object
+//! `--json`: check: `ok`, `files`, `wrong` and `remarks` (lists of texts). show: one object
 //! a line, `key`, `value` (null = not set), `from` (null = default).
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -30,7 +32,7 @@ use super::arguments::Common;
 use super::failure::{Failure, Outcome};
 use super::output::Output;
 use super::readable::Reader;
-use crate::config::{self, Loaded, Setting};
+use crate::config::{self, Config, Loaded, Setting};
 use crate::forward::Transport;
 use crate::report::escape::{clean, columns};
 
@@ -69,8 +71,10 @@ fn check(loaded: &Loaded, file: &Path, daemon: Option<Reader>, out: &mut Output)
     let mut wrong: Vec<String> = loaded.warnings.iter().map(ToString::to_string).collect();
     wrong.extend(unusable(loaded));
     wrong.extend(daemon.into_iter().flat_map(|daemon| closed(loaded, daemon)));
+    let remarks = remarks(&loaded.config);
     if out.json {
-        out.json_pretty(&json!({ "ok": wrong.is_empty(), "files": loaded.files, "wrong": wrong }))?;
+        let ok = wrong.is_empty();
+        out.json_pretty(&json!({ "ok": ok, "files": loaded.files, "wrong": wrong, "remarks": remarks }))?;
         out.flush()?;
         return if wrong.is_empty() { Ok(()) } else { Err(Failure::Misconfigured) };
     }
@@ -82,7 +86,43 @@ fn check(loaded: &Loaded, file: &Path, daemon: Option<Reader>, out: &mut Output)
         return out.line(&format!("{} does not exist: every key has its default.", file.display()));
     }
     let files: Vec<String> = loaded.files.iter().map(|file| clean(&file.display().to_string())).collect();
-    out.line(&format!("Nothing is wrong with {}.", files.join(", ")))
+    out.line(&format!("Nothing is wrong with {}.", files.join(", ")))?;
+    remarks.iter().try_for_each(|remark| out.line(&format!("Remark: {}.", clean(remark))))
+}
+
+/// What may be meant, and is told in case it is not.
+fn remarks(config: &Config) -> Vec<String> {
+    let throttle = &config.throttle;
+    let mut remarks = Vec::new();
+    if !throttle.enabled {
+        remarks.push(
+            "throttle.enabled is false: a crash loop leaves as many records as it crashes, until the spool's quota; \
+             without a limit of its own it can keep all slots and the disk busy"
+                .to_owned(),
+        );
+    }
+    for (own, all, key, of) in [
+        (throttle.executable_burst, throttle.burst, "executable_burst", "burst"),
+        (throttle.executable_per_minute, throttle.per_minute, "executable_per_minute", "per_minute"),
+    ] {
+        if throttle.enabled && own > all {
+            remarks.push(format!(
+                "throttle.{key} ({own}) is above throttle.{of} ({all}), which all executables share: one of them can use it up"
+            ));
+        }
+    }
+    if let Some(cgroup) = &config.analysis_cgroup {
+        let there = std::fs::symlink_metadata(cgroup.join("cgroup.procs"));
+        if let Err(error) = there.map_err(|error| error.kind())
+            && error != ErrorKind::PermissionDenied
+        {
+            remarks.push(format!(
+                "analysis.cgroup: {} is no cgroup now: until it is one, analyses go on in the root, and their records say so",
+                cgroup.display()
+            ));
+        }
+    }
+    remarks
 }
 
 /// What whoever asks can read, root say, and epicored cannot. The fleet's key
@@ -119,7 +159,7 @@ fn unusable(loaded: &Loaded) -> Vec<String> {
         let path = path.as_ref()?;
         let error = std::fs::metadata(path).err()?;
         // Whoever may not look says nothing about whether it is there.
-        let denied = error.kind() == std::io::ErrorKind::PermissionDenied;
+        let denied = error.kind() == ErrorKind::PermissionDenied;
         (!denied).then(|| format!("{key}: {}: {error}", path.display()))
     });
     let mut wrong: Vec<String> = missing.collect();

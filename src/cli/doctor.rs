@@ -154,7 +154,7 @@ pub fn examine(host: &Host, settings: &Config, pid: Option<u32>) -> Vec<Check> {
     checks.extend(kernel::at_boot(host, &current));
     checks.extend(kernel::neighbours(host));
     checks.extend(process::limits(host, pid));
-    checks.extend(log::dropped(host));
+    checks.extend(log::dropped(host, &path));
     checks.extend(storm::storm(host));
     checks.extend(modules::modules(host));
     checks.extend(spool::last_record(&newest));

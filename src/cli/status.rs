@@ -22,8 +22,6 @@
 //! collector refused none since epicored started (or those are pending again),
 //! else 1.
 
-use std::path::Path;
-
 use super::arguments::Common;
 use super::failure::{Failure, Outcome};
 use super::output::Output;
@@ -31,7 +29,6 @@ use super::storms;
 use crate::daemon::{Activity, AskError, Dropped, Outage, Status, Tally, ask, ask_status};
 use crate::report::escape::clean;
 use crate::report::{amount, time};
-use crate::storm::{RUN, Snapshot};
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -69,14 +66,23 @@ pub(super) fn run(arguments: &Arguments, common: &Common, out: &mut Output) -> O
             ask(&socket, word).map_err(failed)?;
         }
     }
-    let status = ask_status(&socket).map_err(failed)?;
+    let status = match ask_status(&socket) {
+        Ok(status) => status,
+        Err(error) => {
+            // What crash handlers counted is known without it.
+            if let Some(storms) = storms::here().filter(|_| !out.json) {
+                let mut lines = Lines(String::new());
+                lines.add("storms", &storms);
+                out.text(&lines.0)?;
+                out.flush()?;
+            }
+            return Err(failed(error));
+        }
+    };
     if out.json {
         out.json_pretty(&status)?;
     } else {
-        let boot = crate::hardware::boot_id();
-        let ledger = boot.and_then(|boot| Snapshot::read(Path::new(RUN), boot));
-        let storms = ledger.and_then(|ledger| storms::words(&storms::totals(&ledger)));
-        out.text(&text(&status, storms, out))?;
+        out.text(&text(&status, storms::here(), out))?;
     }
     out.flush()?;
     let well = status.outage.is_none() && status.warnings.is_empty() && refused(&status) == 0;

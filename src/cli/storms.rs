@@ -6,7 +6,7 @@ use crate::process::Directory;
 use crate::record::Id;
 use crate::report::amount;
 use crate::report::escape::clean;
-use crate::storm::{Cause, Epitaph, Snapshot, Totals, ask};
+use crate::storm::{Cause, Epitaph, RUN, Snapshot, Totals, ask};
 
 /// What a ledger says of the crashes.
 pub(super) fn totals(ledger: &Snapshot) -> Totals {
@@ -37,13 +37,25 @@ fn epitaph(one: &Epitaph) -> String {
     format!("in stage {stage}, {cause}, at the crash of thread {} ({record})", one.task)
 }
 
-/// "812 crashes suppressed by the throttle, 2 handlers lost, of 1,024 since
-/// boot"; `None` when every crash left a full record.
-pub(super) fn words(totals: &Totals) -> Option<String> {
+/// The same of this host, for whoever may read its ledger.
+pub(super) fn here() -> Option<String> {
+    words(&Snapshot::read(Path::new(RUN), crate::hardware::boot_id()?)?)
+}
+
+/// "812 crashes suppressed by the throttle (the last 3 min 2 s ago), 2 handlers lost, of
+/// 1,024 since boot"; `None` when every crash left a full record.
+pub(super) fn words(ledger: &Snapshot) -> Option<String> {
+    let now = crate::syscall::clocks().1;
+    let ago = ledger.last_suppressed().zip(now).map(|(at, now)| now.saturating_sub(at));
+    told(&totals(ledger), ago)
+}
+
+fn told(totals: &Totals, ago: Option<u64>) -> Option<String> {
     let lost = totals.lost.unwrap_or(0);
+    let last = ago.map(|ago| format!(" (the last {} ago)", amount::duration_ns(ago))).unwrap_or_default();
     let crashes = |n: u64| amount::of(n, "crash");
     let all = [
-        (totals.suppressed, format!("{} suppressed by the throttle", crashes(totals.suppressed))),
+        (totals.suppressed, format!("{} suppressed by the throttle{last}", crashes(totals.suppressed))),
         (totals.unanalysed, format!("{} not analysed for want of a slot", crashes(totals.unanalysed))),
         (totals.failed, format!("{} ended by an error (the kernel's log has it)", crashes(totals.failed))),
         (lost, format!("{} lost", amount::of(lost, "handler"))),
@@ -59,11 +71,14 @@ mod tests {
     #[test]
     fn nothing_is_said_of_a_boot_in_which_every_crash_left_its_record() {
         let calm = Totals { begun: 7, recorded: 7, lost: Some(0), ..Totals::default() };
-        assert_eq!(words(&calm), None);
+        assert_eq!(told(&calm, None), None);
         let storm = Totals { begun: 1024, recorded: 210, suppressed: 812, lost: Some(2), ..calm };
-        let told = "812 crashes suppressed by the throttle, 2 handlers lost, of 1,024 crashes since boot";
-        assert_eq!(words(&storm).as_deref(), Some(told));
-        assert_eq!(words(&Totals { lost: None, ..calm }), None);
+        let words = "812 crashes suppressed by the throttle, 2 handlers lost, of 1,024 crashes since boot";
+        assert_eq!(told(&storm, None).as_deref(), Some(words));
+        assert!(
+            told(&storm, Some(182_000_000_000)).unwrap().contains("throttle (the last 3 min 2 s ago), 2")
+        );
+        assert_eq!(told(&Totals { lost: None, ..calm }, Some(1)), None);
     }
 
     #[test]

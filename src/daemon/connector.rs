@@ -151,6 +151,12 @@ impl AsFd for Connector {
     }
 }
 
+/// The ack of an answer to this process: one more than the request's, which is the process
+/// (the sequence of an answer is the kernel's own). Everybody who listens gets every answer.
+fn answered() -> u32 {
+    std::process::id().wrapping_add(1)
+}
+
 /// What a message says; `None` for one that is none of ours.
 fn meaning(message: &[u8]) -> Option<Heard> {
     let word = |at: usize| {
@@ -161,17 +167,16 @@ fn meaning(message: &[u8]) -> Option<Heard> {
         return None;
     }
     match word(WHAT)? {
-        // The answer's sequence is the kernel's own, its ack one more than the request's.
-        NONE if word(ACK)? == std::process::id().wrapping_add(1) => Some(Heard::Answer(word(PROCESS)?)),
+        NONE if word(ACK)? == answered() => Some(Heard::Answer(word(PROCESS)?)),
         COREDUMP => Some(Heard::Crash { process: word(GROUP)?, thread: word(PROCESS)? }),
         EXIT => Some(Heard::Ended(word(GROUP)?)),
         _ => None,
     }
 }
 
-/// Lets answers and crashes pass, and the end of a process (not of its threads) by a
+/// Lets answers to this process and crashes pass, and the end of a process (not of its threads) by a
 /// signal that dumps core. Loads are in network order, whatever the machine's is.
-fn filter() -> [sock_filter; 17] {
+fn filter() -> [sock_filter; 19] {
     let step = |code: u32, k: u32| {
         let code = u16::try_from(code).unwrap_or(0);
         sock_filter { code, jt: 0, jf: 0, k }
@@ -184,9 +189,11 @@ fn filter() -> [sock_filter; 17] {
     let index = step(libc::BPF_MISC | libc::BPF_TAX, 0);
     [
         load(libc::BPF_W, WHAT),
-        jump(libc::BPF_JEQ, COREDUMP.to_be(), 13, 0),
-        jump(libc::BPF_JEQ, NONE, 12, 0),
-        jump(libc::BPF_JEQ, EXIT.to_be(), 0, 12),
+        jump(libc::BPF_JEQ, COREDUMP.to_be(), 15, 0),
+        jump(libc::BPF_JEQ, EXIT.to_be(), 3, 0),
+        jump(libc::BPF_JEQ, NONE, 0, 14),
+        load(libc::BPF_W, ACK),
+        jump(libc::BPF_JEQ, answered().to_be(), 11, 12),
         load(libc::BPF_B, LOWEST_OF_EXIT_CODE),
         step(libc::BPF_ALU | libc::BPF_AND, SIGNAL),
         jump(libc::BPF_JGT, 31, 9, 0),

@@ -7,6 +7,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -72,23 +73,27 @@ pub fn each_line(log: &mut File, see: &mut dyn FnMut(&[u8])) -> bool {
     whole
 }
 
-/// Counts what the log tells of dropped dumps.
-pub fn dropped(log: &mut File) -> Dropped {
+/// Counts what the log tells of dropped dumps. With the path of a handler: a handler that
+/// could not be run counts only when it is that one, and not another's.
+pub fn dropped(log: &mut File, handler: Option<&Path>) -> Dropped {
     let mut found = Dropped::default();
-    let whole = each_line(log, &mut |line| found.count(line));
+    let named = handler.map(|handler| [b"|", handler.as_os_str().as_bytes()].concat().to_ascii_lowercase());
+    let whole = each_line(log, &mut |line| found.count(line, named.as_deref()));
     Dropped { whole, ..found }
 }
 
 impl Dropped {
-    fn count(&mut self, line: &[u8]) {
+    fn count(&mut self, line: &[u8], handler: Option<&[u8]>) {
         // Continuation lines (" KEY=value") are not the kernel's sentence.
         if line.first() == Some(&b' ') {
             return;
         }
         let line = line.to_ascii_lowercase();
+        let has = |phrase: &[u8]| line.windows(phrase.len().max(1)).any(|part| part == phrase);
+        let theirs = handler.is_some_and(|handler| !has(handler));
         let counts = [&mut self.over_limit, &mut self.limit_of_one, &mut self.no_handler];
-        for (count, phrase) in counts.into_iter().zip(PHRASES) {
-            if line.windows(phrase.len()).any(|part| part == phrase) {
+        for ((count, phrase), theirs) in counts.into_iter().zip(PHRASES).zip([false, false, theirs]) {
+            if !theirs && has(phrase) {
                 *count = count.saturating_add(1);
             }
         }
@@ -110,7 +115,18 @@ mod tests {
         let mut file = tempfile::tempfile().expect("a file");
         file.write_all(text.as_bytes()).expect("written");
         file.rewind().expect("a rewind");
-        dropped(&mut file)
+        dropped(&mut file, None)
+    }
+
+    #[test]
+    fn another_handler_that_cannot_be_run_is_not_this_one() {
+        let mut file = tempfile::tempfile().expect("a file");
+        file.write_all(b"4,1,1,-;coredump: 7(b): |/usr/bin/Other pipe failed\n4,2,1,-;coredump: 8(b): |/usr/lib/H pipe failed\n")
+            .expect("written");
+        for (handler, count) in [("/usr/lib/H", 1), ("/usr/bin/none", 0)] {
+            file.rewind().expect("a rewind");
+            assert_eq!(dropped(&mut file, Some(Path::new(handler))).no_handler, count);
+        }
     }
 
     #[test]

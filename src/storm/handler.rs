@@ -12,7 +12,7 @@ use super::bucket::Rate;
 use super::epitaph;
 use super::file;
 use super::key::Key;
-use super::ledger::{Count, FULL_AT, Ledger, WORDS, secret};
+use super::ledger::{Count, FULL_AT, Ledger, SUPPRESSED_AT, WORDS, secret};
 use super::slots::{self, Slots};
 use super::snapshot::{Snapshot, Totals};
 use super::table;
@@ -174,6 +174,7 @@ impl Storm {
             own.into_iter().for_each(|own| rules.executable.give_back(own));
         }
         ledger.add(Count::Suppressed);
+        ledger.word(SUPPRESSED_AT).store(now, Ordering::Relaxed);
         if let Some(place) = place {
             ledger.word(place.suppressed()).fetch_add(1, Ordering::AcqRel);
         }

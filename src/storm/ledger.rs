@@ -14,7 +14,7 @@
 //!      12  unanalysed
 //!      13  failed               times: CLOCK_BOOTTIME, nanoseconds
 //!      14  unwanted             native byte order; numbers only grow
-//!      15  unknown to alive.rs
+//!      15  unknown to alive.rs   58  when one was last suppressed
 //! ```
 //!
 //! Each is changed by one atomic operation. Whoever dies between two of them
@@ -39,6 +39,8 @@ pub(super) const EPITAPHS: usize = 18;
 pub(super) const EPITAPH: usize = 8;
 /// See [`EPITAPHS`].
 pub(super) const EPITAPHS_KEPT: usize = 5;
+/// When a crash was last suppressed.
+pub(super) const SUPPRESSED_AT: usize = 58;
 /// The first handler.
 pub(super) const HANDLERS: usize = 64;
 /// The first executable.

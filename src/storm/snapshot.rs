@@ -10,7 +10,7 @@ use super::alive;
 use super::epitaph::{self, Epitaph};
 use super::file;
 use super::key::Key;
-use super::ledger::{BURIED, Count, HANDLERS, HEADER, Ledger, WORDS, header, secret};
+use super::ledger::{BURIED, Count, HANDLERS, HEADER, Ledger, SUPPRESSED_AT, WORDS, header, secret};
 use super::table;
 use crate::limits;
 use crate::process::Life;
@@ -109,6 +109,11 @@ impl Snapshot {
     /// the latest.
     pub fn epitaphs(&self) -> (u64, Vec<Epitaph>) {
         (self.get(BURIED), epitaph::read(|word| self.get(word)))
+    }
+
+    /// When a crash was last suppressed, CLOCK_BOOTTIME in nanoseconds.
+    pub fn last_suppressed(&self) -> Option<u64> {
+        Some(self.get(SUPPRESSED_AT)).filter(|at| *at != 0)
     }
 
     /// Under which keys hash.

@@ -1,15 +1,18 @@
 //! Dumps that the kernel dropped, from its log: "at least" so many.
 
+use std::path::Path;
+
 use super::{Check, Host};
 use crate::invocation::{dropped as read, open_log};
 use crate::report::amount;
 
-/// One check for each kind of complaint, or one that says there is none.
-pub(super) fn dropped(host: &Host) -> Vec<Check> {
+/// One check for each kind of complaint, or one that says there is none. That a handler
+/// cannot be run is told of the installed one only.
+pub(super) fn dropped(host: &Host, handler: &Path) -> Vec<Check> {
     let Ok(mut log) = open_log(&host.at("/dev/kmsg")) else {
         return vec![Check::unknown("kernel log", "could not be read")];
     };
-    let found = read(&mut log);
+    let found = read(&mut log, Some(handler));
     // (how many, what that means, the remedy).
     let complaints = [
         (

@@ -26,13 +26,12 @@ fn boot(host: &Host) -> Option<[u8; 16]> {
 }
 
 fn storms(ledger: &Snapshot) -> Option<Check> {
-    let totals = storms::totals(ledger);
-    let remedy = if totals.suppressed > 0 {
-        "Mend what crashes in a loop: `epicore list` shows it. [throttle] says how much is kept."
+    let remedy = if storms::totals(ledger).suppressed > 0 {
+        "`epicore list` shows what crashes in a loop; [throttle] in the configuration is how much of it is kept."
     } else {
         "`journalctl -k` may say why; analysis.slots and limits of the machine."
     };
-    storms::words(&totals).map(|what| Check::warn("storms", what, remedy))
+    storms::words(ledger).map(|what| Check::warn("storms", what, remedy))
 }
 
 /// A handler that died of itself is a bug of ours.
