@@ -322,5 +322,7 @@ pub const WAITING_PER_SLOT: u64 = 8;
 pub const SLOT_PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
 /// And how long it sleeps between two looks.
 pub const SLOT_WAIT: std::time::Duration = std::time::Duration::from_millis(10);
+/// And how many slots it looks at each time.
+pub const SLOTS_LOOKED_AT: u64 = 16;
 /// The most slots that may be configured, and that are tried.
 pub const SLOTS: u64 = 1024;

@@ -6,6 +6,7 @@
 //! it is free again in the moment in which its holder ends, however it ends.
 
 use std::fs::File;
+use std::ops::Range;
 use std::time::Instant;
 
 use nix::errno::Errno;
@@ -31,29 +32,35 @@ pub(super) struct Slots<'a> {
 impl Slots<'_> {
     /// Takes one until the file is closed.
     pub(super) fn take(&self) -> bool {
-        self.lock_one(0, self.count.clamp(1, limits::SLOTS)).is_some()
+        self.lock_one(0, self.count.clamp(1, limits::SLOTS), 0..limits::SLOTS).is_some()
     }
 
     /// Takes a place to wait, and then a slot as soon as one is free; false after
-    /// limits::SLOT_PATIENCE, and when all places are taken.
+    /// limits::SLOT_PATIENCE, and when all places are taken. Of many slots it looks at a few
+    /// each time, at others the next time: those who wait are many then, too.
     pub(super) fn wait(&self) -> bool {
-        let places = self.count.clamp(1, limits::SLOTS).saturating_mul(limits::WAITING_PER_SLOT);
-        let Some(place) = self.lock_one(limits::SLOTS, places) else { return false };
+        let slots = self.count.clamp(1, limits::SLOTS);
+        let places = slots.saturating_mul(limits::WAITING_PER_SLOT);
+        let Some(place) = self.lock_one(limits::SLOTS, places, 0..places) else { return false };
         let end = Instant::now().checked_add(limits::SLOT_PATIENCE);
-        let mut taken = false;
+        let (mut taken, mut look) = (false, 0u64);
         while !taken && end.is_some_and(|end| Instant::now() < end) && !deadline_passed() {
             std::thread::sleep(limits::SLOT_WAIT);
-            taken = self.take();
+            let next = look.saturating_add(limits::SLOTS_LOOKED_AT);
+            taken = self.lock_one(0, slots, look..next).is_some();
+            look = next;
         }
         let _ = set(self.file, place, libc::F_UNLCK);
         taken
     }
 
-    /// Locks one of so many bytes from `start` on; says which.
-    fn lock_one(&self, start: u64, count: u64) -> Option<u64> {
+    /// Locks one of so many bytes from `start` on, of those that come so many behind the
+    /// first in turn; says which.
+    fn lock_one(&self, start: u64, count: u64, steps: Range<u64>) -> Option<u64> {
         let spared = if self.sparing { count.div_ceil(4).min(count.saturating_sub(1)) } else { 0 };
         let count = count.saturating_sub(spared);
-        let bytes = (0..count).map(|step| u64::from(self.first).saturating_add(step).checked_rem(count));
+        let steps = steps.take(usize::try_from(count).unwrap_or(usize::MAX));
+        let bytes = steps.map(|step| u64::from(self.first).saturating_add(step).checked_rem(count));
         let mut bytes = bytes.flatten().map(|byte| start.saturating_add(byte));
         bytes.find(|byte| set(self.file, *byte, libc::F_WRLCK).is_ok())
     }
@@ -114,6 +121,22 @@ mod tests {
     }
 
     #[test]
+    fn who_waits_finds_any_of_many_slots() {
+        let place = tempfile::tempdir().unwrap();
+        let open = opener(place.path());
+        let count = limits::SLOTS_LOOKED_AT * 3;
+        let mut holders: Vec<File> = (0..count).map(|_| open()).collect();
+        assert!(holders.iter().all(|holder| slots(holder, count, 0, false).take()));
+        let last = holders.pop();
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| slots(&open(), count, 0, false).wait());
+            std::thread::sleep(limits::SLOT_WAIT * 2);
+            drop(last);
+            assert!(waiter.join().unwrap());
+        });
+    }
+
+    #[test]
     fn who_waits_has_the_next_slot_and_few_wait() {
         let place = tempfile::tempdir().unwrap();
         let open = opener(place.path());
@@ -133,7 +156,7 @@ mod tests {
         assert!(slots(&open(), 1, 0, false).wait(), "places and slot are free again");
         let places: Vec<File> = (0..8).map(|_| open()).collect();
         let taken =
-            places.iter().filter(|file| slots(file, 1, 0, false).lock_one(limits::SLOTS, 8).is_some());
+            places.iter().filter(|file| slots(file, 1, 0, false).lock_one(limits::SLOTS, 8, 0..8).is_some());
         assert_eq!(taken.count(), 8);
         let began = Instant::now();
         assert!(!slots(&open(), 1, 0, false).wait(), "there is no place to wait");
