@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use crate::process::read_bounded;
-use crate::record::{Exposure, Running};
+use crate::record::{Exposure, Lost, Running};
 
 /// Workloads that are shown.
 const SHOWN: usize = 40;
@@ -32,12 +32,35 @@ pub(super) fn text(exposure: &Exposure) -> String {
         let name = control.process.exe.as_deref().unwrap_or("?").escape_debug();
         let _ = writeln!(out, "control: {name}, one of {}", control.of);
     }
+    out.push_str(&lost(&exposure.lost));
     for gap in &exposure.gaps {
         let count = gap.count.map_or_else(String::new, |count| format!(" ({count})"));
         let _ = writeln!(out, "not known: {}{count}", gap.reason.escape_debug());
     }
     let _ = writeln!(out, "looked as {}", itself());
     out
+}
+
+/// Crashes of this boot that left no record, or less than a full one, as far as known.
+fn lost(lost: &Lost) -> String {
+    let mut words = Vec::new();
+    if let Some(dropped) = lost.dropped {
+        let least = if lost.at_least { "at least " } else { "" };
+        let source = match lost.watched_ns {
+            Some(since) => format!("counted from {} s after the boot on", since / 1_000_000_000),
+            None => "as the kernel's log tells".to_owned(),
+        };
+        words.push(format!("no handler began for {least}{dropped} ({source})"));
+    }
+    let counts = [
+        (lost.begun, "handlers began"),
+        (lost.suppressed, "suppressed"),
+        (lost.unanalysed, "not analysed"),
+        (lost.failed, "ended by an error"),
+        (lost.handlers, "handlers lost"),
+    ];
+    words.extend(counts.into_iter().filter_map(|(count, what)| Some(format!("{} {what}", count?))));
+    if words.is_empty() { String::new() } else { format!("crashes: {}\n", words.join(", ")) }
 }
 
 fn line(running: &Running) -> String {

@@ -57,7 +57,7 @@ boot() {
 }
 
 # This processor has machine checks that software can recover from.
-VM_CPU=Skylake-Server-v1 boot first "install crash kernel upgrade mce" -t 1200 || true
+VM_CPU=Skylake-Server-v1 boot first "install crash dropped kernel upgrade mce" -t 1200 || true
 if boot second "reboot cut" -c cut; then
     verdict cut ok "the power was cut while programs crashed" "$(grep -c ^acked "$results/said") acknowledged"
 else
