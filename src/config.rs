@@ -222,7 +222,9 @@ impl Default for Daemon {
 impl Daemon {
     /// Where it leaves that count for the census: beside its socket.
     pub fn dropped_file(&self) -> PathBuf {
-        self.socket.with_file_name("dropped")
+        let mut name = self.socket.as_os_str().to_owned();
+        name.push(".dropped");
+        name.into()
     }
 }
 

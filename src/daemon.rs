@@ -32,6 +32,7 @@
 
 mod arguments;
 mod connector;
+mod count;
 mod dropped;
 mod event;
 mod forwarder;
@@ -107,7 +108,7 @@ fn serve(paths: Paths) -> Result<(), Failure> {
     let spool = Arc::new(spool);
     start::watch(&spool, &config, &sender)?;
     let mut forwarder = Forwarder::new(config, spool.clone(), reader, start::identity(), sender.clone());
-    start::dropped(&mut forwarder, &paths, &sender);
+    let _ending = start::dropped(&mut forwarder, &paths, &sender);
     let socket = start::socket(&mut forwarder, &spool, &sender);
     notify::ready(&start::greeting(&forwarder.config));
     tracing::info!("{}", start::greeting(&forwarder.config));

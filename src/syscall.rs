@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use nix::errno::Errno;
 use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap};
 
 /// The error number behind an error of std; EIO where it has none.
@@ -51,32 +52,45 @@ pub fn read_memory(thread: u32, from: u64, buffer: &mut [u8]) -> Result<usize, E
     Errno::result(got).map(|got| usize::try_from(got).unwrap_or(0))
 }
 
-/// A socket of the connector (NETLINK_CONNECTOR, netlink(7)), which never waits and
-/// hears only what `filter` lets pass (SO_ATTACH_FILTER: classic BPF, over the message from
-/// its nlmsghdr on).
-pub fn connector(filter: &[libc::sock_filter]) -> Result<OwnedFd, Errno> {
+/// A socket of the connector (NETLINK_CONNECTOR, netlink(7)), which never waits.
+pub fn connector() -> Result<OwnedFd, Errno> {
     // linux/netlink.h; libc has no name for it.
     const NETLINK_CONNECTOR: libc::c_int = 11;
     let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
     // SAFETY: three integers.
     let socket = Errno::result(unsafe { libc::socket(libc::AF_NETLINK, kind, NETLINK_CONNECTOR) })?;
     // SAFETY: it is open, and nobody else's.
-    let socket = unsafe { OwnedFd::from_raw_fd(socket) };
+    Ok(unsafe { OwnedFd::from_raw_fd(socket) })
+}
+
+/// Lets a socket hear only what passes a filter (SO_ATTACH_FILTER: classic BPF, for netlink
+/// over the message from its nlmsghdr on); it takes an earlier one's place.
+pub fn attach_filter(socket: BorrowedFd<'_>, filter: &[libc::sock_filter]) -> Result<(), Errno> {
     let len = u16::try_from(filter.len()).map_err(|_| Errno::E2BIG)?;
     let program = libc::sock_fprog { len, filter: filter.as_ptr().cast_mut() };
     let size = libc::socklen_t::try_from(size_of_val(&program)).map_err(|_| Errno::EINVAL)?;
+    let (socket, option) = (socket.as_raw_fd(), libc::SO_ATTACH_FILTER);
     // SAFETY: the kernel reads `size` bytes of `program` and, through it, `len`
     // instructions of `filter`; it writes to neither.
-    Errno::result(unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_ATTACH_FILTER,
-            (&raw const program).cast(),
-            size,
-        )
-    })?;
-    Ok(socket)
+    let done =
+        unsafe { libc::setsockopt(socket, libc::SOL_SOCKET, option, (&raw const program).cast(), size) };
+    Errno::result(done).map(drop)
+}
+
+/// A descriptor of a process (pidfd_open(2)).
+pub fn pidfd(process: u32) -> Result<OwnedFd, Errno> {
+    let process = libc::pid_t::try_from(process).map_err(|_| Errno::ESRCH)?;
+    // SAFETY: two integers.
+    let fd = Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_open, process, 0) })?;
+    let fd = RawFd::try_from(fd).map_err(|_| Errno::EBADF)?;
+    // SAFETY: it is open, closes at exec, and is nobody else's.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Whether a process has ended, reaped or not: its descriptor is readable then.
+pub fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd::new(pidfd, PollFlags::POLLIN)];
+    poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
 }
 
 /// Lets others go first, from now on: the nice value (setpriority(2)), and the lowest

@@ -58,7 +58,7 @@ use crate::gap::{Gap, Stage};
 use crate::hardware::{self, HOST_FILE, Identity, Roots, Serials};
 use crate::record::{self, EXPOSURE_SCHEMA, Exposure, Lost};
 use crate::spool::{Quota, Spool};
-use crate::storm::Watched;
+use crate::storm::{Watched, begun as storm_begun};
 use crate::{confine, invocation, syscall};
 
 use arguments::Arguments;
@@ -103,7 +103,8 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Result<(), String> {
     let told = Told { identity, serials, since, now };
     let mut exposure = look(&arguments, config.labels.clone(), &roots, told, &mut random, &mut storms, gaps);
     let watched = Watched::read(&config.daemon.dropped_file(), &boot, spool.owner().0);
-    exposure.lost = lost(log, watched, &spool, &mut exposure.gaps);
+    let begun = storm_begun(&arguments.run, boot).map(|begun| begun.count);
+    exposure.lost = lost(log, watched, begun, &spool, &mut exposure.gaps);
     let kept = storms.kept(&spool);
     storms.tell(&mut exposure.lost, kept);
     exposure.cost.cpu_us = machine::cpu_us();
@@ -197,12 +198,20 @@ fn serials(
     }
 }
 
-/// What the kernel dropped: exact when epicored watches, else as its log tells.
-fn lost(log: Option<File>, watched: Option<Watched>, spool: &Spool, gaps: &mut Vec<Gap>) -> Lost {
+/// What the kernel dropped: exact when epicored watches, and has looked since the last
+/// handler began; else as the kernel's log tells.
+fn lost(
+    log: Option<File>,
+    watched: Option<Watched>,
+    begun: Option<u64>,
+    spool: &Spool,
+    gaps: &mut Vec<Gap>,
+) -> Lost {
     let evicted = Some(spool.evicted());
-    if let Some(Watched { since_ns, dropped, whole, .. }) = watched {
+    if let Some(Watched { since_ns, dropped, begun: then, whole, .. }) = watched {
         let (dropped, watched_ns) = (Some(dropped), Some(since_ns));
-        return Lost { dropped, at_least: !whole, watched_ns, evicted, ..Lost::default() };
+        let at_least = !whole || begun != Some(then);
+        return Lost { dropped, at_least, watched_ns, evicted, ..Lost::default() };
     }
     let dropped = log.map(|mut log| invocation::dropped(&mut log, None));
     if dropped.is_none() {

@@ -28,6 +28,7 @@
 //! `at_boot` (enable), `fallback` (disable); in a chroot or a container
 //! `kernel` ("chroot", "container") and `at_boot`.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -38,7 +39,7 @@ use super::output::Output;
 use crate::invocation::boot::{self, Boot, Kernel};
 use crate::invocation::pattern::{self, Pattern, Refusal, Roots, Setting};
 use crate::report::escape::clean;
-use crate::{config, spool};
+use crate::{config, spool, storm};
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -93,6 +94,7 @@ pub(super) fn enable(arguments: &Enable, common: &Common, out: &mut Output) -> O
     }
     let done = pattern::enable(&roots, &pattern).map_err(explain)?;
     let at_boot = kept(&boot, &pattern);
+    count_from_the_first(spool);
     if out.json {
         let saved = done.saved.as_ref().map(value);
         let mut value = with(&done.now, &done.before, done.already, "saved", json!(saved));
@@ -116,6 +118,16 @@ pub(super) fn enable(arguments: &Enable, common: &Common, out: &mut Output) -> O
         )?,
     }
     out.line("Try it: `epicore doctor`, then `epicore demo`.")
+}
+
+/// Makes the handlers' ledger, which epicored compares with what the kernel tells of
+/// crashes: without one it cannot know whether none began. A handler makes it, too.
+fn count_from_the_first(spool: &Path) {
+    let group = std::fs::metadata(spool).map_or(0, |facts| facts.gid());
+    let made = crate::hardware::boot_id().map(|boot| storm::prepare(Path::new(storm::RUN), boot, group));
+    if let Some(Err(errno)) = made {
+        warn(&format!("{}: the ledger of crashes could not be made: {}", storm::RUN, errno.desc()));
+    }
 }
 
 /// A pattern that somebody gave paths of their own keeps them.

@@ -15,7 +15,7 @@
 //! ```
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::libc::{self, sock_filter};
@@ -61,9 +61,10 @@ pub(super) enum Heard {
     },
     /// A process has ended of such a signal.
     Ended(u32),
-    /// The answer to this process's request: 0, or an errno.
-    Answer(u32),
-    /// More was told than the socket could hold, or the kernel had no memory to tell it.
+    /// The answer to a request, by its ack: 0, or an errno.
+    Answer(u32, u32),
+    /// More was told than the socket could hold. (What the kernel has no memory to compose
+    /// is lost without a word.)
     Missed,
 }
 
@@ -74,41 +75,72 @@ pub(super) struct Connector(OwnedFd);
 impl Connector {
     /// Listens from now on; why not, in words.
     pub(super) fn listen() -> Result<Connector, String> {
-        let socket = syscall::connector(&filter()).map_err(|errno| format!("no socket: {}", errno.desc()))?;
+        let words = |errno: Errno| errno.desc().to_owned();
+        let socket = syscall::connector().map_err(|errno| format!("no socket: {}", errno.desc()))?;
+        let ack = fastrand::u32(..);
+        syscall::attach_filter(socket.as_fd(), &filter(Some(ack))).map_err(words)?;
         bind(socket.as_raw_fd(), &NetlinkAddr::new(0, PROC)).map_err(|errno| match errno {
             Errno::EPERM => "before Linux 6.6 it needs CAP_NET_ADMIN".to_owned(),
-            other => other.desc().to_owned(),
+            other => words(other),
         })?;
         // As much as net.core.rmem_max allows, for moments in which we do not get to run.
         let _ = setsockopt(&socket, RcvBuf, &BUFFER);
         let connector = Connector(socket);
-        connector.say(LISTEN).map_err(|errno| match errno {
+        say(connector.as_fd(), LISTEN, ack).map_err(|errno| match errno {
             Errno::ECONNREFUSED => "this kernel, or this network namespace, has none".to_owned(),
-            other => other.desc().to_owned(),
+            other => words(other),
         })?;
-        match connector.answer() {
-            Some(0) => Ok(connector),
-            Some(errno) => Err(Errno::from_raw(i32::try_from(errno).unwrap_or(0)).desc().to_owned()),
-            None => Err("the kernel does not answer: is this a container?".to_owned()),
+        match connector.answer(ack, &mut Vec::new()) {
+            Some(0) => {}
+            Some(errno) => return Err(words(Errno::from_raw(i32::try_from(errno).unwrap_or(0)))),
+            None => return Err("the kernel does not answer: is this a container?".to_owned()),
         }
+        syscall::attach_filter(connector.as_fd(), &filter(None)).map_err(words)?;
+        Ok(connector)
     }
 
-    fn answer(&self) -> Option<u32> {
-        while self.wait(Some(PATIENCE)) {
-            while let Some(heard) = self.next() {
-                if let Heard::Answer(errno) = heard {
-                    return Some(errno);
+    /// Whether the kernel still tells, and what it told meanwhile. From Linux 6.6 on any
+    /// user can make it stop: a request that is none, and then IGNORE, take a listener from
+    /// the count of all without having been one. Before, to ask again would be one listener
+    /// more, and is left.
+    pub(super) fn probe(&self) -> (bool, Vec<Heard>) {
+        let mut heard = Vec::new();
+        if !asks_twice() {
+            return (true, heard);
+        }
+        let ack = fastrand::u32(..);
+        let asked = syscall::attach_filter(self.as_fd(), &filter(Some(ack))).is_ok()
+            && say(self.as_fd(), LISTEN, ack).is_ok();
+        let told = asked && self.answer(ack, &mut heard) == Some(0);
+        let alone = syscall::attach_filter(self.as_fd(), &filter(None)).is_ok();
+        (told && alone, heard)
+    }
+
+    /// What ends the kernel's telling.
+    pub(super) fn ending(&self) -> Option<Ending> {
+        self.0.try_clone().ok().map(Ending)
+    }
+
+    /// The answer to a request; what else was told goes to `heard`.
+    fn answer(&self, ack: u32, heard: &mut Vec<Heard>) -> Option<u32> {
+        let end = Instant::now().checked_add(PATIENCE)?;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() || !self.wait(left) {
+                return None;
+            }
+            while let Some(one) = self.next() {
+                match one {
+                    Heard::Answer(of, errno) if of == ack.wrapping_add(1) => return Some(errno),
+                    other => heard.push(other),
                 }
             }
         }
-        None
     }
 
     /// Waits until there is something to hear; false when there was not.
-    pub(super) fn wait(&self, patience: Option<Duration>) -> bool {
-        let timeout = patience.map_or(PollTimeout::NONE, |patience| {
-            PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX)
-        });
+    pub(super) fn wait(&self, patience: Duration) -> bool {
+        let timeout = PollTimeout::try_from(patience).unwrap_or(PollTimeout::MAX);
         let mut fds = [PollFd::new(self.as_fd(), PollFlags::POLLIN)];
         poll(&mut fds, timeout).is_ok_and(|ready| ready > 0)
     }
@@ -129,20 +161,6 @@ impl Connector {
             }
         }
     }
-
-    fn say(&self, word: u32) -> Result<usize, Errno> {
-        // nlmsghdr: length, NLMSG_DONE; cn_msg: idx, val, seq, ack, length of the word.
-        let own = std::process::id();
-        let head = [40, 3, 0, 0, PROC, PROC, 0, own, 4, word].map(u32::to_ne_bytes);
-        send(self.0.as_raw_fd(), head.as_flattened(), MsgFlags::empty())
-    }
-}
-
-impl Drop for Connector {
-    /// Kernels before 6.6 would go on composing events for nobody.
-    fn drop(&mut self) {
-        let _ = self.say(IGNORE);
-    }
 }
 
 impl AsFd for Connector {
@@ -151,10 +169,29 @@ impl AsFd for Connector {
     }
 }
 
-/// The ack of an answer to this process: one more than the request's, which is the process
-/// (the sequence of an answer is the kernel's own). Everybody who listens gets every answer.
-fn answered() -> u32 {
-    std::process::id().wrapping_add(1)
+/// Tells the kernel, when it is dropped, that one fewer listens: it counts them, composes
+/// its messages while there is one, and does not see who ends without a word.
+#[derive(Debug)]
+pub(super) struct Ending(OwnedFd);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let _ = say(self.0.as_fd(), IGNORE, fastrand::u32(..));
+    }
+}
+
+fn say(socket: BorrowedFd<'_>, word: u32, ack: u32) -> Result<usize, Errno> {
+    // nlmsghdr: length, NLMSG_DONE; cn_msg: idx, val, seq, ack, length of the word.
+    let message = [40, 3, 0, 0, PROC, PROC, 0, ack, 4, word].map(u32::to_ne_bytes);
+    send(socket.as_raw_fd(), message.as_flattened(), MsgFlags::empty())
+}
+
+/// Whether a listener may ask to listen again and is still one (Linux 6.6).
+fn asks_twice() -> bool {
+    let name = nix::sys::utsname::uname();
+    let release = name.as_ref().ok().and_then(|name| name.release().to_str());
+    let mut numbers = release.unwrap_or("").split('.').map(|number| number.parse::<u32>().unwrap_or(0));
+    (numbers.next(), numbers.next()) >= (Some(6), Some(6))
 }
 
 /// What a message says; `None` for one that is none of ours.
@@ -167,16 +204,18 @@ fn meaning(message: &[u8]) -> Option<Heard> {
         return None;
     }
     match word(WHAT)? {
-        NONE if word(ACK)? == answered() => Some(Heard::Answer(word(PROCESS)?)),
+        // Its sequence is the kernel's own, its ack one more than the request's.
+        NONE => Some(Heard::Answer(word(ACK)?, word(PROCESS)?)),
         COREDUMP => Some(Heard::Crash { process: word(GROUP)?, thread: word(PROCESS)? }),
         EXIT => Some(Heard::Ended(word(GROUP)?)),
         _ => None,
     }
 }
 
-/// Lets answers to this process and crashes pass, and the end of a process (not of its threads) by a
+/// Lets crashes pass, the answer to a request with this ack if there is one (everybody who
+/// listens gets every answer, and everybody may ask), and the end of a process (not of its threads) by a
 /// signal that dumps core. Loads are in network order, whatever the machine's is.
-fn filter() -> [sock_filter; 19] {
+fn filter(ack: Option<u32>) -> [sock_filter; 19] {
     let step = |code: u32, k: u32| {
         let code = u16::try_from(code).unwrap_or(0);
         sock_filter { code, jt: 0, jf: 0, k }
@@ -193,7 +232,12 @@ fn filter() -> [sock_filter; 19] {
         jump(libc::BPF_JEQ, EXIT.to_be(), 3, 0),
         jump(libc::BPF_JEQ, NONE, 0, 14),
         load(libc::BPF_W, ACK),
-        jump(libc::BPF_JEQ, answered().to_be(), 11, 12),
+        jump(
+            libc::BPF_JEQ,
+            ack.unwrap_or(0).wrapping_add(1).to_be(),
+            if ack.is_some() { 11 } else { 12 },
+            12,
+        ),
         load(libc::BPF_B, LOWEST_OF_EXIT_CODE),
         step(libc::BPF_ALU | libc::BPF_AND, SIGNAL),
         jump(libc::BPF_JGT, 31, 9, 0),
@@ -247,7 +291,8 @@ mod tests {
         assert_eq!(meaning(&message(COREDUMP, [8, 7, 1])), Some(crash));
         assert_eq!(meaning(&message(EXIT, [7, 7, 11])), Some(Heard::Ended(7)));
         assert_eq!(meaning(&message(1, [7, 7, 11])), None, "a fork");
-        assert_eq!(meaning(&message(NONE, [0; 3])), None, "an answer to somebody else");
+        let answer = message(NONE, [1, 0, 0]);
+        assert_eq!(meaning(&answer), Some(Heard::Answer(0, 1)));
         let crash = message(COREDUMP, [8, 7, 1]);
         assert!((0..LEAST).all(|length| meaning(&crash[..length]).is_none()));
         let mut other = crash;
@@ -271,7 +316,7 @@ mod tests {
         let killed = [run("kill -KILL $$"), run("kill -TERM $$")];
         let crashed = run("ulimit -c 1; kill -SEGV $$");
         let mut heard = Vec::new();
-        while !heard.contains(&Heard::Ended(crashed)) && connector.wait(Some(PATIENCE)) {
+        while !heard.contains(&Heard::Ended(crashed)) && connector.wait(PATIENCE) {
             heard.extend(std::iter::from_fn(|| connector.next()));
         }
         let of = |id| {

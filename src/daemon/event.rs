@@ -26,8 +26,8 @@ pub(super) enum Event {
     Credentials,
     /// A batch has come back.
     Returned(Box<Report>),
-    /// Crashes for which no handler began, counted anew.
-    Dropped(Watched),
+    /// Crashes for which no handler began, counted anew; nothing is known any more.
+    Dropped(Option<Watched>),
     /// Somebody asks on the socket.
     Asked(Request, Sender<Reply>),
     /// SIGHUP.

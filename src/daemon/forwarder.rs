@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 
+use super::dropped::Places;
 use super::event::{Came, Event, Report};
 use super::logs::Seldom;
 use super::metrics::Metrics;
@@ -67,8 +68,11 @@ pub(super) struct Forwarder {
     pub(super) sent: Sent,
     pub(super) last_stored: Option<u64>,
     pub(super) started: u64,
-    /// Crashes for which no handler began, when somebody counts them.
-    pub(super) dropped: Option<Dropped>,
+    /// Crashes for which no handler began, when somebody counts them, and the handlers
+    /// that had begun then.
+    pub(super) dropped: Option<(Dropped, u64)>,
+    /// Where handlers count, for whoever asks.
+    pub(super) ledger: Option<Places>,
     chance: fastrand::Rng,
     pub(super) metrics: Metrics,
     /// The numbers are others than the last time they were written.
@@ -115,6 +119,7 @@ impl Forwarder {
             last_stored: None,
             started: wall(),
             dropped: None,
+            ledger: None,
             chance: fastrand::Rng::new(),
             metrics: Metrics::new(),
             changed: true,

@@ -72,10 +72,11 @@ impl Metrics {
         self.failures.inc();
     }
 
-    /// The kernel told of more crashes; for some of them no handler began.
+    /// So many crashes the kernel told of, and for so many of them no handler began.
     pub(super) fn crashed(&self, crashes: u64, dropped: u64) {
-        for (handler, count) in [("began", crashes.saturating_sub(dropped)), ("none", dropped)] {
-            self.crashes.get_or_create(&[("handler", handler)]).inc_by(count);
+        for (which, count) in [("told", crashes), ("dropped", dropped)] {
+            let counter = self.crashes.get_or_create(&[("which", which)]);
+            counter.inc_by(count.saturating_sub(counter.get()));
         }
     }
 
@@ -147,8 +148,8 @@ mod tests {
             "epicored_items_total{said=\"duplicate\"} 2",
             "epicored_items_total{said=\"refused\"} 1",
             "epicored_held{reason=\"damaged\"} 5",
-            "epicored_crashes_total{handler=\"began\"} 3",
-            "epicored_crashes_total{handler=\"none\"} 2",
+            "epicored_crashes_total{which=\"told\"} 5",
+            "epicored_crashes_total{which=\"dropped\"} 2",
             "epicored_requests_total 4",
             "epicored_failures_total 1",
             "epicored_sent_bytes_total 500",

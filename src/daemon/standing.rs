@@ -17,13 +17,22 @@ impl Forwarder {
     }
 
     /// Crashes were counted anew.
-    pub(super) fn dropped(&mut self, watched: Watched) {
-        let Watched { crashes, dropped, whole, .. } = watched;
-        let before = self.dropped.unwrap_or(Dropped { since: wall(), ..Dropped::default() });
-        let more = |now: u64, before: u64| now.saturating_sub(before);
-        self.metrics.crashed(more(crashes, before.crashes), more(dropped, before.dropped));
+    pub(super) fn dropped(&mut self, watched: Option<Watched>) {
         self.changed = true;
-        self.dropped = Some(Dropped { crashes, dropped, exact: whole, ..before });
+        let Some(Watched { crashes, dropped, begun, whole, .. }) = watched else {
+            self.dropped = None;
+            return;
+        };
+        let (before, _) = self.dropped.unwrap_or((Dropped { since: wall(), ..Dropped::default() }, 0));
+        self.metrics.crashed(crashes, dropped);
+        self.dropped = Some((Dropped { crashes, dropped, exact: whole, ..before }, begun));
+    }
+
+    /// As it is known now: handlers that have begun since are not in it.
+    fn dropped_now(&self) -> Option<Dropped> {
+        let (dropped, then) = self.dropped?;
+        let begun = self.ledger.as_ref()?.begun()?;
+        Some(Dropped { exact: dropped.exact && begun.count == then, ..dropped })
     }
 
     fn held(&self) -> Held {
@@ -78,7 +87,7 @@ impl Forwarder {
             held,
             sent: self.sent,
             last_stored: self.last_stored,
-            dropped: self.dropped,
+            dropped: self.dropped_now(),
             outage,
             warnings,
             ..Status::default()

@@ -10,6 +10,7 @@ use crossbeam_channel::Sender;
 use nix::errno::Errno;
 
 use super::arguments::Paths;
+use super::connector::Ending;
 use super::dropped::{Dropped, Places};
 use super::event::Event;
 use super::forwarder::Forwarder;
@@ -118,19 +119,28 @@ pub(super) fn socket(forwarder: &mut Forwarder, spool: &Arc<Spool>, events: &Sen
 
 /// Starts the thread that counts crashes for which no handler began, where the kernel
 /// tells of crashes; elsewhere the census goes by the kernel's log.
-pub(super) fn dropped(forwarder: &mut Forwarder, paths: &Paths, events: &Sender<Event>) {
+pub(super) fn dropped(forwarder: &mut Forwarder, paths: &Paths, events: &Sender<Event>) -> Option<Ending> {
     if !forwarder.config.daemon.count_dropped {
-        return;
+        return None;
     }
     let file = forwarder.config.daemon.dropped_file();
-    let boot = hardware::boot_id().ok_or_else(|| "the boot has no id".to_owned());
-    let counter = boot.and_then(|boot| Dropped::new(Places { run: paths.run.clone(), file, boot }));
+    let places = hardware::boot_id().map(|boot| Places { run: paths.run.clone(), file, boot });
+    let counter = places.clone().ok_or_else(|| "the boot has no id".to_owned()).and_then(Dropped::new);
     let events = events.clone();
     let started = counter.and_then(|counter| {
-        thread("dropped", move || counter.run(&events)).map_err(|_| "no thread can be started".to_owned())
+        let ending = counter.ending();
+        let started = thread("dropped", move || counter.run(&events));
+        started.map(|()| ending).map_err(|_| "no thread can be started".to_owned())
     });
-    if let Err(why) = started {
-        tracing::info!("what the kernel drops is known from its log only: {why}");
+    match started {
+        Ok(ending) => {
+            forwarder.ledger = places;
+            ending
+        }
+        Err(why) => {
+            tracing::info!("what the kernel drops is known from its log only: {why}");
+            None
+        }
     }
 }
 
@@ -180,7 +190,7 @@ pub(super) fn farewell(config: &Config, socket: Option<Bound>) {
     tracing::info!("ended; what was not acknowledged stays in the spool");
 }
 
-const RESTART: &str = "spool, daemon.socket, forward.private and a first collector.url need a restart: \
+const RESTART: &str = "spool, daemon.socket, daemon.count_dropped, forward.private and a first collector.url need a restart: \
                        `systemctl restart epicored`";
 
 /// The new configuration with the old values of what is open already; whether
@@ -188,12 +198,14 @@ const RESTART: &str = "spool, daemon.socket, forward.private and a first collect
 fn reloadable(new: Config, old: &Config) -> (Config, bool) {
     let opened = |config: &Config| {
         let url = config.collector.url.is_some();
-        (config.spool_directory().to_owned(), config.daemon.socket.clone(), config.forward.private, url)
+        let daemon = (config.daemon.socket.clone(), config.daemon.count_dropped);
+        (config.spool_directory().to_owned(), daemon, config.forward.private, url)
     };
     let whole = opened(&new) == opened(old);
     let mut kept = new;
     kept.spool = old.spool.clone();
     kept.daemon.socket = old.daemon.socket.clone();
+    kept.daemon.count_dropped = old.daemon.count_dropped;
     kept.forward.private = old.forward.private;
     if old.collector.url.is_none() {
         kept.collector.url = None;

@@ -118,7 +118,7 @@ pub struct Lost {
     #[serde(rename = "drop", skip_serializing_if = "Option::is_none")]
     pub dropped: Option<u64>,
     /// `dropped` is a lower bound: the log line is rate-limited, and the log
-    /// forgets; or somebody who watched missed something.
+    /// forgets; with `watched_ns`: something is open just now, or was missed.
     #[serde(rename = "least", skip_serializing_if = "is_default")]
     pub at_least: bool,
     /// Since when epicored counts `dropped` by the proc connector, CLOCK_BOOTTIME;

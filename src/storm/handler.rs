@@ -85,6 +85,13 @@ pub struct Storm {
     missing: Option<Errno>,
 }
 
+/// Makes the ledger before the first crash, as root, and lets a group read it.
+pub fn prepare(run: &Path, boot: [u8; 16], group: u32) -> Result<(), Errno> {
+    let ledger = file::ledger(&file::directory(run)?, &boot)?;
+    file::let_read(&ledger, group);
+    Ok(())
+}
+
 impl Storm {
     /// The first act of a handler, as root: opens the ledger in `run`, enters
     /// this process and counts it. Never fails; [`Storm::missing`] says why

@@ -59,12 +59,22 @@ impl Totals {
     }
 }
 
-/// Handlers that began in this boot: none where there is no ledger yet; `None` where
-/// there is one that cannot be read.
-pub fn begun(run: &Path, boot: [u8; 16]) -> Option<u64> {
+/// Handlers that began in this boot, and which ledger says so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Begun {
+    /// Its secret, which no other one has; `None` where there is no ledger.
+    pub ledger: Option<[u8; 16]>,
+    /// How many.
+    pub count: u64,
+}
+
+/// Handlers that began in this boot; `None` where there is a ledger that cannot be read.
+pub fn begun(run: &Path, boot: [u8; 16]) -> Option<Begun> {
     match Snapshot::read(run, boot) {
-        Some(snapshot) => Some(snapshot.count(Count::Begun)),
-        None => (!run.join(file::FILE).try_exists().ok()?).then_some(0),
+        Some(snapshot) => {
+            Some(Begun { ledger: Some(snapshot.secret()), count: snapshot.count(Count::Begun) })
+        }
+        None => (!run.join(file::FILE).try_exists().ok()?).then_some(Begun::default()),
     }
 }
 

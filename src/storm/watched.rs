@@ -7,12 +7,14 @@
 //! since 81240000000      CLOCK_BOOTTIME, nanoseconds
 //! crashes 412
 //! dropped 3
-//! whole 1                0: something was missed, and these are lower bounds
+//! begun 409              handlers of this boot, when that was so
+//! whole 1                0: something is open or was missed: lower bounds
 //! crc32c 1a2b3c4d
 //! ```
 //!
 //! It is rewritten in place under a lock that its writer holds for life (F_OFD_SETLK, its
-//! first byte), so whoever finds it unlocked knows that nobody counts any more.
+//! first byte), so whoever finds it unlocked knows that nobody counts any more. It is the
+//! writer's alone: who may read it could lock it, too. Empty, it says that nothing is known.
 
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
@@ -25,10 +27,13 @@ use nix::libc;
 
 use super::file;
 
+/// How the text begins.
+const MAGIC: &str = "epicore dropped 1\n";
 /// More than the text is ever long; it is padded with spaces to so many bytes.
 const BYTES: usize = 256;
 /// Reads of a text that is just being written.
 const TRIES: usize = 8;
+const OPEN: OFlag = OFlag::O_NOFOLLOW.union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY);
 
 /// The numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,7 +44,10 @@ pub struct Watched {
     pub crashes: u64,
     /// Of them, those for which no handler began.
     pub dropped: u64,
-    /// Nothing was missed: the numbers are exact.
+    /// Handlers that had begun in this boot, when that was so: if more have, the kernel has
+    /// told of more crashes, or has not told of some.
+    pub begun: u64,
+    /// Nothing was missed and nothing is open: the numbers are exact.
     pub whole: bool,
 }
 
@@ -53,10 +61,14 @@ pub struct WatchFile {
 impl WatchFile {
     /// Makes it, or takes over what another one left.
     pub fn create(path: &Path, boot: &[u8; 16]) -> std::io::Result<WatchFile> {
-        let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
         let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o640).custom_flags(flags.bits());
+        options.read(true).write(true).create(true).truncate(false).mode(0o600).custom_flags(OPEN.bits());
         let file = options.open(path)?;
+        let mut begins = [0; MAGIC.len()];
+        let length = file.read_at(&mut begins, 0)?;
+        if !file::is_roots(&file) || length > 0 && begins != *MAGIC.as_bytes() {
+            return Err(std::io::Error::other("it is another's file"));
+        }
         let mine = file::byte(0, libc::F_WRLCK)?;
         fcntl(&file, FcntlArg::F_OFD_SETLK(&mine)).map_err(|errno| match errno {
             Errno::EAGAIN | Errno::EACCES => std::io::Error::other("another process counts there"),
@@ -67,10 +79,15 @@ impl WatchFile {
         Ok(WatchFile { file, boot: u128::from_be_bytes(*boot) })
     }
 
-    /// Writes the numbers.
-    pub fn write(&self, watched: &Watched) -> std::io::Result<()> {
-        let text = text(self.boot, watched);
-        self.file.write_all_at(format!("{text:<BYTES$}").as_bytes(), 0)
+    /// Writes the numbers, or that there are none.
+    pub fn write(&self, watched: Option<&Watched>) -> std::io::Result<()> {
+        match watched {
+            Some(watched) => {
+                let text = text(self.boot, watched);
+                self.file.write_all_at(format!("{text:<BYTES$}").as_bytes(), 0)
+            }
+            None => self.file.set_len(0),
+        }
     }
 }
 
@@ -78,8 +95,7 @@ impl Watched {
     /// What a living writer of this boot says; the file must be its user's who
     /// asks, the `owner`'s, or root's.
     pub fn read(path: &Path, boot: &[u8; 16], owner: u32) -> Option<Watched> {
-        let flags = OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-        let file = OpenOptions::new().read(true).custom_flags(flags.bits()).open(path).ok()?;
+        let file = OpenOptions::new().read(true).custom_flags(OPEN.bits()).open(path).ok()?;
         if !file::is_of(&file, owner) || !is_locked(&file)? {
             return None;
         }
@@ -91,18 +107,18 @@ impl Watched {
     }
 }
 
-/// Whether somebody else holds its lock.
+/// Whether a writer holds its lock.
 fn is_locked(file: &File) -> Option<bool> {
     let mut lock = file::byte(0, libc::F_WRLCK).ok()?;
     fcntl(file, FcntlArg::F_OFD_GETLK(&mut lock)).ok()?;
-    Some(i32::from(lock.l_type) != libc::F_UNLCK)
+    Some(i32::from(lock.l_type) == libc::F_WRLCK)
 }
 
 fn text(boot: u128, watched: &Watched) -> String {
-    let Watched { since_ns, crashes, dropped, whole } = watched;
+    let Watched { since_ns, crashes, dropped, begun, whole } = watched;
+    let whole = u8::from(*whole);
     let mut text = format!(
-        "epicore dropped 1\nboot {boot:032x}\nsince {since_ns}\ncrashes {crashes}\ndropped {dropped}\nwhole {}\n",
-        u8::from(*whole)
+        "{MAGIC}boot {boot:032x}\nsince {since_ns}\ncrashes {crashes}\ndropped {dropped}\nbegun {begun}\nwhole {whole}\n"
     );
     let sum = crc32c::crc32c(text.as_bytes());
     let _ = writeln!(text, "crc32c {sum:08x}");
@@ -117,6 +133,7 @@ fn parse(bytes: &[u8], boot: u128) -> Option<Watched> {
         since_ns: number("since ")?,
         crashes: number("crashes ")?,
         dropped: number("dropped ")?,
+        begun: number("begun ")?,
         whole: number("whole ")? == 1,
     };
     // That checks version, boot and sum, and that nothing else stands there.
@@ -128,7 +145,8 @@ mod tests {
     use super::*;
 
     const BOOT: [u8; 16] = [7; 16];
-    const SEEN: Watched = Watched { since_ns: 81_240_000_000, crashes: 412, dropped: 3, whole: true };
+    const SEEN: Watched =
+        Watched { since_ns: 81_240_000_000, crashes: 412, dropped: 3, begun: 409, whole: true };
 
     fn me() -> u32 {
         nix::unistd::geteuid().as_raw()
@@ -141,7 +159,7 @@ mod tests {
         assert_eq!(Watched::read(&path, &BOOT, me()), None);
         let file = WatchFile::create(&path, &BOOT).unwrap();
         assert_eq!(Watched::read(&path, &BOOT, me()), None, "nothing is known yet");
-        file.write(&SEEN).unwrap();
+        file.write(Some(&SEEN)).unwrap();
         assert_eq!(Watched::read(&path, &BOOT, me()), Some(SEEN));
         assert_eq!(Watched::read(&path, &[8; 16], me()), None);
         assert!(WatchFile::create(&path, &BOOT).is_err(), "another one counts");
@@ -149,11 +167,37 @@ mod tests {
         assert_eq!(Watched::read(&path, &BOOT, me()), None, "nobody counts");
         let file = WatchFile::create(&path, &BOOT).unwrap();
         assert_eq!(Watched::read(&path, &BOOT, me()), None, "the new one knows nothing yet");
-        let most = Watched { since_ns: u64::MAX, crashes: u64::MAX, dropped: u64::MAX, whole: false };
+        let all = u64::MAX;
+        let most = Watched { since_ns: all, crashes: all, dropped: all, begun: all, whole: false };
         [SEEN, most, SEEN].iter().for_each(|seen| {
-            file.write(seen).unwrap();
+            file.write(Some(seen)).unwrap();
             assert_eq!(Watched::read(&path, &BOOT, me()), Some(*seen));
         });
+    }
+
+    #[test]
+    fn a_reader_cannot_play_the_writer_and_another_s_file_is_left_alone() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("dropped");
+        let file = WatchFile::create(&path, &BOOT).unwrap();
+        file.write(Some(&SEEN)).unwrap();
+        file.write(None).unwrap();
+        assert_eq!(Watched::read(&path, &BOOT, me()), None, "it says that nothing is known");
+        file.write(Some(&SEEN)).unwrap();
+        drop(file);
+        let reader = File::open(&path).unwrap();
+        fcntl(&reader, FcntlArg::F_OFD_SETLK(&file::byte(0, libc::F_RDLCK).unwrap())).unwrap();
+        assert_eq!(Watched::read(&path, &BOOT, me()), None);
+        let mode = std::os::unix::fs::PermissionsExt::mode(&reader.metadata().unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o600);
+        let other = place.path().join("other");
+        for text in ["", MAGIC] {
+            std::fs::write(&other, text).unwrap();
+            assert!(WatchFile::create(&other, &BOOT).is_ok(), "{text:?}");
+        }
+        std::fs::write(&other, "somebody's list of things dropped\n").unwrap();
+        assert!(WatchFile::create(&other, &BOOT).is_err());
+        assert!(std::fs::read_to_string(&other).unwrap().starts_with("somebody"));
     }
 
     #[test]
@@ -174,7 +218,7 @@ mod tests {
             file.file.write_all_at(wrong.as_bytes(), 0).unwrap();
             assert_eq!(Watched::read(&path, &BOOT, me()), None, "{wrong}");
         }
-        file.write(&SEEN).unwrap();
+        file.write(Some(&SEEN)).unwrap();
         let link = place.path().join("link");
         std::os::unix::fs::symlink(&path, &link).unwrap();
         assert_eq!(Watched::read(&link, &BOOT, me()), None);

@@ -30,9 +30,18 @@ impl Place {
 
     /// Writes the configuration; `more` is TOML behind the collector's table.
     pub fn configure(&self, url: Option<&str>, more: &str) {
+        self.write(url, "", more);
+    }
+
+    /// The same with more of the daemon's own table.
+    pub fn configure_daemon(&self, url: Option<&str>, daemon: &str) {
+        self.write(url, daemon, "");
+    }
+
+    fn write(&self, url: Option<&str>, daemon: &str, more: &str) {
         let url = url.map(|url| format!("url = \"{url}\"\n")).unwrap_or_default();
         let text = format!(
-            "spool = \"{}\"\n[daemon]\nsocket = \"{}\"\nmetrics_file = \"{}\"\n[collector]\n{url}proxy = \"\"\n{more}",
+            "spool = \"{}\"\n[daemon]\nsocket = \"{}\"\nmetrics_file = \"{}\"\n{daemon}[collector]\n{url}proxy = \"\"\n{more}",
             self.path("spool").display(),
             self.path("sock").display(),
             self.path("epicore.prom").display(),
