@@ -33,6 +33,9 @@
 
 mod keys;
 mod near;
+// People correct the file with `epicore config check`; the handler, which is small, says
+// what is wrong, and not where.
+#[cfg(feature = "daemon")]
 mod place;
 
 use std::collections::BTreeMap;
@@ -415,6 +418,7 @@ fn apply(loaded: &mut Loaded, text: &str, file: &Path) {
             "" => unknown(&key, value),
             expected => format!("{key} must be {expected}; it keeps its value"),
         };
+        #[cfg(feature = "daemon")]
         let what = place::line(text, &key).map_or(what.clone(), |line| format!("line {line}: {what}"));
         warnings.push(Warning { file: file.to_owned(), what });
     }
