@@ -2,15 +2,17 @@
 //! whether a process lives.
 //!
 //! ```text
-//!            told since the base ─ those that dump still ─ handlers begun since the base
-//!   lower  = what was dropped at least: of those that have ended, all that have no handler
-//!   exact  = nobody dumps, nothing was missed, and it was the same a second ago
+//!  base ────────── crashes told ─────────────► quiet: nobody dumps, and nothing was told
+//!   │              handlers begun                     for a second
+//!   └─ dropped = told − begun, exact; here the account is closed, and the next base is
 //! ```
 //!
-//! A handler may begin after its process has ended (SIGKILL ends the kernel's wait for it,
-//! and with core_pipe_limit 0 there is none), so a number that grew is told only when it
-//! has stood for [`CONFIRMED`]. What breaks the comparison (an overrun, another ledger)
-//! begins it anew on what is known, which is a lower bound from then on.
+//! While an account is open only a lower bound is known: of those that had ended a second
+//! ago, all that cannot have had a handler by now. A second, because a handler may begin
+//! after its process has ended (SIGKILL ends the kernel's wait for it, and with
+//! core_pipe_limit 0 there is none). Accounts are closed so that handlers whose crashes were
+//! not told cannot make up for earlier drops: they are a surplus, and that is noticed. What
+//! breaks the comparison leaves what was known, as a lower bound from then on.
 
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
@@ -52,58 +54,84 @@ pub(super) struct Look {
     pub(super) dropped: u64,
     /// Both are exact.
     pub(super) exact: bool,
-    /// More handlers began than crashes were told.
-    pub(super) surplus: bool,
+}
+
+/// Whether counting may begin (anew).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Begin {
+    /// Handlers of crashes that were not told may still begin.
+    NotYet,
+    /// When it is quiet.
+    Quiet,
+    /// It has not been quiet for long: then with a lower bound.
+    Anyhow,
 }
 
 /// The numbers.
 #[derive(Debug, Default)]
 pub(super) struct Count {
     pending: HashMap<u32, Dumping>,
-    /// What was known before the base.
-    before: Look,
+    /// Crashes of the accounts that are closed.
+    closed: u64,
+    /// What was dropped of them.
+    closed_dropped: u64,
     /// Crashes told since the base.
     told: u64,
-    /// What had begun when counting began (anew).
+    /// What had begun at the base.
     base: Option<Begun>,
-    /// Something was told since the last look.
-    changed: bool,
-    missed: bool,
-    /// What was said last.
+    /// When something was told last.
+    last: Option<Instant>,
+    /// Something was told since it was quiet.
+    open: bool,
+    /// A look, and what had ended then.
+    mark: Option<(Instant, u64)>,
+    /// The bound that is known.
     said: u64,
-    /// A larger number, and since when.
-    candidate: Option<(Instant, u64)>,
+    missed: bool,
+    began: bool,
 }
 
 impl Count {
     /// The kernel told something.
     pub(super) fn hear(&mut self, heard: Heard, now: Instant) {
         match heard {
-            Heard::Crash { .. } if self.pending.len() >= PENDING => self.miss(),
-            // Two threads of one process are one crash.
-            Heard::Crash { process, .. } if self.pending.contains_key(&process) => {}
+            Heard::Answer(..) => return,
+            Heard::Missed => self.miss(),
+            Heard::Ended(process) => drop(self.pending.remove(&process)),
             Heard::Crash { process, thread } => {
+                // Two threads of one process are one crash; another one has its number when
+                // it is gone.
+                if self.pending.get(&process).is_some_and(Dumping::lives) {
+                    return;
+                }
+                if self.pending.len() >= PENDING {
+                    return self.miss();
+                }
                 self.told = self.told.saturating_add(1);
                 let held = self.pending.len() < HELD;
                 let pidfd = held.then(|| syscall::pidfd(process).ok()).flatten();
                 self.pending.insert(process, Dumping { thread, pidfd, since: now });
             }
-            Heard::Ended(process) => drop(self.pending.remove(&process)),
-            Heard::Missed => self.miss(),
-            Heard::Answer(..) => return,
         }
-        self.changed = true;
+        self.touch(now);
+    }
+
+    fn touch(&mut self, now: Instant) {
+        (self.last, self.open) = (Some(now), true);
     }
 
     /// Something was not told, or cannot be compared: what is known stays, as a bound.
     pub(super) fn miss(&mut self) {
-        self.missed |= self.base.is_some();
-        self.before = Look { crashes: self.crashes(), dropped: self.said, ..Look::default() };
+        self.missed |= self.began;
+        self.close(self.said);
         self.base = None;
-        self.told = 0;
-        self.pending.clear();
-        self.candidate = None;
-        self.changed = true;
+    }
+
+    /// The account ends with so many dropped in all.
+    fn close(&mut self, dropped: u64) {
+        self.closed = self.closed.saturating_add(if self.began { self.told } else { 0 });
+        (self.closed_dropped, self.said) = (dropped, dropped);
+        (self.told, self.mark) = (0, None);
     }
 
     /// The end of a process is not told when it is another signal's, when its first thread
@@ -111,84 +139,91 @@ impl Count {
     pub(super) fn forget_the_dead(&mut self, now: Instant) {
         let before = self.pending.len();
         self.pending.retain(|_, dumping| dumping.lives());
-        self.changed |= self.pending.len() < before;
+        if self.pending.len() < before {
+            self.touch(now);
+        }
         let long = |dumping: &Dumping| now.saturating_duration_since(dumping.since) >= PATIENCE;
         if self.pending.values().any(long) {
             let before = self.pending.len();
             self.pending.retain(|_, dumping| !long(dumping));
             let forgotten = before.saturating_sub(self.pending.len());
             self.told = self.told.saturating_sub(u64::try_from(forgotten).unwrap_or(0));
-            self.missed |= self.base.is_some();
+            self.missed |= self.began;
         }
     }
 
-    /// No process is dumping.
-    pub(super) fn is_settled(&self) -> bool {
-        self.pending.is_empty()
-    }
-
     /// Counting has begun.
-    pub(super) fn is_begun(&self) -> bool {
-        self.base.is_some() || self.missed
+    pub(super) fn has_begun(&self) -> bool {
+        self.began
     }
 
     /// There is something to look at without being told.
     pub(super) fn is_open(&self) -> bool {
-        self.base.is_none() || !self.is_settled() || self.changed || self.candidate.is_some()
+        self.base.is_none() || self.open || !self.pending.is_empty()
     }
 
-    fn crashes(&self) -> u64 {
-        self.before.crashes.saturating_add(if self.base.is_some() { self.told } else { 0 })
+    /// What is known without another look.
+    pub(super) fn known(&self) -> Look {
+        let told = if self.began { self.told } else { 0 };
+        Look { crashes: self.closed.saturating_add(told), dropped: self.said, exact: false }
+    }
+
+    /// Something was missed: nothing is exact any more.
+    pub(super) fn has_missed(&self) -> bool {
+        self.missed
     }
 
     /// Compares with the handlers that have begun. `busy`: something was told after they
     /// were counted.
-    pub(super) fn look(&mut self, begun: Begun, busy: bool, now: Instant) -> Look {
-        let settled = self.is_settled() && !busy;
-        self.changed &= busy;
-        let known = Look { crashes: self.crashes(), dropped: self.said, ..Look::default() };
+    pub(super) fn look(&mut self, begun: Begun, busy: bool, begin: Begin, now: Instant) -> Look {
+        let silent = self.last.is_none_or(|last| now.saturating_duration_since(last) >= CONFIRMED);
+        let quiet = self.pending.is_empty() && !busy && silent;
         let Some(base) = self.base else {
-            if settled {
-                self.base = Some(begun);
-                self.told = 0;
+            let may = match begin {
+                Begin::NotYet => false,
+                Begin::Quiet => quiet || self.missed,
+                Begin::Anyhow => true,
+            };
+            if may {
+                self.close(self.said);
+                self.missed |= !quiet;
+                (self.base, self.began) = (Some(begun), true);
+                self.open &= !quiet;
             }
-            return Look { exact: settled && !self.missed, ..known };
+            return Look { exact: may && !self.missed, ..self.known() };
         };
         // No ledger where there was none may be one that handlers could not make; the first
         // one counts from 0.
         let nowhere = begun.ledger.is_none() && self.told > 0;
         let another = base.ledger.is_some() && base.ledger != begun.ledger;
-        let Some(handled) = begun.count.checked_sub(base.count).filter(|_| !nowhere && !another) else {
-            self.miss();
-            return known;
+        let handled = begun.count.checked_sub(base.count).filter(|_| !nowhere && !another);
+        let Some(handled) = handled else {
+            self.missed = true;
+            self.close(self.said);
+            self.base = Some(begun);
+            return self.known();
         };
         self.base = Some(Begun { ledger: begun.ledger, ..base });
-        if settled && handled > self.told {
-            self.miss();
-            return Look { surplus: true, ..known };
+        if quiet {
+            let dropped = self.closed_dropped.saturating_add(self.told.saturating_sub(handled));
+            // Either a handler was slower than is thought possible, or its crash was not told.
+            self.missed |= handled > self.told || dropped < self.said;
+            self.close(dropped);
+            (self.base, self.open) = (Some(begun), false);
+            return Look { exact: !self.missed, ..self.known() };
         }
         let dumping = u64::try_from(self.pending.len()).unwrap_or(u64::MAX);
         let ended = self.told.saturating_sub(dumping);
-        let lower = self.before.dropped.saturating_add(ended.saturating_sub(handled));
-        self.confirm(lower, settled, now);
-        let exact = settled && !self.missed && self.said == lower;
-        Look { crashes: self.crashes(), dropped: self.said, exact, surplus: false }
-    }
-
-    /// Says a larger number when it has stood for long enough, a smaller one when it is
-    /// certain.
-    fn confirm(&mut self, lower: u64, settled: bool, now: Instant) {
-        if lower <= self.said {
-            self.said = if settled { lower } else { self.said };
-            self.candidate = None;
-            return;
+        match self.mark {
+            Some((at, _)) if now.saturating_duration_since(at) < CONFIRMED => {}
+            mark => {
+                let ended_then = mark.map_or(0, |(_, ended)| ended);
+                let lower = self.closed_dropped.saturating_add(ended_then.saturating_sub(handled));
+                self.said = self.said.max(lower);
+                self.mark = Some((now, ended));
+            }
         }
-        let (since, least) = self.candidate.map_or((now, lower), |(since, least)| (since, least.min(lower)));
-        self.candidate = Some((since, least));
-        if now.saturating_duration_since(since) >= CONFIRMED {
-            self.said = self.said.max(least);
-            self.candidate = (lower > self.said).then_some((now, lower));
-        }
+        self.known()
     }
 }
 

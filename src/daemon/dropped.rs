@@ -2,15 +2,14 @@
 //! of which the kernel told, less the handlers that began.
 //!
 //! ```text
-//!  kernel ── crash ──► pending ── its end ──► told − begun ── a second later still so ──► the
-//!     └── handler ──► begun (/run/epicore/crashes) ─┘                            file, the main loop
+//!  kernel ── crash ──► pending ── its end ──► quiet: told − begun ──► the file, the main loop
+//!     └── handler ──► begun (/run/epicore/crashes) ─────┘
 //! ```
 //!
-//! A crash is told before its handler runs, so both numbers are of the same crashes when
-//! no process is dumping ([`count`] has the rules). Then the number is exact; while one is
-//! dumping, and for ever after something was missed, it is a lower bound, and says so. Who
-//! reads it compares the handlers that have begun with those in the file: if there are
-//! more, the kernel has not told of their crashes.
+//! [`count`](super::count) has the rules. The number is exact when it has been quiet for a
+//! second; while a process is dumping, and for ever after something was missed, it is a
+//! lower bound, and says so at once. Who reads it compares the handlers that have begun with
+//! those in the file: if there are more, the kernel has not told of their crashes.
 //!
 //! It counts what the kernel does not hand over (core_pipe_limit, a core limit of 1, a
 //! process that may not be dumped, one that ended already), handlers that could not be run
@@ -23,7 +22,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Sender;
 
 use super::connector::{Connector, Heard};
-use super::count::{Count, Look};
+use super::count::{Begin, Count, Look};
 use super::event::Event;
 use crate::storm::{self, Begun, WatchFile, Watched};
 use crate::syscall;
@@ -31,9 +30,12 @@ use crate::syscall;
 /// Counting begins so long after listening: handlers of crashes that were told to nobody
 /// have begun by then.
 const GRACE: Duration = Duration::from_secs(2);
-/// How often it looks while something is open: a process that dumps, a number that is not
-/// yet confirmed.
+/// And after so long also where it is never quiet.
+const LONG: Duration = Duration::from_secs(30);
+/// How often it looks while something is open.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// How often it looks for a ledger that cannot be read.
+const SELDOM: Duration = Duration::from_secs(30);
 /// How often it asks the kernel whether it still tells, and looks for handlers of crashes
 /// that it did not tell of.
 const LOOK: Duration = Duration::from_secs(600);
@@ -102,21 +104,22 @@ impl Dropped {
     /// Counts until nobody listens. While nothing is open it sleeps without a timer but one
     /// of ten minutes.
     pub(super) fn run(mut self, events: &Sender<Event>) {
+        let mut asked = Instant::now();
         loop {
-            let open = self.count.is_open() || self.failures > 0;
-            let patience = if open && self.failures <= FAILURES { PATIENCE } else { LOOK };
-            let heard = self.connector.wait(patience);
-            if !heard && patience == LOOK && !self.is_told() {
-                self.listen_again();
-            }
+            self.connector.wait(self.patience());
             self.drain();
-            self.count.forget_the_dead(Instant::now());
-            let busy = !self.count.is_settled();
-            let again = self.looked.is_some_and(|looked| looked.elapsed() < PATIENCE);
-            if busy && again || self.listening_since.elapsed() < GRACE {
+            if asked.elapsed() >= LOOK {
+                asked = Instant::now();
+                self.ask();
+            }
+            let now = Instant::now();
+            self.count.forget_the_dead(now);
+            let short = self.count.has_missed() && self.told.is_some_and(|told| told.whole);
+            let due = self.looked.is_none_or(|looked| now.saturating_duration_since(looked) >= PATIENCE);
+            if !short && !due {
                 continue;
             }
-            if let Some(known) = self.look()
+            if let Some(known) = self.look(now)
                 && self.told != known
             {
                 self.told = known;
@@ -130,9 +133,19 @@ impl Dropped {
         }
     }
 
-    /// What is known now; `None`: look again.
-    fn look(&mut self) -> Option<Option<Watched>> {
-        self.looked = Some(Instant::now());
+    /// How long to wait for the kernel to tell something.
+    fn patience(&self) -> Duration {
+        let look = match (self.failures, self.count.is_open()) {
+            (FAILURES.., _) => SELDOM,
+            (1.., _) | (_, true) => PATIENCE,
+            (0, false) => return LOOK,
+        };
+        self.looked.map_or(look, |looked| look.saturating_sub(looked.elapsed()))
+    }
+
+    /// What is known now; `None`: nothing yet, look again.
+    fn look(&mut self, now: Instant) -> Option<Option<Watched>> {
+        self.looked = Some(now);
         let mut seen = None;
         for _ in 0..ROUNDS {
             let Some(begun) = self.places.begun() else { return self.unreadable() };
@@ -144,41 +157,41 @@ impl Dropped {
         }
         let (begun, between) = seen?;
         self.failures = 0;
-        let Look { crashes, dropped, exact, surplus } = self.count.look(begun, between, Instant::now());
-        if surplus {
-            self.listen_again();
+        let begin = match now.saturating_duration_since(self.listening_since) {
+            listened if listened < GRACE => Begin::NotYet,
+            listened if listened < LONG => Begin::Quiet,
+            _ => Begin::Anyhow,
+        };
+        let Look { crashes, dropped, exact } = self.count.look(begun, between, begin, now);
+        if !self.count.has_begun() {
+            return None;
         }
         let since_ns = *self.since_ns.get_or_insert_with(|| syscall::clocks().1.unwrap_or(0));
-        let watched = Watched { since_ns, crashes, dropped, begun: begun.count, whole: exact };
-        self.count.is_begun().then_some(Some(watched))
+        Some(Some(Watched { since_ns, crashes, dropped, begun: begun.count, whole: exact }))
     }
 
-    /// The ledger cannot be read: for a moment that is nothing, for longer it is said.
+    /// The ledger cannot be read: for a moment that is nothing, for longer it is said. The
+    /// numbers go on meanwhile, and are as they were when it can be read.
     fn unreadable(&mut self) -> Option<Option<Watched>> {
-        self.failures = self.failures.saturating_add(1);
+        self.failures = self.failures.saturating_add(1).min(FAILURES.saturating_add(1));
         if self.failures == FAILURES {
             let run = self.places.run.display();
             tracing::warn!(
                 "the handlers' ledger in {run} cannot be read; what the kernel drops is known from its log only"
             );
-            self.count.miss();
         }
         (self.failures >= FAILURES).then_some(None)
     }
 
-    /// Whether the kernel still tells.
-    fn is_told(&mut self) -> bool {
+    /// Asks the kernel whether it still tells.
+    fn ask(&mut self) {
         let (told, heard) = self.connector.probe();
         heard.into_iter().for_each(|heard| self.count.hear(heard, Instant::now()));
-        told
-    }
-
-    /// Something was not told: a new socket, if there is one to be had.
-    fn listen_again(&mut self) {
-        self.count.miss();
-        if let Ok(connector) = Connector::listen() {
-            self.connector = connector;
-            self.listening_since = Instant::now();
+        if !told {
+            if !self.count.has_missed() {
+                tracing::warn!("the kernel does not tell of crashes any more; see docs/daemon.md");
+            }
+            self.count.miss();
         }
     }
 
