@@ -211,14 +211,18 @@ fn tally(tally: &Tally) -> String {
 }
 
 /// What the kernel told of crashes.
-fn told(dropped: &Dropped, out: &Output) -> String {
-    let least = if dropped.exact { "" } else { "at least " };
-    let since = time::short(Some(dropped.since), &out.zone);
-    let handlers = match dropped.dropped {
-        0 => "a handler began for each".to_owned(),
-        n => format!("no handler began for {}", amount::count(n)),
-    };
-    format!("{least}{} since {since}; {least}{handlers}", amount::of(dropped.crashes, "crash"))
+fn told(told: &Dropped, out: &Output) -> String {
+    let crashes = amount::of(told.crashes, "crash");
+    let since = time::short(Some(told.since), &out.zone);
+    let dropped = amount::count(told.dropped);
+    match (told.exact, told.dropped) {
+        (true, 0) => format!("{crashes} since {since}; a handler began for each"),
+        (true, _) => format!("{crashes} since {since}; no handler began for {dropped}"),
+        (false, 0) => {
+            format!("at least {crashes} since {since}; whether a handler began for each is not known")
+        }
+        (false, _) => format!("at least {crashes} since {since}; no handler began for at least {dropped}"),
+    }
 }
 
 /// What is pending and yet does not leave.

@@ -192,9 +192,12 @@ impl Count {
             }
             return Look { exact: may && !self.missed, ..self.known() };
         };
-        // No ledger where there was none may be one that handlers could not make; the first
-        // one counts from 0.
+        // Where there is still no ledger a second after a crash, handlers may be unable to
+        // make one; the first one counts from 0.
         let nowhere = begun.ledger.is_none() && self.told > 0;
+        if nowhere && base.ledger.is_none() && !quiet {
+            return self.known();
+        }
         let another = base.ledger.is_some() && base.ledger != begun.ledger;
         let handled = begun.count.checked_sub(base.count).filter(|_| !nowhere && !another);
         let Some(handled) = handled else {

@@ -178,6 +178,7 @@ fn another_ledger_is_never_compared_with_the_one_before() {
 fn the_first_ledger_counts_from_nothing_and_none_at_all_says_nothing() {
     let mut rig = Rig::from(NONE);
     rig.crashed(1..4);
+    assert_eq!(rig.look(NONE), (3, 0, false), "the first handler makes it");
     assert_eq!(rig.later(begun(2)), (3, 1, true));
     let mut rig = Rig::from(NONE);
     rig.crashed(1..4);
