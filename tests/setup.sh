@@ -21,7 +21,7 @@ elif [[ ${1:-tests} != build ]]; then
         [man]=man-db [mandoc]=mandoc [zsh]=zsh [fish]=fish
         [g++]=g++ [gdb]=gdb [eu-stack]=elfutils [strace]=strace [objcopy]=binutils
         [musl-gcc]=musl-tools [perl]=perl [python3]=python3 [ip]=iproute2
-        [checkmodule]=checkpolicy
+        [checkmodule]=checkpolicy [systemd-analyze]=systemd [prlimit]=util-linux
     )
     # What tests/setcontext_race.rs races against.
     ls /usr/lib/*/libunwind.so.8 > /dev/null 2>&1 || package+=([no-such-library]=libunwind8)
