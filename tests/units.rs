@@ -7,7 +7,6 @@
 #[path = "support/census.rs"]
 mod census;
 #[path = "support/daemon.rs"]
-#[allow(dead_code)]
 mod daemon;
 
 use std::collections::BTreeSet;
