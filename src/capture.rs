@@ -49,7 +49,7 @@ pub use machine::{of_hardware, of_identity, of_serials};
 use evidence::Evidence;
 use kmsg::Kmsg;
 
-/// While this file is there, crashes leave nothing and cost nothing.
+/// While this file is there, crashes leave nothing, and cost no more than the start of the handler.
 pub const KILL_SWITCH: &str = "/run/epicore/disabled";
 
 /// Runs the handler: the kernel's arguments in, a record in the spool out.

@@ -406,6 +406,7 @@ fn apply(loaded: &mut Loaded, text: &str, file: &Path) {
             return;
         }
     };
+    let mut wrong = Vec::new();
     for (key, value) in flatten(&table) {
         let expected = match keys::set(&mut loaded.config, &key, value) {
             Ok(()) => {
@@ -416,12 +417,22 @@ fn apply(loaded: &mut Loaded, text: &str, file: &Path) {
         };
         let what = match expected {
             "" => unknown(&key, value),
-            expected => format!("{key} must be {expected}; it keeps its value"),
+            expected => format!("{key} must be {expected}; this line counts for nothing"),
         };
-        #[cfg(feature = "daemon")]
-        let what = place::line(text, &key).map_or(what.clone(), |line| format!("line {line}: {what}"));
-        warnings.push(Warning { file: file.to_owned(), what });
+        let line = line(text, &key);
+        wrong.push((line, line.map_or(what.clone(), |line| format!("line {line}: {what}"))));
     }
+    wrong.sort();
+    warnings.extend(wrong.into_iter().map(|(_, what)| Warning { file: file.to_owned(), what }));
+}
+
+#[cfg(feature = "daemon")]
+use place::line;
+
+/// The handler does not look.
+#[cfg(not(feature = "daemon"))]
+fn line(_: &str, _: &str) -> Option<usize> {
+    None
 }
 
 fn unknown(key: &str, value: &Value) -> String {

@@ -169,7 +169,7 @@ fn handle(forwarder: &mut Forwarder, event: Event) {
         Event::Overflow => forwarder.want_scan(),
         Event::Credentials => forwarder.credentials_changed(),
         Event::Returned(report) => forwarder.returned(*report),
-        Event::Dropped(watched) => forwarder.dropped(watched),
+        Event::Dropped { known, missed } => forwarder.dropped(known, missed),
         Event::Asked(request, answer) => {
             let reply = match request {
                 Request::Status => Reply::Status(Box::new(forwarder.status())),

@@ -72,6 +72,14 @@ fn what_is_allowed_and_seldom_meant_is_a_remark() {
             Some("throttle.executable_per_minute (120) is above throttle.per_minute (9)"),
         ),
         ("[analysis]\ncgroup = \"/tmp\"\n", Some("/tmp is no cgroup now")),
+        (
+            "[limits]\nspool_bytes = 10\n",
+            Some("10 bytes, 10000 records: what the spool holds beyond is removed"),
+        ),
+        (
+            "[daemon]\nsocket = \"/nowhere/x.sock\"\n",
+            Some("daemon.socket: the directory /nowhere is not there"),
+        ),
         ("[throttle]\nburst = 60\n", None),
     ] {
         std::fs::write(&file, text).unwrap();

@@ -2,10 +2,17 @@
 //! crash; and a timer's, with `--census`. Everything is in the library;
 //! `epicore::capture` and `epicore::census` are where to read.
 
+use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 
 use epicore::invocation::Arguments;
 use epicore::{capture, census};
+
+const USAGE: &str = "\
+epicore-handler: the kernel runs this for each crash, with -P%P first (core(5)).
+  `epicore enable` installs it; `epicore doctor` says whether it would work.
+  epicore-handler --census [--sampled] [--print] counts what runs; --census comes first.
+  man epicore-handler has the rest.";
 
 fn main() -> ExitCode {
     let words: Vec<_> = std::env::args_os().skip(1).collect();
@@ -13,11 +20,13 @@ fn main() -> ExitCode {
         println!("epicore-handler {}", env!("CARGO_PKG_VERSION"));
         return ExitCode::SUCCESS;
     }
-    if words.is_empty() {
-        eprintln!("epicore-handler: the kernel runs this; `epicore enable` installs it");
-        return ExitCode::from(2);
-    }
     let census = words.first().is_some_and(|word| word == "--census");
+    // A person who tries it out is no crash.
+    if !census && !words.iter().any(|word| word.as_bytes().starts_with(b"-P")) {
+        eprintln!("{USAGE}");
+        let asked = words.iter().any(|word| word == "--help" || word == "-h");
+        return if asked { ExitCode::SUCCESS } else { ExitCode::from(2) };
+    }
     let done = match census {
         true => census::run(words.into_iter().skip(1)),
         false => capture::from_kernel(Arguments::parse(words)),

@@ -36,6 +36,11 @@ use crate::config::{self, Config, Loaded, Setting};
 use crate::forward::Transport;
 use crate::report::escape::{clean, columns};
 
+/// A spool that holds less is seldom meant.
+const SMALL_BYTES: u64 = 4 << 20;
+/// See [`SMALL_BYTES`].
+const SMALL_RECORDS: u64 = 100;
+
 /// What was typed.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -78,7 +83,10 @@ fn check(loaded: &Loaded, file: &Path, daemon: Option<Reader>, out: &mut Output)
         out.flush()?;
         return if wrong.is_empty() { Ok(()) } else { Err(Failure::Misconfigured) };
     }
+    let told: Vec<String> = remarks.iter().map(|remark| format!("Remark: {}.", clean(remark))).collect();
     if !wrong.is_empty() {
+        told.iter().try_for_each(|remark| out.line(remark))?;
+        out.flush()?;
         let next = "Correct it: epicored does not start like this, or sends nothing; the handler goes on without it.";
         return Err(Failure::usage(wrong.join("\n"), next));
     }
@@ -87,7 +95,7 @@ fn check(loaded: &Loaded, file: &Path, daemon: Option<Reader>, out: &mut Output)
     }
     let files: Vec<String> = loaded.files.iter().map(|file| clean(&file.display().to_string())).collect();
     out.line(&format!("Nothing is wrong with {}.", files.join(", ")))?;
-    remarks.iter().try_for_each(|remark| out.line(&format!("Remark: {}.", clean(remark))))
+    told.iter().try_for_each(|remark| out.line(remark))
 }
 
 /// What may be meant, and is told in case it is not.
@@ -109,6 +117,26 @@ fn remarks(config: &Config) -> Vec<String> {
             remarks.push(format!(
                 "throttle.{key} ({own}) is above throttle.{of} ({all}), which all executables share: one of them can use it up"
             ));
+        }
+    }
+    if config.spool_bytes < SMALL_BYTES || config.spool_records < SMALL_RECORDS {
+        remarks.push(format!(
+            "limits: {} bytes, {} records: what the spool holds beyond is removed, sent or not (a record has a few \
+             thousand bytes, and can have 256 KiB)",
+            config.spool_bytes, config.spool_records
+        ));
+    }
+    let files = [
+        ("daemon.socket", Some(&config.daemon.socket)),
+        ("daemon.metrics_file", config.daemon.metrics_file.as_ref()),
+    ];
+    for (key, file) in files {
+        // What systemd makes for the unit is not there before it runs.
+        let own = |parent: &&Path| *parent != Path::new("/run/epicored");
+        if let Some(parent) = file.and_then(|file| file.parent()).filter(own)
+            && std::fs::metadata(parent).is_err_and(|error| error.kind() == ErrorKind::NotFound)
+        {
+            remarks.push(format!("{key}: the directory {} is not there", parent.display()));
         }
     }
     if let Some(cgroup) = &config.analysis_cgroup {

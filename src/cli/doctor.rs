@@ -155,7 +155,8 @@ pub fn examine(host: &Host, settings: &Config, pid: Option<u32>) -> Vec<Check> {
     checks.extend(kernel::neighbours(host));
     checks.extend(process::limits(host, pid));
     checks.extend(log::dropped(host, &path));
-    checks.extend(storm::storm(host));
+    let run = pattern::option_of(&current, "--run").filter(|_| installed.is_some());
+    checks.extend(storm::storm(host, &run.unwrap_or_else(|| crate::storm::RUN.into())));
     checks.extend(modules::modules(host));
     checks.extend(spool::last_record(&newest));
     checks
@@ -171,7 +172,7 @@ pub(super) fn run(arguments: &Arguments, common: &Common, out: &mut Output) -> O
     // Before the rest: the last record is then its own.
     let made = arguments.crash.then(|| crash::crash(&Host::this(), &settings));
     let mut checks = examine(&Host::this(), &settings, arguments.pid);
-    checks.extend(daemon::daemon(&settings));
+    checks.extend(daemon::daemon(&settings, out));
     checks.extend(warnings.iter().map(|w| Check::warn("configuration", w.to_string(), "Correct the file.")));
     checks.extend(made);
     print(&checks, out)?;

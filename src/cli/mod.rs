@@ -13,6 +13,7 @@ pub mod doctor;
 mod enable;
 mod failure;
 mod filter;
+mod kernel;
 mod list;
 mod names;
 mod output;

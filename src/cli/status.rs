@@ -15,20 +15,24 @@
 //! It asks the daemon's socket, which is for root and the spool's group.
 //! `--flush` lets it try the collector now instead of later, `--retry` has
 //! refused records sent again (root, or the spool's owner). `--json` prints
-//! the document itself (docs/daemon.md explains each line). A line `storms` says
-//! how many crashes of this boot left less than a full record, when some did.
+//! the document itself (docs/daemon.md explains each line). A line `kernel` says for
+//! how many crashes no handler began, and `storms` how many of this boot left less
+//! than a full record, when some did.
 //!
 //! Exit status: 0 when nothing keeps records from being forwarded and the
 //! collector refused none since epicored started (or those are pending again),
 //! else 1.
 
+use std::path::Path;
+
 use super::arguments::Common;
 use super::failure::{Failure, Outcome};
 use super::output::Output;
-use super::storms;
-use crate::daemon::{Activity, AskError, Dropped, Outage, Status, Tally, ask, ask_status};
+use super::{kernel, storms};
+use crate::daemon::{Activity, AskError, Outage, Status, Tally, ask, ask_status};
 use crate::report::escape::clean;
 use crate::report::{amount, time};
+use crate::storm::RUN;
 
 /// What was typed.
 #[derive(Debug, clap::Args)]
@@ -42,6 +46,14 @@ pub(super) struct Arguments {
     /// Where epicored answers [default: the configuration's daemon.socket]
     #[arg(long, value_name = "PATH")]
     socket: Option<std::path::PathBuf>,
+}
+
+/// The daemon's document, and what crash handlers counted.
+#[derive(serde::Serialize)]
+struct Whole<'a> {
+    #[serde(flatten)]
+    status: &'a Status,
+    storms: Option<String>,
 }
 
 /// Asks, and tells.
@@ -70,7 +82,7 @@ pub(super) fn run(arguments: &Arguments, common: &Common, out: &mut Output) -> O
         Ok(status) => status,
         Err(error) => {
             // What crash handlers counted is known without it.
-            if let Some(storms) = storms::here().filter(|_| !out.json) {
+            if let Some(storms) = storms::here(Path::new(RUN)).filter(|_| !out.json) {
                 let mut lines = Lines(String::new());
                 lines.add("storms", &storms);
                 out.text(&lines.0)?;
@@ -80,9 +92,10 @@ pub(super) fn run(arguments: &Arguments, common: &Common, out: &mut Output) -> O
         }
     };
     if out.json {
-        out.json_pretty(&status)?;
+        out.json_pretty(&Whole { status: &status, storms: storms::here(Path::new(&status.run)) })?;
     } else {
-        out.text(&text(&status, storms::here(), out))?;
+        let storms = storms::here(Path::new(&status.run));
+        out.text(&text(&status, storms, out))?;
     }
     out.flush()?;
     let well = status.outage.is_none() && status.warnings.is_empty() && refused(&status) == 0;
@@ -110,8 +123,9 @@ fn text(status: &Status, storms: Option<String>, out: &Output) -> String {
         lines.next(&clean(&outage.trouble.next));
         lines.add("next try", &next_try(outage));
     }
-    lines.add("crashes", &tally(&status.crashes));
-    lines.add("exposure", &tally(&status.exposures));
+    let waiting = if status.collector.is_some() { "to send" } else { "kept" };
+    lines.add("crashes", &tally(&status.crashes, waiting));
+    lines.add("exposure", &tally(&status.exposures, waiting));
     if let Some(held) = held(status) {
         lines.add("staying", &held);
     }
@@ -124,8 +138,9 @@ fn text(status: &Status, storms: Option<String>, out: &Output) -> String {
             ),
         );
     }
-    if let Some(dropped) = &status.dropped {
-        lines.add("kernel", &told(dropped, out));
+    if let Some((words, next)) = kernel::told(status, out) {
+        lines.add("kernel", &words);
+        lines.next(next);
     }
     if let Some(storms) = storms {
         lines.add("storms", &storms);
@@ -201,28 +216,13 @@ fn next_try(outage: &Outage) -> String {
     )
 }
 
-fn tally(tally: &Tally) -> String {
+fn tally(tally: &Tally, waiting: &str) -> String {
     format!(
-        "{} to send, {} acknowledged, {} refused",
+        "{} {waiting}, {} acknowledged, {} refused",
         amount::count(tally.pending),
         amount::count(tally.sent),
         amount::count(tally.refused)
     )
-}
-
-/// What the kernel told of crashes.
-fn told(told: &Dropped, out: &Output) -> String {
-    let crashes = amount::of(told.crashes, "crash");
-    let since = time::short(Some(told.since), &out.zone);
-    let dropped = amount::count(told.dropped);
-    match (told.exact, told.dropped) {
-        (true, 0) => format!("{crashes} since {since}; a handler began for each"),
-        (true, _) => format!("{crashes} since {since}; no handler began for {dropped}"),
-        (false, 0) => {
-            format!("at least {crashes} since {since}; whether a handler began for each is not known")
-        }
-        (false, _) => format!("at least {crashes} since {since}; no handler began for at least {dropped}"),
-    }
 }
 
 /// What is pending and yet does not leave.

@@ -6,7 +6,7 @@ use crate::process::Directory;
 use crate::record::Id;
 use crate::report::amount;
 use crate::report::escape::clean;
-use crate::storm::{Cause, Epitaph, RUN, Snapshot, Totals, ask};
+use crate::storm::{Cause, Epitaph, Snapshot, Totals, ask};
 
 /// What a ledger says of the crashes.
 pub(super) fn totals(ledger: &Snapshot) -> Totals {
@@ -37,9 +37,9 @@ fn epitaph(one: &Epitaph) -> String {
     format!("in stage {stage}, {cause}, at the crash of thread {} ({record})", one.task)
 }
 
-/// The same of this host, for whoever may read its ledger.
-pub(super) fn here() -> Option<String> {
-    words(&Snapshot::read(Path::new(RUN), crate::hardware::boot_id()?)?)
+/// The same of a run directory of this host, for whoever may read its ledger.
+pub(super) fn here(run: &Path) -> Option<String> {
+    words(&Snapshot::read(run, crate::hardware::boot_id()?)?)
 }
 
 /// "812 crashes suppressed by the throttle (the last 3 min 2 s ago), 2 handlers lost, of

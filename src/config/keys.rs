@@ -137,7 +137,9 @@ pub(super) fn set(config: &mut Config, key: &str, value: &Toml) -> Result<(), &'
         },
         "release.sparse_threshold" => config.release.sparse_threshold = bytes(value)?,
         "limits.spool_bytes" => config.spool_bytes = bytes(value)?,
-        "limits.spool_records" => config.spool_records = bytes(value)?,
+        "limits.spool_records" => {
+            config.spool_records = within(value, 1..=u64::MAX, "a whole number above 0")?
+        }
         "throttle.enabled" => config.throttle.enabled = value.as_bool().ok_or("true or false")?,
         "throttle.executable_burst" => config.throttle.executable_burst = crashes(value)?,
         "throttle.executable_per_minute" => config.throttle.executable_per_minute = crashes(value)?,
@@ -188,7 +190,7 @@ pub(super) fn set(config: &mut Config, key: &str, value: &Toml) -> Result<(), &'
 /// A label; a later file's replaces it, so a drop-in of the provisioning
 /// (a cloud's physical host, say) may add to what the fleet's file says.
 fn label(config: &mut Config, name: &str, text: Option<&str>) -> Result<(), &'static str> {
-    const EXPECTED: &str = "a name and a text of at most 128 characters";
+    const EXPECTED: &str = "a name and a text, in quotes, of at most 128 characters";
     let text =
         text.filter(|text| text.len() <= LABEL && !name.is_empty() && name.len() <= LABEL).ok_or(EXPECTED)?;
     match config.labels.binary_search_by(|(known, _)| known.as_str().cmp(name)) {
@@ -231,7 +233,7 @@ fn within(
 
 fn bytes(value: &Toml) -> Result<u64, &'static str> {
     let number = value.as_integer().and_then(|n| u64::try_from(n).ok());
-    number.filter(|n| *n > 0).ok_or("a whole number above 0")
+    number.filter(|n| *n > 0).ok_or("a whole number of bytes above 0")
 }
 
 #[cfg(test)]

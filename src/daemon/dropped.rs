@@ -126,7 +126,8 @@ impl Dropped {
                 if let Err(error) = self.file.write(known.as_ref()) {
                     tracing::warn!("{}: {error}", self.places.file.display());
                 }
-                if events.send(Event::Dropped(known)).is_err() {
+                let missed = self.count.has_missed();
+                if events.send(Event::Dropped { known, missed }).is_err() {
                     return;
                 }
             }

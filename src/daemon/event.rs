@@ -27,7 +27,12 @@ pub(super) enum Event {
     /// A batch has come back.
     Returned(Box<Report>),
     /// Crashes for which no handler began, counted anew; nothing is known any more.
-    Dropped(Option<Watched>),
+    Dropped {
+        /// The numbers.
+        known: Option<Watched>,
+        /// They are lower bounds for good.
+        missed: bool,
+    },
     /// Somebody asks on the socket.
     Asked(Request, Sender<Reply>),
     /// SIGHUP.

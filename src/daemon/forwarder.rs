@@ -6,6 +6,7 @@
 //! once while nothing is on its way, waits up to [`LINGER`] for company while
 //! something is, and lets client and threads go after [`LET_GO`] of nothing.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -71,8 +72,12 @@ pub(super) struct Forwarder {
     /// Crashes for which no handler began, when somebody counts them, and the handlers
     /// that had begun then.
     pub(super) dropped: Option<(Dropped, u64)>,
-    /// Where handlers count, for whoever asks.
+    /// Where handlers count, when somebody compares.
     pub(super) ledger: Option<Places>,
+    /// Why nobody does.
+    pub(super) uncounted: Option<String>,
+    /// Their run directory.
+    pub(super) run: PathBuf,
     chance: fastrand::Rng,
     pub(super) metrics: Metrics,
     /// The numbers are others than the last time they were written.
@@ -120,6 +125,8 @@ impl Forwarder {
             started: wall(),
             dropped: None,
             ledger: None,
+            uncounted: None,
+            run: PathBuf::new(),
             chance: fastrand::Rng::new(),
             metrics: Metrics::new(),
             changed: true,

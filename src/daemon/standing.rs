@@ -17,15 +17,16 @@ impl Forwarder {
     }
 
     /// Crashes were counted anew.
-    pub(super) fn dropped(&mut self, watched: Option<Watched>) {
+    pub(super) fn dropped(&mut self, known: Option<Watched>, missed: bool) {
         self.changed = true;
-        let Some(Watched { crashes, dropped, begun, whole, .. }) = watched else {
+        self.uncounted = known.is_none().then(|| "the handlers' ledger cannot be read".to_owned());
+        let Some(Watched { crashes, dropped, begun, whole, .. }) = known else {
             self.dropped = None;
             return;
         };
         let (before, _) = self.dropped.unwrap_or((Dropped { since: wall(), ..Dropped::default() }, 0));
         self.metrics.crashed(crashes, dropped);
-        self.dropped = Some((Dropped { crashes, dropped, exact: whole, ..before }, begun));
+        self.dropped = Some((Dropped { crashes, dropped, exact: whole, missed, ..before }, begun));
     }
 
     /// As it is known now: handlers that have begun since are not in it.
@@ -88,6 +89,8 @@ impl Forwarder {
             sent: self.sent,
             last_stored: self.last_stored,
             dropped: self.dropped_now(),
+            uncounted: self.uncounted.clone(),
+            run: self.run.display().to_string(),
             outage,
             warnings,
             ..Status::default()

@@ -120,7 +120,9 @@ pub(super) fn socket(forwarder: &mut Forwarder, spool: &Arc<Spool>, events: &Sen
 /// Starts the thread that counts crashes for which no handler began, where the kernel
 /// tells of crashes; elsewhere the census goes by the kernel's log.
 pub(super) fn dropped(forwarder: &mut Forwarder, paths: &Paths, events: &Sender<Event>) -> Option<Ending> {
+    forwarder.run.clone_from(&paths.run);
     if !forwarder.config.daemon.count_dropped {
+        uncounted(forwarder, "daemon.count_dropped is false".to_owned());
         return None;
     }
     let file = forwarder.config.daemon.dropped_file();
@@ -138,10 +140,15 @@ pub(super) fn dropped(forwarder: &mut Forwarder, paths: &Paths, events: &Sender<
             ending
         }
         Err(why) => {
-            tracing::info!("what the kernel drops is known from its log only: {why}");
+            uncounted(forwarder, why);
             None
         }
     }
+}
+
+fn uncounted(forwarder: &mut Forwarder, why: String) {
+    tracing::info!("what the kernel drops is known from its log only: {why}");
+    forwarder.uncounted = Some(why);
 }
 
 pub(super) fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<(), Failure> {

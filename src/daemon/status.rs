@@ -73,6 +73,10 @@ pub struct Status {
     pub last_stored: Option<u64>,
     /// What the kernel told of crashes; nothing where it does not.
     pub dropped: Option<Dropped>,
+    /// Why it does not.
+    pub uncounted: Option<String>,
+    /// Where crash handlers count.
+    pub run: String,
     /// What is wrong with the collector or the way to it.
     pub outage: Option<Outage>,
     /// The last refusals, newest last.
@@ -136,8 +140,10 @@ pub struct Dropped {
     pub crashes: u64,
     /// Those for which no handler began.
     pub dropped: u64,
-    /// Nothing was missed; else both are lower bounds.
+    /// Both are exact; else lower bounds.
     pub exact: bool,
+    /// Something was missed: they are lower bounds until epicored starts again.
+    pub missed: bool,
 }
 
 /// A collector that does not take records.

@@ -16,8 +16,14 @@ const MESSAGES: usize = 65_536;
 /// One record of /dev/kmsg is never longer (CONSOLE_EXT_LOG_MAX).
 const MESSAGE: usize = 8192;
 
-/// What fs/coredump.c says, in lower case; the counts are in this order.
-const PHRASES: [&[u8]; 3] = [b"over core_pipe_limit", b"has rlimit_core set to 1", b"pipe failed"];
+/// What fs/coredump.c says, in lower case, and which count it is: in the order of [`Dropped`].
+/// From Linux 6.12 on a limit of 1 reads otherwise.
+const PHRASES: [(&[u8], usize); 4] = [
+    (b"over core_pipe_limit", 0),
+    (b"has rlimit_core set to 1", 1),
+    (b"rlimit_core is set to 1", 1),
+    (b"pipe failed", 2),
+];
 
 /// Dumps dropped since the log begins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -92,8 +98,9 @@ impl Dropped {
         let has = |phrase: &[u8]| line.windows(phrase.len().max(1)).any(|part| part == phrase);
         let theirs = handler.is_some_and(|handler| !has(handler));
         let counts = [&mut self.over_limit, &mut self.limit_of_one, &mut self.no_handler];
-        for ((count, phrase), theirs) in counts.into_iter().zip(PHRASES).zip([false, false, theirs]) {
-            if !theirs && has(phrase) {
+        for (kind, count) in counts.into_iter().enumerate() {
+            let told = PHRASES.iter().any(|(phrase, of)| *of == kind && has(phrase));
+            if told && !(theirs && kind == 2) {
                 *count = count.saturating_add(1);
             }
         }
@@ -133,9 +140,10 @@ mod tests {
     fn each_complaint_is_counted_and_a_quiet_log_from_the_boot_is_an_exact_zero() {
         let log = "4,0,1,-;Linux\n4,9,10,-;Pid 5(a) over core_pipe_limit\n over core_pipe_limit\n\
                    4,10,11,-;coredump: 7(b): over core_pipe_limit, skipping core dump\n\
-                   4,11,12,-;Process 5(x) has RLIMIT_CORE set to 1\n4,12,13,-;core_pattern: pipe failed\n";
+                   4,11,12,-;Process 5(x) has RLIMIT_CORE set to 1\n4,12,13,-;core_pattern: pipe failed\n\
+                   4,13,14,-;coredump: 5628(crasher): RLIMIT_CORE is set to 1, aborting core\n";
         let found = of(log);
-        assert_eq!((found.over_limit, found.limit_of_one, found.no_handler), (2, 1, 1));
+        assert_eq!((found.over_limit, found.limit_of_one, found.no_handler), (2, 2, 1));
         assert!(found.is_at_least());
         assert!(!of("4,0,1,-;Linux\n").is_at_least());
         assert!(of("4,7,1,-;Linux\n").is_at_least(), "what came before is gone");

@@ -2,16 +2,17 @@
 
 use std::fs::File;
 use std::io::ErrorKind;
+use std::path::Path;
 
 use super::{Check, Host};
 use crate::cli::storms;
 use crate::record::Id;
-use crate::storm::{FILE, RUN, Snapshot};
+use crate::storm::{FILE, Snapshot};
 
 /// What was suppressed or lost, and handlers that died; nothing before the first
 /// crash of a boot.
-pub(super) fn storm(host: &Host) -> Vec<Check> {
-    let run = host.at(RUN);
+pub(super) fn storm(host: &Host, run: &Path) -> Vec<Check> {
+    let run = host.at(run);
     let denied = File::open(run.join(FILE)).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
     if denied {
         return vec![Check::unknown("storms", "what was suppressed or lost may not be read")];
