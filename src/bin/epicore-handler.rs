@@ -5,7 +5,7 @@
 use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 
-use epicore::invocation::Arguments;
+use epicore::invocation::{Arguments, is_piped};
 use epicore::{capture, census};
 
 const USAGE: &str = "\
@@ -21,10 +21,12 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let census = words.first().is_some_and(|word| word == "--census");
-    // A person who tries it out is no crash.
-    if !census && !words.iter().any(|word| word.as_bytes().starts_with(b"-P")) {
+    // A person who tries it out is no crash. The kernel, whatever it was told to say, comes
+    // with a pipe.
+    let asked = words.iter().any(|word| word == "--help" || word == "-h");
+    let names_a_process = words.iter().any(|word| word.as_bytes().starts_with(b"-P"));
+    if asked || !census && !names_a_process && !is_piped() {
         eprintln!("{USAGE}");
-        let asked = words.iter().any(|word| word == "--help" || word == "-h");
         return if asked { ExitCode::SUCCESS } else { ExitCode::from(2) };
     }
     let done = match census {

@@ -32,4 +32,4 @@ mod stdin;
 
 pub use arguments::Arguments;
 pub use dropped::{Dropped, dropped, each_line, open_log};
-pub use stdin::{pipe_inode, still_holds, take_stdin};
+pub use stdin::{is_piped, pipe_inode, still_holds, take_stdin};

@@ -20,6 +20,12 @@ pub fn take_stdin() -> io::Result<File> {
     Ok(File::from(stream))
 }
 
+/// Whether standard input is a pipe, as the kernel makes one. A person's seldom is.
+pub fn is_piped() -> bool {
+    let kind = |stat: nix::sys::stat::FileStat| stat.st_mode & nix::libc::S_IFMT;
+    fstat(io::stdin()).is_ok_and(|stat| kind(stat) == nix::libc::S_IFIFO)
+}
+
 /// The pipe's inode, to recognise it by.
 pub fn pipe_inode(stream: &File) -> Option<u64> {
     fstat(stream).ok().map(|stat| stat.st_ino)
