@@ -34,6 +34,8 @@ const GRACE: Duration = Duration::from_secs(2);
 const LONG: Duration = Duration::from_secs(30);
 /// How often it looks while something is open.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// After a call of the kernel's with nothing to hear.
+const PAUSE: Duration = Duration::from_millis(100);
 /// How often it looks for a ledger that cannot be read.
 const SELDOM: Duration = Duration::from_secs(30);
 /// How often it asks the kernel whether it still tells, and looks for handlers of crashes
@@ -74,6 +76,8 @@ pub(super) struct Dropped {
     since_ns: Option<u64>,
     /// What is known: nothing at first, and while the ledger cannot be read.
     told: Option<Watched>,
+    /// And that it is a lower bound for good.
+    missed: bool,
     failures: u32,
 }
 
@@ -92,6 +96,7 @@ impl Dropped {
             looked: None,
             since_ns: None,
             told: None,
+            missed: false,
             failures: 0,
         })
     }
@@ -106,8 +111,10 @@ impl Dropped {
     pub(super) fn run(mut self, events: &Sender<Event>) {
         let mut asked = Instant::now();
         loop {
-            self.connector.wait(self.patience());
-            self.drain();
+            if self.connector.wait(self.patience()) && !self.drain() {
+                // Whatever it is, it must not keep a processor busy.
+                std::thread::sleep(PAUSE);
+            }
             if asked.elapsed() >= LOOK {
                 asked = Instant::now();
                 self.ask();
@@ -119,14 +126,13 @@ impl Dropped {
             if !short && !due {
                 continue;
             }
-            if let Some(known) = self.look(now)
-                && self.told != known
-            {
-                self.told = known;
+            let Some(known) = self.look(now) else { continue };
+            let missed = self.count.has_missed();
+            if (self.told, self.missed) != (known, missed) {
+                (self.told, self.missed) = (known, missed);
                 if let Err(error) = self.file.write(known.as_ref()) {
                     tracing::warn!("{}: {error}", self.places.file.display());
                 }
-                let missed = self.count.has_missed();
                 if events.send(Event::Dropped { known, missed }).is_err() {
                     return;
                 }
