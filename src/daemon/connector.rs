@@ -2,8 +2,8 @@
 //! handler (drivers/connector/cn_proc.c, linux/cn_proc.h).
 //!
 //! What it gives: [`Heard`], for crashes (PROC_EVENT_COREDUMP) and for processes that
-//! ended of a signal that dumps core (PROC_EVENT_EXIT), no other of the host's many events: a filter in
-//! the kernel keeps those. It needs the host's own network and process namespaces, and
+//! ended of a signal that dumps core (PROC_EVENT_EXIT), no other of the host's many events:
+//! a filter in the kernel keeps those. It needs the host's own network and process namespaces, and
 //! before Linux 6.6 CAP_NET_ADMIN. What it trusts: the kernel (port 0) alone; root may
 //! send to this socket, too.
 //!

@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 
-use super::connector::{Connector, Heard};
+use super::connector::{Connector, Ending, Heard};
 use super::count::{Begin, Count, Look};
 use super::event::Event;
 use crate::storm::{self, Begun, WatchFile, Watched};
@@ -102,7 +102,7 @@ impl Dropped {
     }
 
     /// For who ends this process: the kernel need not tell any more.
-    pub(super) fn ending(&self) -> Option<super::connector::Ending> {
+    pub(super) fn ending(&self) -> Option<Ending> {
         self.connector.ending()
     }
 

@@ -22,8 +22,7 @@ pub fn take_stdin() -> io::Result<File> {
 
 /// Whether standard input is a pipe, as the kernel makes one. A person's seldom is.
 pub fn is_piped() -> bool {
-    let kind = |stat: nix::sys::stat::FileStat| stat.st_mode & nix::libc::S_IFMT;
-    fstat(io::stdin()).is_ok_and(|stat| kind(stat) == nix::libc::S_IFIFO)
+    fstat(io::stdin()).is_ok_and(|stat| stat.st_mode & nix::libc::S_IFMT == nix::libc::S_IFIFO)
 }
 
 /// The pipe's inode, to recognise it by.

@@ -103,8 +103,7 @@ pub(super) fn read(file: &File) -> Option<Vec<u64>> {
 
 /// Whether nobody but root, or this user, can have written it.
 pub(super) fn is_roots(file: &File) -> bool {
-    let ours = |stat: FileStat| stat.st_uid == 0 && stat.st_mode & 0o022 == 0 || is_ours(&stat);
-    fstat(file).is_ok_and(|stat| is_file(&stat) && ours(stat))
+    is_of(file, 0)
 }
 
 /// Whether nobody but root, `owner` or this user can have written it.
